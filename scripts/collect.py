@@ -1,0 +1,38 @@
+"""Collect a category's edits: one table, and the pictures under their samples' ids."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from edit_benchmark.cli import run
+from edit_benchmark.collecting import collect
+from edit_benchmark.records import EDITED, Edit, Sample, read_rows, write_rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--samples", type=Path, required=True, help="the samples table")
+    parser.add_argument("--category", required=True, metavar="KEY")
+    parser.add_argument("--shards", type=Path, nargs="+", required=True, help="their tables")
+    parser.add_argument("--results", type=Path, required=True, help="the results folder")
+    parser.add_argument("--pictures", type=Path, required=True, help="folder to fill")
+    parser.add_argument("--out", type=Path, required=True, help="the table to write")
+    arguments = parser.parse_args()
+    rows = collect(
+        [
+            sample
+            for sample in read_rows(arguments.samples, Sample)
+            if sample.category == arguments.category
+        ],
+        [row for path in arguments.shards for row in read_rows(path, Edit)],
+        arguments.pictures,
+        arguments.results,
+    )
+    write_rows(arguments.out, rows)
+    edited = sum(row.status == EDITED for row in rows)
+    print(f"{arguments.category}: {edited} of {len(rows)} samples edited")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,29 @@
+"""Join a category's score jobs into one table with a row for every sample."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from edit_benchmark.cli import run
+from edit_benchmark.records import Edit, Score, read_rows, write_rows
+from edit_benchmark.scoring import complete
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--edits", type=Path, required=True, help="the category's table of edits")
+    parser.add_argument("--scores", type=Path, nargs="+", required=True, help="tables of its parts")
+    parser.add_argument("--judge", required=True, help="name of the judge in tables")
+    parser.add_argument("--out", type=Path, required=True, help="the table to write")
+    arguments = parser.parse_args()
+    rows = complete(
+        read_rows(arguments.edits, Edit),
+        [row for path in arguments.scores for row in read_rows(path, Score)],
+        arguments.judge,
+    )
+    write_rows(arguments.out, rows)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,55 @@
+"""Make the demo's editor and judge: real classes, tiny random weights; nothing is downloaded."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from edit_benchmark.cli import run
+from edit_benchmark.records import write_text
+from edit_benchmark.versions import installed
+
+_MARKER = ".made-with"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, required=True, help="folder for editor/ and judge/")
+    folder = parser.parse_args().out
+    # Other versions of the libraries may save other files or draw other weights.
+    wanted = f"{installed('torch', 'diffusers', 'transformers')}\n"
+    for name in ("editor", "judge"):
+        marker = folder / name / _MARKER
+        if marker.is_file() and marker.read_text(encoding="utf-8") == wanted:
+            print(f"{folder / name}: there already")
+            continue
+        _make(folder / name, _saver(name), wanted)
+        print(f"{folder / name}: made")
+
+
+def _saver(name: str) -> Callable[[Path], None]:
+    # Imported only when something has to be made: torch takes seconds.
+    from edit_benchmark.tiny_models import save_edit_pipeline, save_judge
+
+    return save_edit_pipeline if name == "editor" else save_judge
+
+
+def _make(path: Path, save: Callable[[Path], None], marker: str) -> None:
+    """Save into a temporary folder and rename it, so that a killed run leaves no half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=".making-"))
+    try:
+        save(temporary)
+        write_text(temporary / _MARKER, marker)
+        temporary.chmod(0o755)
+        shutil.rmtree(path, ignore_errors=True)
+        temporary.rename(path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,119 @@
+"""Editors: what turns a source picture and an instruction into an edited picture.
+
+A new kind of editor is a class with ``edit`` and an entry in :data:`KINDS`; your own class needs
+neither, only ``class_path`` in the configuration.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from PIL import Image
+
+from ..checkpoints import Checkpoint
+from ..plugins import load_class, source_hash
+from ..versions import installed
+
+
+class Editor(Protocol):
+    """One loaded model on one device."""
+
+    def edit(self, source: Image.Image, instruction: str, seed: int) -> Image.Image:
+        """The edited picture.
+
+        Parameters
+        ----------
+        source
+            The source picture, RGB, upright, at its own size.
+        instruction
+            The edit instruction.
+        seed
+            0 to 2**32 - 1. Equal arguments give equal pixels, whatever was edited before.
+
+        Returns
+        -------
+        PIL.Image.Image
+            RGB, of any size.
+
+        Raises
+        ------
+        SampleError
+            If this sample cannot be edited; SkipSample if the model cannot take such a sample.
+        """
+        ...
+
+
+# What a kind of editor is called with; the rest of a model's settings does not change its pictures.
+_IDENTITY = {
+    "identity": (),
+    "diffusers": (
+        "dtype",
+        "num_inference_steps",
+        "true_cfg_scale",
+        "negative_prompt",
+        "height",
+        "width",
+        "call",
+        "exact",
+    ),
+    "class_path": ("class_path", "params", "dtype"),
+}
+# Raised when our own code changes what an editor produces from the same settings.
+_PROTOCOL = {"identity": 1, "diffusers": 1, "class_path": 1}
+_LIBRARIES = {"identity": (), "diffusers": ("torch", "diffusers", "transformers"), "class_path": ()}
+
+
+def facts(settings: Mapping[str, Any], checkpoint: Checkpoint | None) -> dict[str, Any]:
+    """Everything about a model that determines its pictures: the model's part of an edit's key."""
+    kind = settings["editor"]
+    result: dict[str, Any] = {
+        "editor": kind,
+        "protocol": _PROTOCOL[kind],
+        "checkpoint": checkpoint.identity if checkpoint else None,
+        "versions": installed(*_LIBRARIES[kind]),
+    }
+    result |= {name: settings[name] for name in _IDENTITY[kind]}
+    if kind == "class_path":
+        result["source_hash"] = source_hash(settings["class_path"])
+    return result
+
+
+def build(settings: Mapping[str, Any], checkpoint: Checkpoint | None, device: str) -> Editor:
+    """Load the model that ``settings`` describe onto ``device`` (``cuda`` or ``cpu``)."""
+    return KINDS[settings["editor"]](settings, checkpoint, device)
+
+
+def _build_identity(
+    settings: Mapping[str, Any], checkpoint: Checkpoint | None, device: str
+) -> Editor:
+    from .identity import IdentityEditor
+
+    return IdentityEditor()
+
+
+def _build_diffusers(
+    settings: Mapping[str, Any], checkpoint: Checkpoint | None, device: str
+) -> Editor:
+    from .diffusers_editor import DiffusersEditor
+
+    assert checkpoint is not None
+    return DiffusersEditor(settings, checkpoint, device)
+
+
+def _build_own(settings: Mapping[str, Any], checkpoint: Checkpoint | None, device: str) -> Editor:
+    own = load_class(settings["class_path"], "edit")
+    path = checkpoint.path if checkpoint else None
+    editor: Editor = own(
+        checkpoint=path, dtype=settings["dtype"], device=device, **settings["params"]
+    )
+    return editor
+
+
+KINDS: dict[str, Callable[[Mapping[str, Any], Checkpoint | None, str], Editor]] = {
+    "identity": _build_identity,
+    "diffusers": _build_diffusers,
+    "class_path": _build_own,
+}
+#: Kinds that compute nothing: their jobs take no device.
+DEVICE_FREE = frozenset({"identity"})

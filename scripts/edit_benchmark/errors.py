@@ -1,0 +1,31 @@
+"""Errors that a person can act on."""
+
+from __future__ import annotations
+
+
+class UserError(Exception):
+    """Something the user can mend.
+
+    The message is one sentence: what is wrong, where (file, line, sample) and what to do.
+    Commands print it without a traceback and exit with 2.
+    """
+
+
+class SampleError(Exception):
+    """One sample could not be edited or judged; the others go on.
+
+    Parameters
+    ----------
+    kind
+        A short word for tables, such as ``out_of_memory`` or ``unparsable_answer``.
+    message
+        What happened, for the reason column.
+    """
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(f"{kind}: {message}" if message else kind)
+        self.kind = kind
+
+
+class SkipSample(SampleError):
+    """An editor declares that it cannot take this sample; it is counted as skipped, not failed."""

@@ -1,0 +1,294 @@
+"""Scoring edited pictures with one judge: from the store what it has answered, else asking it."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from . import checkpoints, devices, judges, pictures
+from .checkpoints import Checkpoint
+from .editing import found
+from .errors import SampleError, UserError
+from .faults import attempt, loading, stop_if_fatal
+from .judges import Answer, Case
+from .records import EDITED, JUDGE_FAILED, SCORED, Edit, Sample, Score
+from .rubrics import Rubric, overall
+from .samples import load_source
+from .store import Store, key_of
+
+log = logging.getLogger(__name__)
+
+# So many answers in a row from the first on without one that can be used: the judge, not the
+# pictures, is at fault.
+_SYSTEMATIC = 10
+
+
+@dataclass(frozen=True)
+class Task:
+    """One edit to be judged: sample, edit and the key of the answer."""
+
+    sample: Sample
+    edit: Edit
+    key: str
+
+
+def chunk(edits: Sequence[Edit], number: int, size: int) -> list[Edit]:
+    """The edited rows that score job ``number`` (from 1) takes, ``size`` at most."""
+    edited = [edit for edit in edits if edit.status == EDITED]
+    return edited[(number - 1) * size : number * size]
+
+
+def chunks(edits: Sequence[Edit], size: int) -> int:
+    """How many score jobs the edited rows make; one even if there are none."""
+    return max(1, -(-sum(edit.status == EDITED for edit in edits) // size))
+
+
+def score_edits(
+    samples: Sequence[Sample],
+    edits: Sequence[Edit],
+    judge: str,
+    settings: Mapping[str, Any],
+    rubric: Rubric,
+    checkpoint_record: Path,
+    results: Path,
+    request: devices.Request,
+) -> list[Score]:
+    """One row for each of ``edits``, all of them edited, in their order.
+
+    No judge is loaded and no device taken if the store has every answer.
+
+    Raises
+    ------
+    UserError
+        If the job cannot go on, or the judge's first answers are all unusable; answers given so
+        far are in the store.
+    """
+    checkpoint = checkpoints.read(checkpoint_record)
+    store = Store(results / "store" / "answers")
+    common = judges.facts(settings, checkpoint)
+    by_id = {sample.id: sample for sample in samples}
+    tasks = [_task(by_id[edit.id], edit, rubric, settings, common) for edit in edits]
+    rows: dict[str, Score] = {}
+    missing = []
+    for task in tasks:
+        fields = found(store, task.key)
+        if fields is None:
+            missing.append(task)
+        else:
+            rows[task.sample.id] = _scored(task, judge, fields)
+    log.info("%d edits, %d answers in the store, %d to ask", len(tasks), len(rows), len(missing))
+    if missing:
+        if checkpoint is not None:
+            checkpoints.check_unchanged(checkpoint, str(checkpoint_record))
+        for row in _ask(missing, judge, settings, rubric, checkpoint, store, results, request):
+            rows[row.id] = row
+    return [rows[task.sample.id] for task in tasks]
+
+
+def complete(edits: Sequence[Edit], scores: Sequence[Score], judge: str) -> list[Score]:
+    """The category's table: a row for every sample, those without an edit carrying its status.
+
+    Raises
+    ------
+    UserError
+        If an edited sample has no score row.
+    """
+    by_id = {score.id: score for score in scores}
+    rows = []
+    for edit in edits:
+        if edit.status == EDITED:
+            if edit.id not in by_id:
+                raise UserError(
+                    f"sample {edit.id} was edited but not judged: the score tables are of other "
+                    "edits; run again with --forcerun score."
+                )
+            rows.append(by_id[edit.id])
+        else:
+            rows.append(_row(edit, judge, status=edit.status, reason=edit.reason))
+    return rows
+
+
+def _task(
+    sample: Sample,
+    edit: Edit,
+    rubric: Rubric,
+    settings: Mapping[str, Any],
+    common: Mapping[str, Any],
+) -> Task:
+    facts = {
+        **common,
+        **judges.questions(rubric, sample, settings["method"]),
+        "picture_sha256": edit.picture_sha256,
+        "source_sha256": sample.source_sha256 if rubric.see_source else None,
+    }
+    return Task(sample, edit, key_of(facts))
+
+
+def _ask(
+    tasks: Sequence[Task],
+    judge: str,
+    settings: Mapping[str, Any],
+    rubric: Rubric,
+    checkpoint: Checkpoint | None,
+    store: Store,
+    results: Path,
+    request: devices.Request,
+) -> Iterator[Score]:
+    with devices.lease(request) as device:
+        log.info("device %s", device.label)
+        with devices.load_slot(request):
+            if checkpoint is not None:
+                devices.check_memory(device, checkpoint.weight_bytes, checkpoint.name)
+            began = time.monotonic()
+            loaded = loading(
+                lambda: judges.build(settings, checkpoint, device.torch_name), f"judge {judge}"
+            )
+            log.info("judge %s loaded in %.1f s", judge, time.monotonic() - began)
+        failures: list[SampleError] = []
+        answered = 0
+        size = settings["batch_size"]
+        progress = tqdm(total=len(tasks), desc=judge, unit="image", mininterval=5, file=sys.stderr)
+        for start in range(0, len(tasks), size):
+            batch = tasks[start : start + size]
+            cases = [_case(task, rubric, results) for task in batch]
+            began = time.monotonic()
+            answers = _answers(loaded, cases)
+            seconds = (time.monotonic() - began) / len(batch)
+            for task, answer in zip(batch, answers, strict=True):
+                if isinstance(answer, SampleError):
+                    log.warning("sample %s: %s", task.sample.id, answer)
+                    failures.append(answer)
+                    yield _row(
+                        task.edit, judge, status=JUDGE_FAILED, reason=str(answer),
+                        judge_seconds=round(seconds, 3),
+                    )  # fmt: skip
+                    continue
+                answered += 1
+                fields = {
+                    "criteria": answer.criteria,
+                    "text": answer.text,
+                    "details": answer.details,
+                    "seconds": round(seconds, 3),
+                }
+                _keep(store, task.key, fields)
+                yield _scored(task, judge, fields)
+            if not answered and len(failures) >= _SYSTEMATIC:
+                raise UserError(
+                    f"the first {len(failures)} answers of judge {judge} cannot be used, the first "
+                    f"because: {failures[0]}; use a judge that follows the rubric, or another "
+                    "method, and run the same command again."
+                )
+            progress.update(len(batch))
+        progress.close()
+
+
+def _case(task: Task, rubric: Rubric, results: Path) -> Case:
+    path = results / task.edit.picture
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UserError(
+            f"{path}: the edited picture cannot be read ({error.strerror}); run again with "
+            "--forcerun edit, which makes only what is missing."
+        ) from None
+    if pictures.sha256(data) != task.edit.picture_sha256:
+        raise UserError(
+            f"{path}: not the picture that was edited (another hash); run again with --forcerun "
+            "edit, which makes only what is missing."
+        )
+    return Case(
+        sample=task.sample,
+        source=pictures.load(load_source(task.sample, results), f"sample {task.sample.id}"),
+        edited=pictures.load(data, str(path)),
+        rubric=rubric,
+    )
+
+
+def _answers(loaded: judges.Judge, cases: Sequence[Case]) -> list[Answer | SampleError]:
+    """Answers to a batch; if the batch fails as a whole, each case once more by itself."""
+    if len(cases) > 1:
+        try:
+            return _checked(
+                attempt(lambda: loaded.judge(cases), f"{len(cases)} pictures at once"), cases
+            )
+        except SampleError:
+            log.warning("a batch of %d pictures failed; now one at a time", len(cases))
+    answers: list[Answer | SampleError] = []
+    for case in cases:
+        ask = partial(loaded.judge, [case])
+        try:
+            answers += _checked(attempt(ask, f"sample {case.sample.id}"), [case])
+        except SampleError as error:
+            answers.append(error)
+    return answers
+
+
+def _checked(
+    answers: Sequence[Answer | SampleError], cases: Sequence[Case]
+) -> list[Answer | SampleError]:
+    """Answers that are whole: of a judge of the user's own nothing is taken on trust."""
+    if len(answers) != len(cases):
+        raise UserError(
+            f"the judge gave {len(answers)} answers to {len(cases)} pictures; it has to give one "
+            "for each, a SampleError where it has none."
+        )
+    return [
+        answer if isinstance(answer, SampleError) else _whole(answer, case.rubric)
+        for answer, case in zip(answers, cases, strict=True)
+    ]
+
+
+def _whole(answer: Answer, rubric: Rubric) -> Answer | SampleError:
+    keys = [criterion.key for criterion in rubric.criteria]
+    if sorted(answer.criteria) != sorted(keys):
+        return SampleError("incomplete_answer", f"the criteria are not {', '.join(keys)}")
+    for key, value in answer.criteria.items():
+        if value is not None and not 0 <= value <= 10:  # NaN fails this too
+            return SampleError("off_scale", f"{key} is {value}, not within 0 to 10")
+    if overall(answer.criteria) is None:
+        return SampleError("nothing_applies", "the judge found that no criterion applies")
+    return answer
+
+
+def _keep(store: Store, key: str, fields: Mapping[str, Any]) -> None:
+    try:
+        store.put(key, fields)
+    except OSError as error:
+        stop_if_fatal(error)
+        raise
+
+
+def _scored(task: Task, judge: str, fields: Mapping[str, Any]) -> Score:
+    return _row(
+        task.edit,
+        judge,
+        status=SCORED,
+        score=overall(fields["criteria"]),
+        criteria=fields["criteria"],
+        answer_key=task.key,
+        judge_seconds=fields["seconds"],
+        text=fields["text"],
+    )
+
+
+def _row(edit: Edit, judge: str, **fields: Any) -> Score:
+    return Score(
+        id=edit.id,
+        category=edit.category,
+        model=edit.model,
+        judge=judge,
+        flags=edit.flags,
+        seed=edit.seed,
+        key=edit.key,
+        edit_seconds=edit.seconds,
+        picture=edit.picture,
+        **fields,
+    )

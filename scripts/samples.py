@@ -1,0 +1,40 @@
+"""Read a benchmark file into the samples table, and print which sample goes to which shard."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from edit_benchmark.cli import run
+from edit_benchmark.importers import FORMATS
+from edit_benchmark.records import write_rows
+from edit_benchmark.samples import assignment, prepare
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--benchmark", type=Path, required=True, help="the benchmark file")
+    parser.add_argument("--format", choices=sorted(FORMATS), required=True)
+    parser.add_argument("--language", choices=["en", "zh"], default="en")
+    parser.add_argument("--categories", nargs="+", required=True, metavar="KEY")
+    parser.add_argument("--limit", type=int, help="samples of each category at most")
+    parser.add_argument("--shards", type=int, required=True, help="shards of a category")
+    parser.add_argument("--results", type=Path, required=True, help="the results folder")
+    parser.add_argument("--sources", type=Path, required=True, help="folder for source pictures")
+    parser.add_argument("--out", type=Path, required=True, help="the samples table to write")
+    arguments = parser.parse_args()
+    samples = prepare(
+        arguments.benchmark,
+        arguments.format,
+        arguments.language,
+        arguments.categories,
+        arguments.limit,
+        arguments.sources,
+        arguments.results,
+    )
+    write_rows(arguments.out, samples)
+    print(assignment(samples, arguments.categories, arguments.shards), end="")
+
+
+if __name__ == "__main__":
+    run(main)

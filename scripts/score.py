@@ -1,0 +1,48 @@
+"""Score edited pictures of one category and model with one judge on one device."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from edit_benchmark import rubrics
+from edit_benchmark.cli import add_device_arguments, device_request, json_object, run
+from edit_benchmark.config import rubric_path
+from edit_benchmark.records import Edit, Sample, read_rows, write_rows
+from edit_benchmark.scoring import chunk, score_edits
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--samples", type=Path, required=True, help="the samples table")
+    parser.add_argument("--edits", type=Path, required=True, help="the category's table of edits")
+    parser.add_argument("--category", required=True, metavar="KEY")
+    parser.add_argument("--chunk", type=int, required=True, help="which part, from 1")
+    parser.add_argument("--chunk-size", type=int, required=True, help="edited pictures of a part")
+    parser.add_argument("--judge", required=True, help="name of the judge in tables")
+    parser.add_argument("--settings", type=json_object, required=True, help="the judge, as JSON")
+    parser.add_argument("--checkpoint", type=Path, required=True, help="its checkpoint's record")
+    parser.add_argument("--language", choices=["en", "zh"], required=True)
+    parser.add_argument("--results", type=Path, required=True, help="the results folder")
+    parser.add_argument("--out", type=Path, required=True, help="the table to write")
+    add_device_arguments(parser)
+    arguments = parser.parse_args()
+    rubric = rubrics.load(
+        rubric_path(arguments.settings["rubric"]), arguments.category, arguments.language
+    )
+    purpose = f"score {arguments.judge} {arguments.category} part {arguments.chunk}"
+    rows = score_edits(
+        read_rows(arguments.samples, Sample),
+        chunk(read_rows(arguments.edits, Edit), arguments.chunk, arguments.chunk_size),
+        arguments.judge,
+        arguments.settings,
+        rubric,
+        arguments.checkpoint,
+        arguments.results,
+        device_request(arguments, purpose),
+    )
+    write_rows(arguments.out, rows)
+
+
+if __name__ == "__main__":
+    run(main)

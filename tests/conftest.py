@@ -1,0 +1,148 @@
+"""A project of its own for each test: the workflow's files, a benchmark, and the command line."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from PIL import Image, ImageDraw
+
+from edit_benchmark.categories import CATEGORIES
+from edit_benchmark.records import Edit, Score, read_rows
+
+ROOT = Path(__file__).parents[1]
+_FILES = ["Snakefile", "workflow", "scripts", "config", "profiles", "environment.yml"]
+
+
+@dataclass
+class Project:
+    """A clone of the workflow in ``root``, with leases of its own."""
+
+    root: Path
+
+    def snakemake(
+        self, *arguments: str, code: int | None = 0, env: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run Snakemake in the project; its output is one text. ``code`` None accepts any exit."""
+        result = subprocess.run(
+            [sys.executable, "-m", "snakemake", "--cores", "2", *arguments],
+            cwd=self.root,
+            env=self.environment() | dict(env or {}),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=400,
+            check=False,
+        )
+        assert code is None or result.returncode == code, result.stdout[-6000:]
+        return result
+
+    def environment(self) -> dict[str, str]:
+        return os.environ | {
+            "EDIT_BENCHMARK_LEASES": str(self.root / "leases"),
+            "TOY_CALLS": str(self.root / "calls.txt"),
+            "CUDA_VISIBLE_DEVICES": "",
+            # Terminals' widths and colours are not what tests are about.
+            "COLUMNS": "200",
+            "NO_COLOR": "1",
+        }
+
+    def calls(self, kind: str) -> list[str]:
+        """What toys of :mod:`plugins.toys` were asked to do, in order."""
+        path = self.root / "calls.txt"
+        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        return [line.removeprefix(kind + " ") for line in lines if line.startswith(kind + " ")]
+
+    def forget_calls(self) -> None:
+        (self.root / "calls.txt").unlink(missing_ok=True)
+
+    def benchmark(self, rows: Sequence[Mapping[str, Any]], name: str = "benchmark.jsonl") -> Path:
+        """Write a benchmark file; each row without an image gets a drawn one."""
+        folder = self.root / "data"
+        folder.mkdir(exist_ok=True)
+        lines = []
+        for row in rows:
+            row = dict(row)
+            if "image" not in row:
+                row["image"] = f"{row['id']}.png"
+                draw(row["id"]).save(folder / row["image"])
+            lines.append(json.dumps(row, ensure_ascii=False))
+        path = folder / name
+        path.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
+        return path
+
+    def configure(self, **changes: Any) -> Path:
+        """Write config/test.yaml: the toy editor and the toy judge, but for ``changes``."""
+        config: dict[str, Any] = {
+            "benchmark": {"path": "data/benchmark.jsonl"},
+            "device_ids": ["cpu", "cpu"],
+            "models": {"painter": {"editor": "class_path", "class_path": "toys.Painter"}},
+            "judges": {"ruler": {"judge": "class_path", "class_path": "toys.Ruler"}},
+        }
+        path = self.root / "config" / "test.yaml"
+        path.write_text(yaml.safe_dump(config | changes, allow_unicode=True), encoding="utf-8")
+        return path
+
+    def run(self, *targets: str, code: int | None = 0, **env: str) -> str:
+        """Run config/test.yaml to ``targets``; the output."""
+        return self.snakemake(
+            *targets, "--configfile", "config/test.yaml", code=code, env=env
+        ).stdout
+
+    def edits(self, category: str, model: str = "painter") -> dict[str, Edit]:
+        path = self.root / "results" / "edits" / model / category / "edits.jsonl"
+        return {row.id: row for row in read_rows(path, Edit)}
+
+    def scores(
+        self, category: str, model: str = "painter", judge: str = "ruler"
+    ) -> dict[str, Score]:
+        path = self.root / "results" / "scores" / judge / model / f"{category}.jsonl"
+        return {row.id: row for row in read_rows(path, Score)}
+
+    def pictures(self) -> dict[str, bytes]:
+        """All collected pictures, by model, category and id."""
+        return {
+            str(path.relative_to(self.root / "results" / "edits")): path.read_bytes()
+            for path in sorted((self.root / "results" / "edits").glob("*/*/pictures/*.png"))
+        }
+
+
+def draw(name: str, size: tuple[int, int] = (64, 48)) -> Image.Image:
+    """A small picture that differs from name to name."""
+    number = sum(name.encode())
+    image = Image.new("RGB", size, (number % 256, 120, 200))
+    ImageDraw.Draw(image).ellipse((8, 8, 8 + number % 30, 40), fill=(250, number % 200, 30))
+    return image
+
+
+def five_each(count: int = 1, **fields: Any) -> list[dict[str, Any]]:
+    """``count`` rows of each category."""
+    return [
+        {"id": f"{key}-{k}", "category": key, "instruction": f"change {key} {k}", **fields}
+        for key in CATEGORIES
+        for k in range(count)
+    ]
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    root = tmp_path / "clone"
+    root.mkdir()
+    for name in _FILES:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, root / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, root / name)
+    shutil.copytree(ROOT / "resources" / "rubrics", root / "resources" / "rubrics")
+    shutil.copy(ROOT / "tests" / "plugins" / "toys.py", root / "toys.py")
+    return Project(root)

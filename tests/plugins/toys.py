@@ -1,0 +1,89 @@
+"""Editors and judges for tests: what a user would put behind class_path, quick and deterministic.
+
+They stand in for models where a test is about the workflow; each call is a line in the file that
+TOY_CALLS names, so that a test can count what was really computed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from PIL import Image, ImageDraw
+
+from edit_benchmark.errors import SampleError, SkipSample
+from edit_benchmark.judges import Answer, Case
+
+
+def _count(line: str) -> None:
+    if "TOY_CALLS" in os.environ:
+        with Path(os.environ["TOY_CALLS"]).open("a", encoding="utf-8") as file:
+            file.write(line.replace("\n", " ") + "\n")
+
+
+class OutOfMemoryError(RuntimeError):
+    """Has the name of torch's own, which is how it is recognised."""
+
+
+class Painter:
+    """Paints a rectangle whose place and colour depend on seed and instruction.
+
+    What the instruction says can go wrong, does: "fail", "skip", "black", "oom once", "oom always",
+    "lost device", "text".
+    """
+
+    def __init__(self, checkpoint: str | None, dtype: str, device: str, delay: float = 0) -> None:
+        self._delay = delay
+        self._failed_once: set[str] = set()
+        _count(f"load {device}")
+
+    def edit(self, source: Image.Image, instruction: str, seed: int) -> Image.Image:
+        _count(f"edit {instruction}")
+        time.sleep(self._delay)
+        if "fail" in instruction:
+            raise ValueError("the toy was told to fail")
+        if "skip" in instruction:
+            raise SkipSample("unsupported", "the toy was told to skip")
+        if "oom always" in instruction or (
+            "oom once" in instruction and instruction not in self._failed_once
+        ):
+            self._failed_once.add(instruction)
+            raise OutOfMemoryError("out of memory")
+        if "lost device" in instruction:
+            raise RuntimeError("CUDA error: an illegal memory access was encountered")
+        if "black" in instruction:
+            return Image.new("RGB", source.size)
+        if "text" in instruction:
+            return "not a picture"  # type: ignore[return-value]
+        digest = hashlib.sha256(f"{seed} {instruction}".encode()).digest()
+        edited = source.copy()
+        left, top = digest[0] % (source.width // 2), digest[1] % (source.height // 2)
+        box = (left, top, left + source.width // 3, top + source.height // 3)
+        ImageDraw.Draw(edited).rectangle(box, fill=(digest[2], digest[3], digest[4]))
+        return edited
+
+
+class Ruler:
+    """Scores by how far the edit is from its source; what "unreadable" edits mean it cannot say."""
+
+    def __init__(self, checkpoint: str | None, dtype: str, device: str, nonsense: bool = False):
+        self._nonsense = nonsense
+
+    def judge(self, cases: Sequence[Case]) -> list[Answer | SampleError]:
+        return [self._one(case) for case in cases]
+
+    def _one(self, case: Case) -> Answer | SampleError:
+        _count(f"judge {case.sample.id}")
+        if self._nonsense or "unreadable" in case.sample.instruction:
+            return SampleError("unparsable_answer", "the toy wrote nonsense")
+        digest = hashlib.sha256(case.edited.tobytes()).digest()
+        keys = [criterion.key for criterion in case.rubric.criteria]
+        values: dict[str, float | None] = {
+            key: 2 + 6 * digest[number] / 255 for number, key in enumerate(keys)
+        }
+        if "does not apply" in case.sample.instruction:
+            values[keys[0]] = None
+        return Answer(criteria=values, text="measured")

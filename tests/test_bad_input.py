@@ -1,0 +1,217 @@
+"""Each mistake is answered by one clear sentence with its place, before any model is loaded."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from conftest import Project, five_each
+from edit_benchmark.categories import CATEGORIES
+from edit_benchmark.config import SCHEMA, resolve
+from edit_benchmark.errors import UserError
+from edit_benchmark.samples import prepare
+
+PAINTER = {"editor": "class_path", "class_path": "toys.Painter"}
+DIFFUSERS = {"editor": "diffusers", "checkpoint": "nowhere/at/all"}
+
+
+def refused(project: Project, *sentence: str, arguments: tuple[str, ...] = ()) -> str:
+    """Run, expect a refusal that has all of ``sentence`` in one line, no traceback, no model."""
+    result = project.snakemake("--configfile", "config/test.yaml", *arguments, code=1)
+    lines = result.stdout.splitlines()
+    assert any(all(part in line for part in sentence) for line in lines), result.stdout[-3000:]
+    assert "Traceback" not in result.stdout, result.stdout[-3000:]
+    assert not project.calls("load")
+    return result.stdout
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"modles": {}}, ["config: unknown key modles", "known keys: results, note, benchmark"]),
+        (
+            {"models": {"painter": PAINTER | {"steps": 5}}},
+            ["config: models.painter: unknown key steps", "num_inference_steps"],
+        ),
+        (
+            {"models": {"a b": PAINTER}},
+            ["config: models: 'a b' cannot be a name"],
+        ),
+        (
+            {"models": {"painter": PAINTER | {"seed": "x"}}},
+            ["config: models.painter.seed: 'x' is not of type 'integer'"],
+        ),
+        (
+            {"device_ids": ["gpu0"]},
+            ["config: device_ids.0: 'gpu0' is neither a GPU number nor cpu"],
+        ),
+        ({"device_ids": [0, "cpu"]}, ["config: device_ids: GPU numbers and cpu cannot be mixed"]),
+        ({"device_ids": [1, 1]}, ["config: device_ids: a GPU number stands there twice"]),
+        (
+            {"benchmark": {"path": "data/none.jsonl"}},
+            ["config: benchmark.path: data/none.jsonl does not exist"],
+        ),
+        (
+            {"benchmark": {"path": "data/benchmark.jsonl", "categories": ["物理", "physical"]}},
+            ["config: benchmark.categories: 'physical' stands there twice"],
+        ),
+        (
+            {"benchmark": {"path": "data/benchmark.jsonl", "categories": ["物理学"]}},
+            ["config: benchmark.categories: '物理学' is not a category"],
+        ),
+        (
+            {"models": {"m": DIFFUSERS}},
+            ["config: models.m: checkpoint nowhere/at/all does not exist"],
+        ),
+        (
+            {"models": {"m": DIFFUSERS | {"checkpoint": "config", "true_cfg_scale": 4.0}}},
+            ["config: models.m: true_cfg_scale 4.0 asks for guidance", "negative_prompt"],
+        ),
+        (
+            {"models": {"m": {"editor": "diffusers"}}},
+            ["config: models.m: checkpoint is missing"],
+        ),
+        (
+            {"models": {"m": {"editor": "class_path"}}},
+            ["config: models.m: class_path is missing"],
+        ),
+        (
+            {
+                "judges": {
+                    "j": {"judge": "class_path", "class_path": "toys.Ruler", "rubric": "none"}
+                }
+            },
+            ["config: judges.j: rubric none is neither a file nor one of: reasoning"],
+        ),
+    ],
+)
+def test_a_mistake_in_the_config(
+    project: Project, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], sentence: list[str]
+) -> None:
+    project.benchmark(five_each())
+    path = project.configure(**changes)
+    monkeypatch.chdir(project.root)
+    with pytest.raises(UserError) as caught:
+        resolve(yaml.safe_load(path.read_text(encoding="utf-8")))
+    assert all(part in str(caught.value) for part in sentence), str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_mistake_in_the_config_stops_the_run(project: Project) -> None:
+    project.benchmark(five_each())
+    project.configure(modles={})
+    refused(project, "config: unknown key modles; known keys: results", arguments=("-n",))
+
+
+def with_line(text: str) -> Callable[[Path], None]:
+    return lambda path: path.write_text(path.read_text() + text + "\n", encoding="utf-8")
+
+
+def row(**changes: Any) -> str:
+    fields = {"id": "new", "category": "物理", "instruction": "x", "image": "physical-0.png"}
+    return json.dumps(
+        {key: value for key, value in (fields | changes).items() if value is not None}
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ('{"id": 1,', "line 6: not JSON"),
+        ('["a"]', "line 6: not an object with named fields"),
+        (row(category=None), "line 6: field category is missing"),
+        (row(instruction=None), "line 6: sample new: the instruction in language en is missing"),
+        (row(image=None), "line 6: field image is missing"),
+        (row(id="physical-0"), "line 6: id 'physical-0' is a duplicate of data/benchmark.jsonl, l"),
+        (row(id="Physical-0"), "line 6: id 'Physical-0' is a duplicate"),
+        (row(id="../../etc/x"), "line 6: id '../../etc/x' holds '/'"),
+        (row(id="a" * 300), "is longer than 150 bytes"),
+        (row(category="chemie"), "line 6: unknown category 'chemie'; known are 物理/physical"),
+        (row(image="gone.png"), "line 6: picture data/gone.png does not exist"),
+        (row(image="."), "line 6: picture data cannot be read (Is a directory)"),
+        (row(image="broken.png"), "line 6: sample new: the picture is broken"),
+        (row(image="text.png"), "line 6: sample new: not a picture in a known format"),
+        (row(tags="a"), "line 6: field tags is not a list of texts"),
+        (row(human_score="good"), "line 6: field human_score is not a number"),
+    ],
+)
+def test_a_mistake_in_the_benchmark_file(
+    project: Project, monkeypatch: pytest.MonkeyPatch, line: str, sentence: str
+) -> None:
+    path = project.benchmark(five_each())
+    whole = (project.root / "data/physical-0.png").read_bytes()
+    (project.root / "data/broken.png").write_bytes(whole[: len(whole) // 2])
+    (project.root / "data/text.png").write_text("<svg/>")
+    with_line(line)(path)
+    monkeypatch.chdir(project.root)
+    results = Path("results")
+    with pytest.raises(UserError) as caught:
+        prepare(Path("data/benchmark.jsonl"), "jsonl", "en", list(CATEGORIES), None,
+                results / "sources", results)  # fmt: skip
+    assert sentence in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_mistake_in_the_benchmark_file_stops_the_run(project: Project) -> None:
+    with_line(row(id="../../etc/x"))(project.benchmark(five_each()))
+    project.configure()
+    refused(project, "error: data/benchmark.jsonl, line 6: id '../../etc/x' holds '/'")
+
+
+def test_a_category_of_the_config_that_no_sample_has(project: Project) -> None:
+    project.benchmark(five_each())
+    project.configure(benchmark={"path": "data/benchmark.jsonl", "categories": ["phisical"]})
+    refused(project, "no sample has the category phisical that benchmark.categories asks for")
+
+
+def test_a_gpu_that_is_not_there(project: Project) -> None:
+    project.benchmark(five_each())
+    project.configure(device_ids=[0, 97])
+    refused(project, "config: device_ids: GPU", "97 is not there")
+
+
+def test_no_gpu_granted(project: Project) -> None:
+    project.benchmark(five_each())
+    project.configure()
+    refused(project, "--resources gpu=0 means no limit", arguments=("--resources", "gpu=0"))
+
+
+def test_a_half_downloaded_checkpoint(project: Project) -> None:
+    folder = project.root / "model"
+    (folder / "transformer").mkdir(parents=True)
+    (folder / "model_index.json").write_text('{"_class_name": "X", "vae": ["diffusers", "V"]}')
+    project.benchmark(five_each())
+    project.configure(models={"m": {"editor": "diffusers", "checkpoint": "./model"}})
+    refused(project, "config: models.m: checkpoint model is incomplete: vae/ is missing")
+
+
+def test_a_class_that_is_not_there(project: Project) -> None:
+    project.benchmark(five_each())
+    project.configure(models={"m": {"editor": "class_path", "class_path": "toys.Nobody"}})
+    output = project.snakemake("--configfile", "config/test.yaml", code=1).stdout
+    assert "config: class_path toys.Nobody: toys has no class Nobody." in output
+
+
+def test_the_shipped_configs_are_valid_and_every_key_is_described() -> None:
+    schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
+
+    def described(part: dict[str, Any], where: str) -> None:
+        if "$ref" in part:
+            return
+        for key, value in part.get("properties", {}).items():
+            assert "$ref" in value or value.get("description"), f"{where}.{key}"
+            described(value, f"{where}.{key}")
+        if part.get("type") == "object" and "properties" in part:
+            assert part["additionalProperties"] is False or isinstance(
+                part["additionalProperties"], dict
+            ), where
+
+    described(schema, "config")
+    for name, part in schema["$defs"].items():
+        assert part.get("description") or part.get("properties"), name
+        described(part, name)

@@ -1,0 +1,167 @@
+"""Leases: never two jobs on one device, whatever becomes of their processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from conftest import ROOT
+from edit_benchmark import devices
+from edit_benchmark.errors import UserError
+
+GIB = 2**30
+HOLD = """
+import sys, time
+from edit_benchmark import devices
+from edit_benchmark.cli import run
+request = devices.Request(["cpu", "cpu"], 1, 1, sys.argv[1])
+def main():
+    with devices.lease(request) as device:
+        with devices.load_slot(request):
+            print("load", time.time(), flush=True)
+            time.sleep(float(sys.argv[3]))
+            print("loaded", time.time(), flush=True)
+        print("have", device.label, time.time(), flush=True)
+        time.sleep(float(sys.argv[2]))
+        print("done", device.label, time.time(), flush=True)
+run(main)
+"""
+
+
+@pytest.fixture(autouse=True)
+def _own_leases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EDIT_BENCHMARK_LEASES", str(tmp_path / "leases"))
+    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+
+
+def hold(name: str, seconds: float, load: float = 0) -> subprocess.Popen[str]:
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "scripts")}
+    return subprocess.Popen(
+        [sys.executable, "-c", HOLD, name, str(seconds), str(load)],
+        env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def request(*ids: int | str, granted: int = 1) -> devices.Request:
+    return devices.Request(list(ids), 1, granted, "test")
+
+
+def gpu(index: int, free: int = 80 * GIB, processes: dict[int, int] | None = None) -> devices.Gpu:
+    return devices.Gpu(index, f"GPU-{index}", "H100", "1", free, 80 * GIB, processes or {})
+
+
+def test_thirty_jobs_on_two_devices_are_never_two_on_one() -> None:
+    """Every third of them is killed while it holds its device."""
+    jobs = []
+    for number in range(30):
+        job = hold(f"job {number}", 0.05)
+        if number % 3 == 2:
+            time.sleep(0.3)
+            job.kill()
+        jobs.append(job)
+    spans: dict[str, list[tuple[float, float]]] = {}
+    finished = 0
+    for job in jobs:
+        output, _ = job.communicate(timeout=120)
+        lines = [line.split() for line in output.splitlines() if line.startswith(("have", "done"))]
+        if len(lines) == 2:
+            finished += 1
+            spans.setdefault(lines[0][1], []).append((float(lines[0][2]), float(lines[1][2])))
+    assert finished >= 20
+    assert set(spans) == {"cpu-0", "cpu-1"}
+    for held in spans.values():
+        assert all(first[1] <= second[0] for first, second in pairwise(sorted(held)))
+
+
+def test_one_model_loads_at_a_time() -> None:
+    jobs = [hold(f"job {number}", 0, load=0.3) for number in range(4)]
+    times = []
+    for job in jobs:
+        output, _ = job.communicate(timeout=60)
+        words = [line.split() for line in output.splitlines()]
+        times.append((float(words[0][1]), float(words[1][1])))
+    assert all(first[1] <= second[0] for first, second in pairwise(sorted(times)))
+
+
+def test_a_killed_holder_frees_device_and_load_slot_and_the_waiting_say_for_whom() -> None:
+    holders = [hold("edit painter physical 1-of-2", 60), hold("holder 2", 60)]
+    for holder in holders:
+        assert holder.stdout is not None
+        for _ in range(3):
+            holder.stdout.readline()
+    waiting = hold("waiting", 0)
+    time.sleep(1.5)
+    assert waiting.poll() is None
+    for holder in holders:
+        holder.send_signal(signal.SIGKILL)
+    output, log = waiting.communicate(timeout=30)
+    assert "done" in output
+    assert "waiting for a device, held are cpu-0: pid" in log
+    assert "edit painter physical 1-of-2" in log
+
+
+def test_devices_are_taken_in_the_order_of_preference(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices, "gpus", lambda: [gpu(number) for number in range(4)])
+    with devices.lease(request(2, 3, 0, 1)) as first:
+        assert first.label.startswith("GPU 2 ")
+        assert os.environ["CUDA_VISIBLE_DEVICES"] == "GPU-2"
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+        with devices.lease(request(2, 3, 0, 1)) as second:
+            assert second.label.startswith("GPU 3 ")
+
+
+def test_a_gpu_that_is_not_there_or_hidden_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices, "gpus", lambda: [gpu(0), gpu(1)])
+    with pytest.raises(UserError, match="GPU 5 is not there, this host has GPU 0, 1"):
+        devices.check([0, 5])
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    with pytest.raises(UserError, match="GPU 0 is hidden by CUDA_VISIBLE_DEVICES=1"):
+        devices.check([0, 1])
+    devices.check([1])
+
+
+def test_no_grant_is_refused() -> None:
+    with (
+        pytest.raises(UserError, match="--resources gpu=N"),
+        devices.lease(request("cpu", granted=0)),
+    ):
+        pass
+
+
+def test_the_schedulers_single_device_is_taken_without_a_lease(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    with devices.lease(request(3)) as first, devices.lease(request(3)) as second:
+        assert first.torch_name == second.torch_name == "cuda"
+    assert not (tmp_path / "leases").exists()
+
+
+def test_several_devices_of_a_scheduler_are_leased(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    with devices.lease(request(0)):
+        assert os.environ["CUDA_VISIBLE_DEVICES"] == "0"
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+        with devices.lease(request(0)):
+            assert os.environ["CUDA_VISIBLE_DEVICES"] == "1"
+
+
+def test_too_little_memory_is_named_with_both_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    busy = gpu(0, 10 * GIB, {4711: 70 * GIB})
+    monkeypatch.setattr(devices, "gpus", lambda: [busy])
+    device = devices.Device("cuda", "GPU 0", busy)
+    devices.check_memory(device, 9 * GIB, "small")
+    with pytest.raises(UserError) as caught:
+        devices.check_memory(device, 54 * GIB, "Qwen/Qwen-Image-Edit")
+    for part in ("10.0 GiB free of 80.0 GiB", "54.0 GiB", "pid 4711 (70.0 GiB)", "Qwen-Image-Edit"):
+        assert part in str(caught.value)

@@ -1,0 +1,155 @@
+"""What the importers make of benchmark files, and what they refuse."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from conftest import ROOT, draw
+from edit_benchmark.errors import UserError
+from edit_benchmark.records import Sample
+from edit_benchmark.samples import prepare
+
+FIVE = ["physical", "environmental", "social", "causal", "referential"]
+
+
+def read(path: Path, format: str, language: str = "en", **options: object) -> list[Sample]:
+    results = path.parent / "results"
+    arguments = {"categories": FIVE, "limit": None} | options
+    return prepare(path, format, language, sources=results / "sources", results=results,
+                   **arguments)  # type: ignore[arg-type]  # fmt: skip
+
+
+def png(name: str = "x") -> bytes:
+    buffer = io.BytesIO()
+    draw(name).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def item(**changes: object) -> dict[str, object]:
+    return {
+        "subset": "物理",
+        "edit_instruction": "移走积木",
+        "edit_instruction_en": "remove the block",
+        "original_description": "积木",
+        "original_description_en": "blocks",
+        "src_img_b64": base64.b64encode(png()).decode(),
+        "rationale_short": "重力",
+        "rationale_short_en": "gravity",
+        "tags": ["blocks"],
+        "difficulty": "hard",
+        "original_image_path": "generated_images_2/00000_物理_medium.png",
+        "seed": 3,
+    } | changes
+
+
+def test_an_item_of_the_original_format(tmp_path: Path) -> None:
+    path = tmp_path / "b.json"
+    path.write_text(json.dumps([item()], ensure_ascii=False), encoding="utf-8")
+    (sample,) = read(path, "original")
+    assert sample.id == "00000_物理_medium"
+    assert sample.category == "physical"
+    assert sample.instruction == "remove the block"
+    assert (sample.instruction_zh, sample.rationale_en) == ("移走积木", "gravity")
+    assert (sample.difficulty, sample.tags) == ("hard", ["blocks"])
+    assert (tmp_path / "results" / sample.source).read_bytes() == png()
+    (chinese,) = read(path, "original", "zh")
+    assert chinese.instruction == "移走积木"
+
+
+def test_ids_of_the_original_format_without_a_path(tmp_path: Path) -> None:
+    path = tmp_path / "b.json"
+    rows = [
+        item(original_image_path=None),
+        item(subset="social", original_image_path=None),
+        item(original_image_path=None),
+    ]
+    path.write_text(json.dumps(rows), encoding="utf-8")
+    assert [sample.id for sample in read(path, "original")] == ["物理_0", "social_0", "物理_1"]
+
+
+def test_re_edits_category_names(tmp_path: Path) -> None:
+    path = tmp_path / "RE-Edit.json"
+    rows = [
+        item(subset=name, original_image_path=f"{name}.png")
+        for name in ("physical", "environmental", "cultural", "causal", "referential")
+    ]
+    path.write_text(json.dumps(rows), encoding="utf-8")
+    assert [sample.category for sample in read(path, "original")] == FIVE
+
+
+def test_csv_and_jsonl_mean_the_same(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(png())
+    (tmp_path / "b.csv").write_bytes(
+        b"\xef\xbb\xbfid,category,instruction,image,instruction_zh,tags,difficulty\r\n"
+        + '1,物理,"say ""hi"",\r\nplease",a.png,说,x; y,easy\r\n'.encode()
+    )
+    row = {"id": 1, "category": "physical", "instruction": 'say "hi",\r\nplease', "image": "a.png",
+           "instruction_zh": "说", "tags": ["x", "y"], "difficulty": "easy"}  # fmt: skip
+    (tmp_path / "b.jsonl").write_bytes(b"\xef\xbb\xbf" + json.dumps(row).encode() + b"\r\n\r\n")
+    assert read(tmp_path / "b.csv", "csv") == read(tmp_path / "b.jsonl", "jsonl")
+
+
+def test_the_limit_takes_the_first_of_each_category(tmp_path: Path) -> None:
+    path = tmp_path / "b.json"
+    rows = [item(original_image_path=f"{k}.png", subset=FIVE[k % 2]) for k in range(10)]
+    path.write_text(json.dumps(rows), encoding="utf-8")
+    samples = read(path, "original", limit=2)
+    assert [(sample.id, sample.index) for sample in samples] == [
+        ("0", 0), ("1", 0), ("2", 1), ("3", 1),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"", "not JSON"),
+        (b"[]", "no items"),
+        (b'{"a": 1}', "no items"),
+        (b'[{"subset": "a"', "not JSON"),
+        ("[]".encode("utf-16"), "UTF-16"),
+        (b"[1]", "item 1: not an object"),
+        (json.dumps([item(src_img_b64="%%%")]).encode(), "item 1: field src_img_b64 is not base64"),
+    ],
+)
+def test_files_that_are_not_the_original_format(
+    tmp_path: Path, content: bytes, sentence: str
+) -> None:
+    path = tmp_path / "b.json"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=sentence):
+        read(path, "original")
+
+
+def test_a_large_file_is_read_as_a_stream(tmp_path: Path) -> None:
+    """200 MB of pictures in less memory than the file has bytes."""
+    noise = Image.frombytes("RGB", (1000, 670), os.urandom(2_010_000))
+    buffer = io.BytesIO()
+    noise.save(buffer, "PNG", compress_level=0)
+    encoded = base64.b64encode(buffer.getvalue()).decode()
+    path = tmp_path / "b.json"
+    with path.open("w") as file:
+        file.write("[")
+        for number in range(75):
+            file.write("," if number else "")
+            json.dump(item(src_img_b64=encoded, original_image_path=f"{number}.png"), file)
+        file.write("]")
+    size = path.stat().st_size
+    assert size > 200_000_000
+    code = (
+        "import resource; from pathlib import Path; from edit_benchmark.samples import prepare;"
+        f"prepare(Path({str(path)!r}), 'original', 'en', {FIVE}, None,"
+        f" Path({str(tmp_path)!r}) / 'r' / 's', Path({str(tmp_path)!r}) / 'r');"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)"
+    )
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "scripts")}
+    peak = int(subprocess.check_output([sys.executable, "-c", code], env=environment, text=True))
+    assert peak < size

@@ -1,0 +1,269 @@
+"""Judges and rubrics: answers are read strictly, and never made up."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+
+from conftest import draw
+from edit_benchmark import checkpoints, judges, rubrics
+from edit_benchmark.config import RUBRICS, SCHEMA
+from edit_benchmark.errors import SampleError, UserError
+from edit_benchmark.judges import Answer, Case
+from edit_benchmark.judges.answers import expected_value, parse_generated
+from edit_benchmark.judges.transformers_judge import TransformersJudge
+from edit_benchmark.records import Sample
+from edit_benchmark.rubrics import Rubric, overall
+from edit_benchmark.tiny_models import save_judge
+
+REASONING = RUBRICS / "reasoning.yaml"
+SAMPLE = Sample(
+    id="a", category="physical", index=0, instruction="move {it} for $5", source="s",
+    source_sha256="0", width=64, height=48, instruction_zh="移动", rationale_en="gravity",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def rubric() -> Rubric:
+    return rubrics.load(REASONING, "physical", "en")
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("judge")
+    save_judge(path)
+    return path
+
+
+def load(path: Path, **changes: Any) -> TransformersJudge:
+    schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))["$defs"]
+    defaults = {
+        name: (schema[part["$ref"].rpartition("/")[2]] if "$ref" in part else part)["default"]
+        for name, part in schema["judge"]["properties"].items()
+        if name != "judge"
+    }
+    settings = defaults | {
+        "judge": "transformers",
+        "checkpoint": str(path),
+        "dtype": "float32",
+        "min_mass": 0,
+        "max_new_tokens": 6,
+    }
+    settings |= changes
+    judge = judges.build(settings, checkpoints.resolve(settings, "judges.j"), "cpu")
+    assert isinstance(judge, TransformersJudge)
+    return judge
+
+
+def case(rubric: Rubric, edited: str = "edited", **changes: Any) -> Case:
+    sample = replace(SAMPLE, **changes)
+    return Case(sample, draw("source", (90, 70)), draw(edited, (64, 64)), rubric)
+
+
+def test_every_category_has_its_five_criteria_in_both_languages() -> None:
+    seen: set[str] = set()
+    for category in ("physical", "environmental", "social", "causal", "referential"):
+        for language in ("en", "zh"):
+            loaded = rubrics.load(REASONING, category, language)
+            keys = [criterion.key for criterion in loaded.criteria]
+            assert len(keys) == 5
+        seen |= set(keys)
+    assert len(seen) == 25
+
+
+def test_a_criterion_that_does_not_apply_changes_nothing() -> None:
+    assert overall({"a": 8.0, "b": 2.0}) == 5.0
+    assert overall({"a": 8.0, "b": 2.0, "c": None}) == 5.0
+    assert overall({"a": None}) is None
+
+
+def test_a_hard_violation_leaves_at_most_three(rubric: Rubric) -> None:
+    values = [rubric.labels[label] for label in sorted(rubric.labels)]
+    assert values == [2, 3, 4, 5, 6, 7, 8]  # neutral 5, up to three points up or down
+    assert max(values[:2]) == 3
+
+
+def test_the_instruction_is_shown_as_it_is(rubric: Rubric) -> None:
+    text = rubric.shared_text(replace(SAMPLE, instruction="a {brace} $dollar $rationale"))
+    assert "a {brace} $dollar $rationale" in text
+    assert "gravity" in text
+    assert "hard" not in rubric.shared_text(replace(SAMPLE, rationale_en=""))
+
+
+def written(rubric: Rubric, **changes: Any) -> str:
+    answer = {criterion.key: 4 for criterion in rubric.criteria} | {"reason": "fine"} | changes
+    return json.dumps({key: value for key, value in answer.items() if value is not ...})
+
+
+def test_a_whole_answer_is_read(rubric: Rubric) -> None:
+    answer = parse_generated(written(rubric, shadows=..., gravity_and_support="7"), rubric)
+    assert answer.criteria["gravity_and_support"] == 8
+    assert answer.criteria["physical_interaction"] == 5
+    fenced = f"```json\n{written(rubric, physical_interaction=0)}\n```"
+    assert parse_generated(fenced, rubric).criteria["physical_interaction"] is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "5",
+        "The score is 5.",
+        "[4, 4, 4, 4, 4]",
+        '{"gravity_and_support": 4}',
+        "nonsense {",
+    ],
+)
+def test_an_answer_that_does_not_parse_is_no_score(rubric: Rubric, text: str) -> None:
+    with pytest.raises(SampleError, match="unparsable_answer"):
+        parse_generated(text, rubric)
+
+
+@pytest.mark.parametrize("value", [8, -1, 4.5, None, True, "good", [4]])
+def test_a_label_off_the_scale_is_no_score(rubric: Rubric, value: Any) -> None:
+    with pytest.raises(SampleError, match="not a label of the scale"):
+        parse_generated(written(rubric, gravity_and_support=value), rubric)
+
+
+def test_a_key_twice_is_no_score(rubric: Rubric) -> None:
+    text = written(rubric).replace("{", '{"gravity_and_support": 1, ', 1)
+    with pytest.raises(SampleError, match="a key stands there twice"):
+        parse_generated(text, rubric)
+
+
+def test_the_expected_value_is_that_of_the_scale(rubric: Rubric) -> None:
+    even = dict.fromkeys("1234567", 0.1) | {"0": 0.05}
+    assert expected_value(even, rubric) == pytest.approx(5.0)
+    sure = dict.fromkeys("123456", 0.0) | {"7": 0.2, "0": 0.1}
+    assert expected_value(sure, rubric) == 8.0
+    half = dict.fromkeys("2345", 0.0) | {"1": 0.1, "6": 0.3, "7": 0.0, "0": 0.3}
+    assert expected_value(half, rubric) == pytest.approx((0.1 * 2 + 0.3 * 7) / 0.4)
+    assert expected_value(even | {"0": 0.9}, rubric) is None
+
+
+def test_the_judge_scores_and_sees_both_pictures(checkpoint: Path, rubric: Rubric) -> None:
+    judge = load(checkpoint)
+    first, again, other = judge.judge([case(rubric), case(rubric), case(rubric, "another")])
+    assert isinstance(first, Answer)
+    assert isinstance(other, Answer)
+    assert first == again
+    assert first.criteria != other.criteria
+    assert list(first.criteria) == [criterion.key for criterion in rubric.criteria]
+    assert all(value is None or 2 <= value <= 8 for value in first.criteria.values())
+    blind = judge.judge([case(replace(rubric, see_source=False))])[0]
+    assert isinstance(blind, Answer)
+    assert blind.criteria != first.criteria
+
+
+def test_a_score_is_the_judges_own_probabilities(checkpoint: Path, rubric: Rubric) -> None:
+    """One criterion computed by hand: the prompt, one forward pass, a softmax."""
+    judge = load(checkpoint, batch_size=1)
+    answer = judge.judge([case(rubric)])[0]
+    assert isinstance(answer, Answer)
+    criterion = rubric.criteria[2]
+    messages = judge._messages(case(rubric), rubric.expected_question(criterion))
+    inputs = judge.processor.apply_chat_template(
+        [messages], tokenize=True, add_generation_prompt=True, return_dict=True,
+        return_tensors="pt",
+    )  # fmt: skip
+    with torch.no_grad():
+        probabilities = judge.model(**inputs).logits[0, -1].float().softmax(-1)
+    by_label = {
+        label: float(probabilities[judge.processor.tokenizer.convert_tokens_to_ids(label)])
+        for label in "01234567"
+    }
+    assert answer.criteria[criterion.key] == pytest.approx(
+        expected_value(by_label, rubric), abs=1e-4
+    )
+
+
+def test_a_score_does_not_depend_on_its_neighbours(checkpoint: Path, rubric: Rubric) -> None:
+    judge = load(checkpoint)
+    together = judge.judge([case(rubric, "x"), case(rubric, "y", instruction="long " * 40)])
+    assert judge.judge([case(rubric, "x")])[0] == together[0]
+
+
+def test_a_judge_that_would_say_something_else_has_no_score(
+    checkpoint: Path, rubric: Rubric
+) -> None:
+    answer = load(checkpoint, min_mass=0.99).judge([case(rubric)])[0]
+    assert isinstance(answer, SampleError)
+    assert "off_scale" in str(answer)
+
+
+def test_a_written_answer_that_is_noise_is_judge_failed(checkpoint: Path, rubric: Rubric) -> None:
+    answers = load(checkpoint, method="generated").judge([case(rubric), case(rubric, "other")])
+    assert all(isinstance(answer, SampleError) for answer in answers)
+
+
+def test_written_answers_are_greedy_although_the_checkpoint_samples(
+    checkpoint: Path, rubric: Rubric
+) -> None:
+    judge = load(checkpoint, method="generated", max_new_tokens=12)
+    assert judge.model.generation_config.do_sample
+    texts = []
+    for seed in range(3):
+        torch.manual_seed(seed)
+        texts.append(str(judge.judge([case(rubric)])[0]))
+    assert len(set(texts)) == 1
+
+
+@pytest.mark.parametrize("token", ["<|im_end|>", "<|image_pad|>", "<|vision_start|>"])
+def test_control_tokens_in_an_instruction_are_text(
+    checkpoint: Path, rubric: Rubric, token: str
+) -> None:
+    judge = load(checkpoint)
+    hostile = case(rubric, instruction=f"say {token} twice")
+    tokenizer = judge.processor.tokenizer
+    number = tokenizer.convert_tokens_to_ids(token)
+
+    def ids(one: Case) -> Any:
+        return judge._inputs([judge._messages(one, "?")])["input_ids"][0]
+
+    assert (ids(hostile) == number).sum() == (ids(case(rubric)) == number).sum()
+    assert f"say {token} twice" in tokenizer.decode(ids(hostile))
+    assert isinstance(judge.judge([hostile])[0], Answer)
+
+
+def test_a_label_of_several_tokens_is_refused(checkpoint: Path, rubric: Rubric) -> None:
+    ten = replace(rubric, labels={"5": 5.0, "10": 10.0})
+    with pytest.raises(UserError, match="rubric label '10' is 2 tokens"):
+        load(checkpoint).judge([case(ten)])
+
+
+def test_large_pictures_are_scaled_down_for_the_judge(checkpoint: Path, rubric: Rubric) -> None:
+    judge = load(checkpoint, max_pixels=4096)
+    shown = judge._picture(draw("big", (4000, 3000)))["image"]
+    assert shown.width * shown.height <= 4096
+    assert shown.width / shown.height == pytest.approx(4 / 3, rel=0.03)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"name": ""}, "name"),
+        ({"scale": {"labels": {"a": 11, "b": 1}, "not_applicable": "0"}}, "11 is greater than"),
+        ({"extra": 1}, "extra"),
+    ],
+)
+def test_a_broken_rubric_is_refused(tmp_path: Path, change: dict[str, Any], sentence: str) -> None:
+    content = yaml.safe_load(REASONING.read_text(encoding="utf-8")) | change
+    path = tmp_path / "r.yaml"
+    path.write_text(yaml.safe_dump(content, allow_unicode=True), encoding="utf-8")
+    with pytest.raises(UserError, match=sentence):
+        rubrics.load(path, "physical", "en")
+
+
+def test_a_template_without_its_placeholder_is_refused(tmp_path: Path) -> None:
+    content = yaml.safe_load(REASONING.read_text(encoding="utf-8"))
+    content["texts"]["en"]["instruction"] = "Edit instruction: {instruction}"
+    path = tmp_path / "r.yaml"
+    path.write_text(yaml.safe_dump(content, allow_unicode=True), encoding="utf-8")
+    with pytest.raises(UserError, match=r"texts.en.instruction: its placeholders .* \$instruction"):
+        rubrics.load(path, "physical", "en")

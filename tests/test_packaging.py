@@ -1,0 +1,106 @@
+"""The lock, pyproject and environment.yml agree, and the tree holds nothing that it should not."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tomllib
+
+import pytest
+import yaml
+from packaging.markers import Marker
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from conftest import ROOT
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+
+
+def locked(python: str) -> dict[str, str]:
+    """The lock's versions for a Python version on Linux."""
+    environment = {
+        "python_version": python, "python_full_version": f"{python}.0", "sys_platform": "linux",
+        "platform_system": "Linux", "platform_machine": "x86_64", "os_name": "posix",
+        "platform_python_implementation": "CPython", "implementation_name": "cpython",
+    }  # fmt: skip
+    versions = {}
+    for line in LOCK.splitlines():
+        pin, _, marker = line.partition(" ; ")
+        if not marker or Marker(marker).evaluate(environment):
+            name, _, version = pin.partition("==")
+            versions[canonicalize_name(name)] = version
+    return versions
+
+
+@pytest.mark.parametrize("python", ["3.11", "3.12", "3.13"])
+def test_the_lock_satisfies_every_requirement(python: str) -> None:
+    versions = locked(python)
+    for line in PROJECT["dependencies"] + PROJECT["optional-dependencies"]["dev"]:
+        requirement = Requirement(line)
+        version = versions[canonicalize_name(requirement.name)]
+        assert requirement.specifier.contains(version), line
+
+
+def test_conda_users_get_the_same_versions() -> None:
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
+    python, _, section = environment["dependencies"]
+    versions = locked(python.removeprefix("python="))
+    pins = dict(pin.split("==") for pin in section["pip"])
+    names = {Requirement(line).name for line in PROJECT["dependencies"]}
+    assert set(pins) == names
+    for name, version in pins.items():
+        assert versions[canonicalize_name(name)] == version, name
+
+
+def test_the_lock_names_no_host() -> None:
+    for line in LOCK.splitlines():
+        assert re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.+!]+( ; [^/]*)?", line), line
+
+
+def test_what_runs_is_what_is_locked() -> None:
+    import diffusers
+    import snakemake
+    import torch
+    import transformers
+
+    versions = locked(f"{sys.version_info.major}.{sys.version_info.minor}")
+    for module in (torch, diffusers, transformers, snakemake):
+        assert module.__version__.partition("+")[0] == versions[module.__name__]
+
+
+def test_the_tree_is_small_and_names_no_machine() -> None:
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    # Written so that this file does not hold what it looks for.
+    machine = re.compile("|".join(["/ro" + "ot/", "/ho" + "me/", "/wo" + "rk/", "pyp" + "i.org"]))
+    for name in listed.stdout.splitlines():
+        path = ROOT / name
+        if not path.is_file():
+            continue
+        assert path.stat().st_size < 1_000_000, name
+        if path.suffix not in {".png", ".jpg", ".webp"}:
+            found = machine.search(path.read_text(encoding="utf-8"))
+            assert found is None, f"{name}: {found}"
+
+
+def test_every_command_says_what_it_does() -> None:
+    for path in sorted((ROOT / "scripts").glob("*.py")):
+        result = subprocess.run(
+            [sys.executable, str(path), "--help"], capture_output=True, text=True, check=True
+        )
+        assert len(result.stdout.splitlines()) > 3, path
+
+
+def test_parsing_needs_no_heavy_library() -> None:
+    code = (
+        "import sys; sys.path.insert(0, 'scripts');"
+        "import edit_benchmark.editing, edit_benchmark.scoring, edit_benchmark.config;"
+        "print([name for name in ('torch', 'diffusers', 'transformers', 'pandas')"
+        " if name in sys.modules])"
+    )
+    printed = subprocess.check_output([sys.executable, "-c", code], cwd=ROOT, text=True)
+    assert printed.strip() == "[]"

@@ -1,0 +1,248 @@
+"""Whole runs through the command line, with toys in place of models."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import random
+import subprocess
+import sys
+
+import pytest
+
+from conftest import Project, draw, five_each
+from edit_benchmark.categories import CATEGORIES
+from edit_benchmark.samples import seed
+
+SIZES = {"物理": 50, "环境": 50, "社会": 70, "因果": 50, "指代": 50}
+
+
+def original_items(sizes: dict[str, int]) -> list[dict[str, object]]:
+    """Items of the original format, a tiny picture in each."""
+    buffer = io.BytesIO()
+    draw("x").save(buffer, "PNG")
+    picture = base64.b64encode(buffer.getvalue()).decode()
+    names = [category for category, count in sizes.items() for _ in range(count)]
+    return [
+        {
+            "subset": category,
+            "edit_instruction": f"修改 {number}",
+            "edit_instruction_en": f"change {number}",
+            "original_description": "场景",
+            "original_description_en": "a scene",
+            "src_img_b64": picture,
+            "rationale_short": "难",
+            "rationale_short_en": "hard",
+            "tags": ["a"],
+            "difficulty": "easy",
+            "original_image_path": f"generated_images_2/{number:05d}_{category}_easy.png",
+            "seed": 1,
+        }
+        for number, category in enumerate(names)
+    ]
+
+
+def test_the_six_gpu_run_plans_thirty_edit_jobs_without_importing_torch(project: Project) -> None:
+    data = project.root / "data"
+    data.mkdir()
+    items = original_items(SIZES)
+    (data / "benchmark.json").write_text(json.dumps(items, ensure_ascii=False), encoding="utf-8")
+    result = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "snakemake", "--cores", "all",
+         "--resources", "gpu=6", "-n"],
+        cwd=project.root, env=project.environment(), capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    stats = result.stdout.split("Job stats:")[1]
+    counts = dict(line.split()[:2] for line in stats.splitlines() if len(line.split()) == 2)
+    assert counts["edit"] == "30"
+    assert counts["collect_edits"] == "5"
+    assert counts["score"] == "5"
+    assert counts["aggregate"] == "1"
+    imported = {line.split("|")[-1].strip() for line in result.stderr.splitlines() if "|" in line}
+    assert "edit_benchmark.config" in imported
+    assert not imported & {"torch", "diffusers", "transformers"}
+
+
+def test_the_assignment_is_printed_and_logged_before_work_starts(project: Project) -> None:
+    (project.root / "data").mkdir()
+    (project.root / "data" / "b.json").write_text(json.dumps(original_items({"物理": 50})))
+    project.configure(
+        benchmark={"path": "data/b.json", "format": "original", "categories": ["物理"]}, shards=6
+    )
+    output = project.run("results/benchmark/samples.jsonl")
+    assert "physical 物理: 50 samples on 6 shards: 9, 9, 8, 8, 8, 8" in output
+    first = "shard 1-of-6 (9): 00000_物理_easy 00006_物理_easy 00012_物理_easy"
+    assert first in output
+    assert first in (project.root / "results/benchmark/assignment.txt").read_text()
+
+
+def test_a_run_ends_with_one_status_for_every_sample(project: Project) -> None:
+    rows = five_each(2)
+    rows[0]["instruction"] = "fail here"
+    rows[2]["instruction"] = "unreadable"
+    rows[4]["instruction"] = "skip this"
+    project.benchmark(rows)
+    project.configure()
+    project.run()
+    physical, environmental, social = map(project.scores, ("physical", "environmental", "social"))
+    assert physical["physical-0"].status == "edit_failed"
+    assert physical["physical-0"].reason == "ValueError: the toy was told to fail"
+    assert physical["physical-1"].status == "scored"
+    assert environmental["environmental-0"].status == "judge_failed"
+    assert "nonsense" in environmental["environmental-0"].reason
+    assert social["social-0"].status == "skipped"
+    everything = [row for key in CATEGORIES for row in project.scores(key).values()]
+    assert sorted(row.id for row in everything) == sorted(row["id"] for row in rows)
+
+
+def test_a_failed_edit_is_never_scored_and_has_no_number_anywhere(project: Project) -> None:
+    rows = five_each(2)
+    rows[0]["instruction"] = "fail here"
+    project.benchmark(rows)
+    project.configure()
+    project.run()
+    assert "physical-0" not in project.calls("judge")
+    assert not (project.root / "results/edits/painter/physical/pictures/physical-0.png").exists()
+    score = project.scores("physical")["physical-0"]
+    assert score.score is None
+    assert score.criteria == {}
+    lines = (project.root / "results/report/scores.csv").read_text("utf-8-sig").splitlines()
+    header = lines[0].split(",")
+    line = next(line for line in lines if "physical-0" in line)
+    cells = dict(zip(header, line.split(","), strict=False))
+    assert cells["status"] == "edit_failed"
+    assert cells["score"] == ""
+
+
+def test_no_score_is_a_default_when_the_judge_cannot_be_read(project: Project) -> None:
+    rows = five_each(3)
+    rows[0]["instruction"] = "unreadable"
+    project.benchmark(rows)
+    project.configure()
+    project.run()
+    assert project.scores("physical")["physical-0"].score is None
+    failed = [row for row in project.scores("physical").values() if row.status == "judge_failed"]
+    assert [row.id for row in failed] == ["physical-0"]
+
+
+@pytest.mark.parametrize("shards", [2, 7])
+def test_pictures_are_the_same_for_any_number_of_shards(project: Project, shards: int) -> None:
+    project.benchmark(five_each(3))
+    targets = [f"results/edits/painter/{key}/edits.jsonl" for key in ("physical", "causal")]
+    project.configure(shards=1)
+    project.run(*targets)
+    alone = project.pictures()
+    assert len(alone) == 6
+    # Another results folder, so that nothing comes out of the store.
+    (project.root / "results").rename(project.root / "earlier")
+    project.configure(shards=shards)
+    project.run(*targets)
+    assert project.pictures() == alone
+
+
+def test_pictures_do_not_depend_on_the_categories_chosen_or_the_order(project: Project) -> None:
+    rows = five_each(3)
+    project.benchmark(rows)
+    project.configure()
+    target = "results/edits/painter/causal/edits.jsonl"
+    project.run(target)
+    first = project.pictures()
+    (project.root / "results").rename(project.root / "earlier")
+    random.Random(0).shuffle(rows)
+    project.benchmark(rows)
+    path = "data/benchmark.jsonl"
+    project.configure(benchmark={"path": path, "categories": ["因果"]})
+    project.run(target)
+    assert project.pictures() == first
+
+
+def test_one_category_by_either_name(project: Project) -> None:
+    project.benchmark(five_each())
+    project.configure()
+    project.run("物理")
+    assert (project.root / "results/report/categories/physical/index.html").is_file()
+    assert not (project.root / "results/edits/painter/social").exists()
+    project.run("social")
+    assert (project.root / "results/report/categories/social/index.html").is_file()
+
+
+def test_the_readmes_command_line_takes_the_target_first(project: Project) -> None:
+    project.benchmark(five_each())
+    project.configure()
+    result = project.snakemake(
+        "物理", "--configfile", "config/test.yaml", "--resources", "gpu=6", "-n"
+    )
+    assert "edit" in result.stdout
+
+
+def test_several_models_and_judges_have_a_row_for_each(project: Project) -> None:
+    project.benchmark(five_each())
+    painter = {"editor": "class_path", "class_path": "toys.Painter"}
+    ruler = {"judge": "class_path", "class_path": "toys.Ruler"}
+    project.configure(
+        models={"a": painter, "b": painter | {"seed": 7}, "floor": {"editor": "identity"}},
+        judges={"first": ruler, "second": ruler},
+    )
+    project.run()
+    table = (project.root / "results/report/summary.csv").read_text("utf-8-sig")
+    for model in ("a", "b", "floor"):
+        for judge in ("first", "second"):
+            lines = [line for line in table.splitlines() if f"{model},{judge}," in line]
+            assert len(lines) == 7, table  # five categories, micro and macro
+
+
+def test_a_category_with_many_edits_has_several_score_jobs(project: Project) -> None:
+    project.benchmark([row for row in five_each(5) if row["category"] == "physical"])
+    path = "data/benchmark.jsonl"
+    project.configure(benchmark={"path": path, "categories": ["physical"]}, score_chunk=2)
+    project.run()
+    parts = sorted(path.name for path in (project.root / "results/scores").rglob("part-*.jsonl"))
+    assert parts == ["part-1.jsonl", "part-2.jsonl", "part-3.jsonl"]
+    assert list(project.scores("physical")) == [f"physical-{k}" for k in range(5)]
+
+
+def test_a_category_without_samples_is_reported_as_such(project: Project) -> None:
+    project.benchmark([row for row in five_each() if row["category"] != "social"])
+    project.configure()
+    project.run()
+    assert project.scores("social") == {}
+    lines = (project.root / "results/report/summary.csv").read_text("utf-8-sig").splitlines()
+    line = next(line for line in lines if "social" in line)
+    assert ",0,0,0,0" in line
+    assert "5.0" not in line
+
+
+def test_snakemakes_own_report_is_built(project: Project) -> None:
+    project.benchmark(five_each())
+    project.configure()
+    project.run()
+    project.snakemake("--configfile", "config/test.yaml", "--report", "report.html")
+    assert "summary.csv" in (project.root / "report.html").read_text()
+
+
+def test_a_fresh_run_needs_no_profile(project: Project) -> None:
+    project.benchmark(five_each())
+    project.configure()
+    project.snakemake("--configfile", "config/test.yaml", "--workflow-profile", "none")
+    assert (project.root / "results/report/index.html").is_file()
+
+
+def test_seeds_come_from_the_sample_alone() -> None:
+    assert seed(42, "a") == seed(42, "a")
+    assert len({seed(42, "a"), seed(43, "a"), seed(42, "b"), seed(42, "a", 1)}) == 4
+    assert 0 <= seed(42, "a") < 2**32
+
+
+def test_the_picture_says_how_it_was_made(project: Project) -> None:
+    from PIL import Image
+
+    project.benchmark(five_each())
+    project.configure()
+    project.run("results/edits/painter/causal/edits.jsonl")
+    row = project.edits("causal")["causal-0"]
+    with Image.open(project.root / "results" / row.picture) as image:
+        assert image.text["instruction"] == "change causal 0"  # type: ignore[attr-defined]
+        made_by = json.loads(image.text["made_by"])  # type: ignore[attr-defined]
+    assert made_by["seed"] == row.seed
+    assert made_by["class_path"] == "toys.Painter"

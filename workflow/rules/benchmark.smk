@@ -1,0 +1,59 @@
+rule samples:
+    input:
+        config["benchmark"]["path"],
+    output:
+        table="<results>/benchmark/samples.jsonl",
+        sources=directory("<results>/benchmark/sources"),
+        assignment="<results>/benchmark/assignment.txt",
+    log:
+        "<results>/logs/samples.log",
+    """The benchmark file, in any of its formats, becomes the samples table, and its source
+    pictures files under their hash. Prints which sample goes to which shard."""
+    localrule: True
+    conda:
+        "../../environment.yml"
+    params:
+        format=lookup(dpath="benchmark/format", within=config),
+        language=lookup(dpath="benchmark/language", within=config),
+        categories=CATEGORIES,
+        limit=f"--limit {limit}" if (limit := config["benchmark"]["limit"]) else "",
+        shards=lookup(dpath="shards", within=config),
+        results=lookup(dpath="results", within=config),
+    shell:
+        "python scripts/samples.py --benchmark {input:q} --format {params.format}"
+        " --language {params.language} --categories {params.categories} {params.limit}"
+        " --shards {params.shards} --results {params.results:q} --sources {output.sources:q}"
+        " --out {output.table:q} 2> {log:q} | tee {output.assignment:q}"
+
+
+rule editor_checkpoint:
+    output:
+        "<results>/checkpoints/editors/{model}.json",
+    log:
+        "<results>/logs/checkpoints/editors/{model}.log",
+    """The model's weights: found or downloaded, checked to be whole, weighed and identified,
+    before any device is taken."""
+    localrule: True
+    conda:
+        "../../environment.yml"
+    params:
+        settings=lookup(dpath="{model}", within=MODELS),
+    shell:
+        "python scripts/checkpoint.py --settings {params.settings:q}"
+        " --name models.{wildcards.model} --out {output:q} 2> {log:q}"
+
+
+rule judge_checkpoint:
+    output:
+        "<results>/checkpoints/judges/{judge}.json",
+    log:
+        "<results>/logs/checkpoints/judges/{judge}.log",
+    """The same for a judge."""
+    localrule: True
+    conda:
+        "../../environment.yml"
+    params:
+        settings=lookup(dpath="{judge}", within=JUDGES),
+    shell:
+        "python scripts/checkpoint.py --settings {params.settings:q}"
+        " --name judges.{wildcards.judge} --out {output:q} 2> {log:q}"

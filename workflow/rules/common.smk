@@ -1,0 +1,84 @@
+import json
+import os
+import re
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+# The library lies beside the commands; nothing that is imported here knows torch.
+sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
+
+from edit_benchmark import categories, devices
+from edit_benchmark.config import resolve, rubric_path
+from edit_benchmark.errors import UserError
+from edit_benchmark.records import Edit, dumps, read_rows
+from edit_benchmark.scoring import chunks
+
+# Jobs run the interpreter that runs Snakemake, whether or not its environment is activated.
+os.environ["PATH"] = os.pathsep.join(
+    [str(Path(sys.executable).parent), os.environ["PATH"]]
+)
+
+try:
+    config.update(resolve(config))
+except UserError as error:
+    raise WorkflowError(str(error)) from None
+
+CATEGORIES = config["benchmark"]["categories"]
+
+# Settings as one canonical text each: params compare as text, so that a rerun is triggered by what
+# changed and not by the order of keys.
+MODELS = {name: dumps(settings) for name, settings in config["models"].items()}
+JUDGES = {name: dumps(settings) for name, settings in config["judges"].items()}
+RUBRICS = {
+    name: str(rubric_path(settings["rubric"]))
+    for name, settings in config["judges"].items()
+}
+DEVICE_IDS = ",".join(map(str, config["device_ids"]))
+
+# Undocumented, but the only way to have a limit without --resources on the command line: without
+# one Snakemake would start a job for every core, all at once.
+workflow.global_resources.setdefault("gpu", len(config["device_ids"]))
+if workflow.global_resources["gpu"] == 0:
+    raise WorkflowError(
+        "--resources gpu=0 means no limit to Snakemake, not none: give the number of devices to "
+        "use, at most as many as device_ids names, or leave it out."
+    )
+
+
+def edit_threads():
+    """Cores of a job that drives a device: up to four, so that every device finds a job."""
+    cores = workflow.cores or len(config["device_ids"])
+    return max(1, min(4, cores // len(config["device_ids"])))
+
+
+def score_parts(wildcards):
+    """The score jobs of a category: as many as its edited pictures fill parts of score_chunk."""
+    table = checkpoints.collect_edits.get(
+        model=wildcards.model, category=wildcards.category
+    ).output.table
+    return [
+        f"{config['results']}/scores/{wildcards.judge}/{wildcards.model}/{wildcards.category}"
+        f"/part-{number}.jsonl"
+        for number in range(
+            1, chunks(read_rows(Path(table), Edit), config["score_chunk"]) + 1
+        )
+    ]
+
+
+def target_names(keys):
+    """Each category's key under every name that its target goes by."""
+    for key in keys:
+        for name in dict.fromkeys([key, categories.label(key, "zh")]):
+            yield key, name
+
+
+def check_devices():
+    """Before the first job of a run on this host: are the configured GPUs there?"""
+    if not workflow.local_exec:
+        return
+    try:
+        devices.check(config["device_ids"])
+    except UserError as error:
+        raise WorkflowError(str(error)) from None

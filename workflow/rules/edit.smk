@@ -1,0 +1,57 @@
+rule edit:
+    """One shard of a category (samples with idx % n = k) edited by one model on one device.
+
+    The pictures go to a store beside the declared output, each as soon as it is made, so that a
+    job that fails or is killed loses none: the next one edits only what is missing."""
+    input:
+        samples=rules.samples.output.table,
+        sources=rules.samples.output.sources,
+        checkpoint=rules.editor_checkpoint.output,
+    output:
+        table="<results>/edits/{model}/{category}/{scatteritem}.jsonl",
+    log:
+        "<results>/logs/edit/{model}/{category}/{scatteritem}.log",
+    benchmark:
+        "<results>/benchmarks/edit/{model}/{category}/{scatteritem}.tsv"
+    conda:
+        "../../environment.yml"
+    threads: edit_threads()
+    resources:
+        gpu=1,
+        # Where a job may run is no reason to run it again, so this is no parameter.
+        device_ids=DEVICE_IDS,
+        load_slots=config["load_slots"],
+    params:
+        settings=lookup(dpath="{model}", within=MODELS),
+        results=lookup(dpath="results", within=config),
+    shell:
+        "python scripts/edit.py --samples {input.samples:q} --category {wildcards.category}"
+        " --shard {wildcards.scatteritem} --model {wildcards.model}"
+        " --settings {params.settings:q} --checkpoint {input.checkpoint:q}"
+        " --results {params.results:q} --out {output.table:q} --gpu {resources.gpu}"
+        " --device-ids {resources.device_ids} --load-slots {resources.load_slots} 2> {log:q}"
+
+
+checkpoint collect_edits:
+    input:
+        samples=rules.samples.output.table,
+        shards=gather.edit(rules.edit.output.table, allow_missing=True),
+    output:
+        table="<results>/edits/{model}/{category}/edits.jsonl",
+        pictures=directory("<results>/edits/{model}/{category}/pictures"),
+    log:
+        "<results>/logs/collect_edits/{model}/{category}.log",
+    # What is edited can be scored while other categories are edited.
+    priority: 20
+    """All shards of a category become one table of what was edited and what was not, and the
+    pictures lie under their samples' ids. How many were edited decides how many score jobs
+    follow."""
+    localrule: True
+    conda:
+        "../../environment.yml"
+    params:
+        results=lookup(dpath="results", within=config),
+    shell:
+        "python scripts/collect.py --samples {input.samples:q} --category {wildcards.category}"
+        " --shards {input.shards:q} --results {params.results:q} --pictures {output.pictures:q}"
+        " --out {output.table:q} > {log:q} 2>&1"

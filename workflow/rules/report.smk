@@ -1,0 +1,98 @@
+rule run_record:
+    input:
+        benchmark=config["benchmark"]["path"],
+        editors=collect(rules.editor_checkpoint.output, model=MODELS),
+        judges=collect(rules.judge_checkpoint.output, judge=JUDGES),
+        rubrics=sorted(set(RUBRICS.values())),
+        # Last, so that the versions and devices are those of the run that made the scores.
+        scores=collect(
+            rules.collect_scores.output.table,
+            model=MODELS,
+            judge=JUDGES,
+            category=CATEGORIES,
+        ),
+    output:
+        "<results>/run.json",
+    log:
+        "<results>/logs/run_record.log",
+    """What was run: configuration, checkpoints, rubrics, benchmark file, versions, command."""
+    localrule: True
+    conda:
+        "../../environment.yml"
+    params:
+        settings=dumps(config),
+    shell:
+        "python scripts/run_record.py --settings {params.settings:q}"
+        " --benchmark {input.benchmark:q} --checkpoints {input.editors:q} {input.judges:q}"
+        " --rubrics {input.rubrics:q} --out {output:q} 2> {log:q}"
+
+
+rule aggregate:
+    input:
+        samples=rules.samples.output.table,
+        scores=collect(
+            rules.collect_scores.output.table,
+            model=MODELS,
+            judge=JUDGES,
+            category=CATEGORIES,
+        ),
+        run=rules.run_record.output,
+    output:
+        scores=report(
+            "<results>/report/scores.csv",
+            caption="../report/scores.rst",
+            category="Tables",
+            labels={"table": "scores of every sample"},
+        ),
+        summary=report(
+            "<results>/report/summary.csv",
+            caption="../report/summary.rst",
+            category="Tables",
+            labels={"table": "summary"},
+        ),
+        markdown="<results>/report/summary.md",
+        latex="<results>/report/summary.tex",
+        json="<results>/report/summary.json",
+        page="<results>/report/index.html",
+    log:
+        "<results>/logs/aggregate.log",
+    """Tables, plots and the page over all categories, models and judges."""
+    localrule: True
+    conda:
+        "../../environment.yml"
+    params:
+        results=lookup(dpath="results", within=config),
+        language=lookup(dpath="benchmark/language", within=config),
+        note=lookup(dpath="note", within=config),
+    shell:
+        "python scripts/aggregate.py --samples {input.samples:q} --scores {input.scores:q}"
+        " --results {params.results:q} --run {input.run:q} --language {params.language}"
+        " --note={params.note:q} --out $(dirname {output.page:q}) 2> {log:q}"
+
+
+rule aggregate_category:
+    input:
+        samples=rules.samples.output.table,
+        scores=collect(
+            rules.collect_scores.output.table,
+            model=MODELS,
+            judge=JUDGES,
+            allow_missing=True,
+        ),
+    output:
+        page="<results>/report/categories/{category}/index.html",
+    log:
+        "<results>/logs/aggregate/{category}.log",
+    """The same over one category, for its target."""
+    localrule: True
+    conda:
+        "../../environment.yml"
+    params:
+        results=lookup(dpath="results", within=config),
+        language=lookup(dpath="benchmark/language", within=config),
+        note=lookup(dpath="note", within=config),
+    shell:
+        "python scripts/aggregate.py --samples {input.samples:q} --scores {input.scores:q}"
+        " --results {params.results:q}"
+        " --language {params.language} --note={params.note:q}"
+        " --out $(dirname {output.page:q}) 2> {log:q}"

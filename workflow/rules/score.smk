@@ -1,0 +1,55 @@
+rule score:
+    """A part of a category's edited pictures scored by one judge on one device. Answers are kept
+    in the store as they come."""
+    input:
+        samples=rules.samples.output.table,
+        edits="<results>/edits/{model}/{category}/edits.jsonl",
+        rubric=lookup(dpath="{judge}", within=RUBRICS),
+        checkpoint=rules.judge_checkpoint.output,
+    output:
+        table="<results>/scores/{judge}/{model}/{category}/part-{chunk}.jsonl",
+    log:
+        "<results>/logs/score/{judge}/{model}/{category}/part-{chunk}.log",
+    benchmark:
+        "<results>/benchmarks/score/{judge}/{model}/{category}/part-{chunk}.tsv"
+    # Before more edits: a finished category is scored while others are edited.
+    priority: 10
+    conda:
+        "../../environment.yml"
+    threads: edit_threads()
+    resources:
+        gpu=1,
+        device_ids=DEVICE_IDS,
+        load_slots=config["load_slots"],
+    params:
+        settings=lookup(dpath="{judge}", within=JUDGES),
+        size=lookup(dpath="score_chunk", within=config),
+        language=lookup(dpath="benchmark/language", within=config),
+        results=lookup(dpath="results", within=config),
+    shell:
+        "python scripts/score.py --samples {input.samples:q} --edits {input.edits:q}"
+        " --category {wildcards.category} --chunk {wildcards.chunk} --chunk-size {params.size}"
+        " --judge {wildcards.judge} --settings {params.settings:q}"
+        " --checkpoint {input.checkpoint:q} --language {params.language}"
+        " --results {params.results:q} --out {output.table:q} --gpu {resources.gpu}"
+        " --device-ids {resources.device_ids} --load-slots {resources.load_slots} 2> {log:q}"
+
+
+rule collect_scores:
+    input:
+        edits="<results>/edits/{model}/{category}/edits.jsonl",
+        first="<results>/scores/{judge}/{model}/{category}/part-1.jsonl",
+        parts=score_parts,
+    output:
+        table="<results>/scores/{judge}/{model}/{category}.jsonl",
+    log:
+        "<results>/logs/collect_scores/{judge}/{model}/{category}.log",
+    priority: 20
+    """A category's score jobs become one table with a row for every sample. The first part is
+    named outright, so that a dry run shows the score jobs before anything is edited."""
+    localrule: True
+    conda:
+        "../../environment.yml"
+    shell:
+        "python scripts/collect_scores.py --edits {input.edits:q} --scores {input.parts:q}"
+        " --judge {wildcards.judge} --out {output.table:q} > {log:q} 2>&1"
