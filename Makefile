@@ -5,51 +5,61 @@ PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3; do \
 	done)
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 DEMO := --cores all --configfile config/demo.yaml
+# Written last: an installation that broke off is never taken for a whole one.
+INSTALLED := .venv/installed
 
-.PHONY: help demo test lint format lock clean
+.PHONY: help .venv models demo test lint format lock clean
 
 help:
 	@echo "make demo    run the whole workflow on two CPU cores with models of random weights"
 	@echo "make test    run all tests"
 	@echo "make lint    check style, types and the workflow"
 	@echo "make format  format the code"
+	@echo "make .venv   only set up the environment; the other targets do so by themselves"
+	@echo "make models  only make the demo's models; demo and lint do so by themselves"
 	@echo "make lock    renew requirements.lock from pyproject.toml"
 	@echo "make clean   remove the demo's results and models"
 
-.venv: requirements.lock
-	@test -n "$(PYTHON)" || { echo "error: no Python 3.11 or later found; set PYTHON=/path/to/python"; exit 1; }
+.venv: $(INSTALLED)
+
+$(INSTALLED): requirements.lock
+	@test -n "$(PYTHON)" || { echo "error: no Python 3.11 or later found; set PYTHON=/path/to/python" >&2; exit 1; }
 	@echo "setting up .venv with $(PYTHON); the first time this downloads about 3 GB"
-	@$(PYTHON) -m venv .venv
+	@$(PYTHON) -m venv --clear .venv
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
-	@touch .venv
+	@touch $@
 
-resources/demo/models: .venv
+models: $(INSTALLED)
 	@python scripts/demo_models.py --out resources/demo/models
-	@touch resources/demo/models
 
-demo: .venv resources/demo/models
+demo: models
 	@snakemake $(DEMO)
 	@echo "report: $(CURDIR)/results/demo/report/index.html"
 
-test: .venv
-	@python -m pytest
+test: $(INSTALLED)
+	@python -m pytest --numprocesses auto
 
-lint: .venv
+# The demo's config names its models, and a checkpoint that is not there is refused.
+lint: models
 	ruff check .
 	ruff format --check .
 	snakefmt --check Snakefile workflow
 	mypy scripts/edit_benchmark
 	snakemake --lint --configfile config/demo.yaml
 
-format: .venv
+# --no-sort: where snakefmt 2.1 sorts directives it moves the docstring behind them, and then
+# cannot read the file any more.
+format: $(INSTALLED)
 	ruff check --fix .
 	ruff format .
-	snakefmt Snakefile workflow
+	snakefmt --no-sort Snakefile workflow
 
-lock: .venv
-	uv pip compile --no-config --universal --python-version 3.11 --extra dev --no-annotate \
-	  --no-header --no-emit-index-url --no-emit-find-links --upgrade pyproject.toml \
-	  --output-file requirements.lock
+# --no-config: what is pinned comes from the public index, whatever this machine is set up for.
+lock: $(INSTALLED)
+	uv pip compile --no-config --universal --python-version 3.11 --extra dev --extra slurm \
+	  --no-annotate --no-header --no-emit-index-url --no-emit-find-links --upgrade --quiet \
+	  pyproject.toml --output-file requirements.lock
+	@echo "now give environment.yml the same versions; tests/test_packaging.py names what differs"
 
 clean:
 	rm -rf results/demo resources/demo/models
