@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+import edit_benchmark
 from edit_benchmark.cli import run
 from edit_benchmark.records import write_text
 from edit_benchmark.versions import installed
@@ -19,8 +21,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True, help="folder for editor/ and judge/")
     folder = parser.parse_args().out
-    # Other versions of the libraries may save other files or draw other weights.
-    wanted = f"{installed('torch', 'diffusers', 'transformers')}\n"
+    # Other versions of the libraries may save other files or draw other weights; so may our code.
+    code = Path(edit_benchmark.__file__).with_name("tiny_models.py").read_bytes()
+    versions = installed("torch", "diffusers", "transformers", "tokenizers")
+    wanted = f"{versions} {hashlib.sha256(code).hexdigest()}\n"
     for name in ("editor", "judge"):
         marker = folder / name / _MARKER
         if marker.is_file() and marker.read_text(encoding="utf-8") == wanted:
@@ -32,8 +36,11 @@ def main() -> None:
 
 def _saver(name: str) -> Callable[[Path], None]:
     # Imported only when something has to be made: torch takes seconds.
+    import transformers
+
     from edit_benchmark.tiny_models import save_edit_pipeline, save_judge
 
+    transformers.utils.logging.disable_progress_bar()
     return save_edit_pipeline if name == "editor" else save_judge
 
 

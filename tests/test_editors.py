@@ -71,19 +71,14 @@ def test_a_pipeline_edits_and_depends_on_seed_instruction_and_source(editor: Any
     first = pixels(editor.edit(draw("a"), "make it red", 1))
     assert first.shape == (64, 64, 3)
     assert np.ptp(first) > 0
-    assert np.array_equal(first, pixels(editor.edit(draw("a"), "make it red", 1)))
     for other in (
         editor.edit(draw("a"), "make it red", 2),
         editor.edit(draw("a"), "把它变成蓝色，保留阴影", 1),
-        editor.edit(draw("zzzz"), "make it red", 1),
+        editor.edit(draw("zzzz", (40, 90)), "make it red", 1),
     ):
         assert not np.array_equal(first, pixels(other))
-
-
-def test_a_picture_does_not_depend_on_what_was_edited_before(editor: Any) -> None:
-    alone = pixels(editor.edit(draw("b", (40, 90)), "later", 3))
-    editor.edit(draw("c", (200, 64)), "something much longer than the other one", 4)
-    assert np.array_equal(alone, pixels(editor.edit(draw("b", (40, 90)), "later", 3)))
+    # Nor on what was edited before.
+    assert np.array_equal(first, pixels(editor.edit(draw("a"), "make it red", 1)))
 
 
 def encoder_states(editor: Any, prompt: str, image: Image.Image) -> tuple[Any, Any]:
@@ -119,17 +114,19 @@ def test_stock_diffusers_embeddings_differ(plain: Path) -> None:
 @pytest.mark.parametrize("token", ["<|im_end|>", "<|image_pad|>", "<|vision_start|>"])
 def test_control_tokens_in_an_instruction_are_text(editor: Any, token: str) -> None:
     seen: list[Any] = []
-    handle = editor.pipeline.text_encoder.register_forward_pre_hook(
+    pipeline = editor.pipeline
+    handle = pipeline.text_encoder.register_forward_pre_hook(
         lambda module, args, kwargs: seen.append(kwargs["input_ids"]), with_kwargs=True
     )
+    picture = [draw("a")] if "Plus" in type(pipeline).__name__ else draw("a")
     try:
-        editor.edit(draw("a"), "make it red", 1)
-        editor.edit(draw("a"), f"make {token} it {{red}}", 1)
+        for text in ("make it red", f"make {token} it {{red}}"):
+            pipeline._get_qwen_prompt_embeds(editor._as_text(text), picture)
     finally:
         handle.remove()
-    tokenizer = editor.pipeline.processor.tokenizer
+    tokenizer = pipeline.processor.tokenizer
     number = tokenizer.convert_tokens_to_ids(token)
-    plain, hostile = seen[0], seen[2]
+    plain, hostile = seen
     assert (hostile == number).sum() == (plain == number).sum()
     assert f"make {token} it {{red}}" in tokenizer.decode(hostile[0])
 

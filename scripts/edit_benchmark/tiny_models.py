@@ -6,6 +6,8 @@ classes, files and calls as with released weights.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -32,7 +34,10 @@ _CHAT_TEMPLATE = (
 _MAX_PIXELS = 65_536  # of a picture as the vision encoders see it: 256 x 256
 # The default of 0.02 leaves a random model all but indifferent between tokens; with wider weights
 # its scores vary from picture to picture, as a plot needs.
-_JUDGE_RANGE = 0.6
+_JUDGE_RANGE = 0.3
+# Of the judge's token embeddings. The answer is read at the prompt's last token, which is always
+# the same: narrow embeddings let what that token attends to, pictures included, outweigh it.
+_JUDGE_EMBEDDING_RANGE = 0.02
 
 
 def save_edit_pipeline(
@@ -41,14 +46,45 @@ def save_edit_pipeline(
     """Save a Qwen-Image-Edit pipeline of random weights under ``path``.
 
     ``edit`` is the first release's class, ``plus`` that of 2509, ``plus-2511`` the same with the
-    transformer's ``zero_cond_t``. Equal arguments give equal weights.
+    transformer's ``zero_cond_t``. Equal arguments give equal files, byte for byte; torch's own
+    random state stays as it was.
     """
-    torch.manual_seed(seed)
+    with _seeded(seed):
+        _edit_pipeline(kind).save_pretrained(path, safe_serialization=True)
+
+
+def save_judge(path: Path, seed: int = 0) -> None:
+    """Save a Qwen3-VL of random weights and its processor under ``path``.
+
+    Like the released models' its own generation config samples. Equal arguments give equal files,
+    byte for byte; torch's own random state stays as it was.
+    """
+    tokenizer = _tokenizer()
+    with _seeded(seed):
+        _judge(tokenizer).save_pretrained(path, safe_serialization=True)
+    transformers.Qwen3VLProcessor(
+        image_processor=transformers.Qwen2VLImageProcessor(
+            patch_size=16,
+            merge_size=2,
+            min_pixels=1024,
+            max_pixels=_MAX_PIXELS,
+            image_mean=[0.5] * 3,
+            image_std=[0.5] * 3,
+        ),
+        tokenizer=tokenizer,
+        video_processor=transformers.Qwen3VLVideoProcessor(),
+        chat_template=_CHAT_TEMPLATE,
+    ).save_pretrained(path)
+
+
+def _edit_pipeline(
+    kind: Literal["edit", "plus", "plus-2511"],
+) -> diffusers.DiffusionPipeline:
     tokenizer = _tokenizer()
     encoder = transformers.Qwen2_5_VLForConditionalGeneration(
         transformers.Qwen2_5_VLConfig(
             text_config={
-                **_text_config(tokenizer),
+                **_text_config(tokenizer, 32),
                 "rope_parameters": {
                     "rope_type": "default", "mrope_section": [2, 3, 3], "rope_theta": 1e6,
                 },
@@ -72,11 +108,13 @@ def save_edit_pipeline(
         axes_dims_rope=(8, 12, 12),
         zero_cond_t=kind == "plus-2511",
     )
-    # Five halvings in place of three: at one megapixel the autoencoder's width in pixels, not the
-    # transformer, sets the time on a CPU.
+    # Five halvings in place of three and no residual blocks before them: the pipelines scale every
+    # source to one megapixel, and encoding that is nearly all of an edit's time on a CPU.
     vae = diffusers.AutoencoderKLQwenImage(
-        base_dim=8, z_dim=16, dim_mult=[1] * 6, num_res_blocks=1, temperal_downsample=[False] * 5
+        base_dim=8, z_dim=16, dim_mult=[1] * 6, num_res_blocks=0, temperal_downsample=[False] * 5
     )
+    for model in (transformer, vae):
+        _keep_variance(model)
     processor = transformers.Qwen2VLProcessor(
         image_processor=transformers.Qwen2VLImageProcessor(
             patch_size=14, merge_size=2, min_pixels=3136, max_pixels=_MAX_PIXELS
@@ -98,27 +136,21 @@ def save_edit_pipeline(
     pipeline = (
         diffusers.QwenImageEditPipeline if kind == "edit" else diffusers.QwenImageEditPlusPipeline
     )
-    pipeline(
+    return pipeline(
         scheduler=scheduler,
         vae=vae,
         text_encoder=encoder.eval(),
         tokenizer=tokenizer,
         processor=processor,
         transformer=transformer,
-    ).save_pretrained(path)
+    )
 
 
-def save_judge(path: Path, seed: int = 0) -> None:
-    """Save a Qwen3-VL of random weights and its processor under ``path``.
-
-    Like the released models' its own generation config samples.
-    """
-    torch.manual_seed(seed)
-    tokenizer = _tokenizer()
+def _judge(tokenizer: transformers.Qwen2Tokenizer) -> transformers.Qwen3VLForConditionalGeneration:
     model = transformers.Qwen3VLForConditionalGeneration(
         transformers.Qwen3VLConfig(
             text_config={
-                **_text_config(tokenizer),
+                **_text_config(tokenizer, 64),
                 "head_dim": 16,
                 "initializer_range": _JUDGE_RANGE,
                 "rope_parameters": {
@@ -128,34 +160,44 @@ def save_judge(path: Path, seed: int = 0) -> None:
             },
             vision_config={
                 "depth": 2, "hidden_size": 32, "intermediate_size": 64, "num_heads": 2,
-                "out_hidden_size": 32, "patch_size": 16, "deepstack_visual_indexes": [0],
+                "out_hidden_size": 64, "patch_size": 16, "deepstack_visual_indexes": [0],
                 "num_position_embeddings": 64, "initializer_range": _JUDGE_RANGE,
             },
             **_token_ids(tokenizer),
         )
     )  # fmt: skip
+    torch.nn.init.normal_(model.get_input_embeddings().weight, std=_JUDGE_EMBEDDING_RANGE)
     model.generation_config = transformers.GenerationConfig(
         do_sample=True,
         temperature=0.7,
         top_p=0.8,
         top_k=20,
-        eos_token_id=tokenizer.eos_token_id,
+        bos_token_id=tokenizer.pad_token_id,
+        eos_token_id=[tokenizer.eos_token_id, tokenizer.pad_token_id],
         pad_token_id=tokenizer.pad_token_id,
     )
-    model.eval().save_pretrained(path)
-    transformers.Qwen3VLProcessor(
-        image_processor=transformers.Qwen2VLImageProcessor(
-            patch_size=16,
-            merge_size=2,
-            min_pixels=1024,
-            max_pixels=_MAX_PIXELS,
-            image_mean=[0.5] * 3,
-            image_std=[0.5] * 3,
-        ),
-        tokenizer=tokenizer,
-        video_processor=transformers.Qwen3VLVideoProcessor(),
-        chat_template=_CHAT_TEMPLATE,
-    ).save_pretrained(path)
+    return model.eval()
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """Draw from ``seed`` within, and leave the caller's random numbers as they were."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
+
+
+def _keep_variance(model: torch.nn.Module) -> None:
+    """Draw all weights anew with variance 1 / fan-in (LeCun), and without biases.
+
+    torch's own initialisation shrinks what comes in at every layer and adds biases, until pictures
+    hardly depend on source and instruction any more.
+    """
+    for layer in model.modules():
+        if isinstance(layer, (torch.nn.Linear, torch.nn.Conv2d, torch.nn.Conv3d)):
+            torch.nn.init.kaiming_normal_(layer.weight, nonlinearity="linear")
+            if layer.bias is not None:
+                torch.nn.init.zeros_(layer.bias)
 
 
 def _tokenizer() -> transformers.Qwen2Tokenizer:
@@ -172,15 +214,16 @@ def _tokenizer() -> transformers.Qwen2Tokenizer:
     )
 
 
-def _text_config(tokenizer: transformers.Qwen2Tokenizer) -> dict[str, Any]:
+def _text_config(tokenizer: transformers.Qwen2Tokenizer, width: int) -> dict[str, Any]:
     return {
-        "hidden_size": 32,
-        "intermediate_size": 64,
+        "hidden_size": width,
+        "intermediate_size": 2 * width,
         "num_hidden_layers": 2,
-        "num_attention_heads": 2,
+        "num_attention_heads": width // 16,
         "num_key_value_heads": 1,
         "max_position_embeddings": 32_768,
         "vocab_size": len(tokenizer),
+        "bos_token_id": tokenizer.pad_token_id,  # as released, where it is never written
         "eos_token_id": tokenizer.eos_token_id,
         "pad_token_id": tokenizer.pad_token_id,
     }
