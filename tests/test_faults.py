@@ -11,9 +11,9 @@ import time
 from pathlib import Path
 
 import pytest
-from edit_benchmark.records import Edit, read_rows
 
 from conftest import Project, five_each
+from edit_benchmark.records import Edit, read_rows
 
 SLOW = {"editor": "class_path", "class_path": "toys.Painter", "params": {"delay": 0.4}}
 

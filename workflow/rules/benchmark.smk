@@ -1,4 +1,6 @@
 rule samples:
+    """The benchmark file, in any of its formats, becomes the samples table, and its source
+    pictures files under their hash. Prints which sample goes to which shard."""
     input:
         config["benchmark"]["path"],
     output:
@@ -7,8 +9,6 @@ rule samples:
         assignment="<results>/benchmark/assignment.txt",
     log:
         "<results>/logs/samples.log",
-    """The benchmark file, in any of its formats, becomes the samples table, and its source
-    pictures files under their hash. Prints which sample goes to which shard."""
     localrule: True
     conda:
         "../../environment.yml"
@@ -18,7 +18,7 @@ rule samples:
         categories=CATEGORIES,
         limit=f"--limit {limit}" if (limit := config["benchmark"]["limit"]) else "",
         shards=lookup(dpath="shards", within=config),
-        results=lookup(dpath="results", within=config),
+        results=results_folder,
     shell:
         "python scripts/samples.py --benchmark {input:q} --format {params.format}"
         " --language {params.language} --categories {params.categories} {params.limit}"
@@ -27,12 +27,12 @@ rule samples:
 
 
 rule editor_checkpoint:
+    """The model's weights: found or downloaded, checked to be whole, weighed and identified,
+    before any device is taken."""
     output:
         "<results>/checkpoints/editors/{model}.json",
     log:
         "<results>/logs/checkpoints/editors/{model}.log",
-    """The model's weights: found or downloaded, checked to be whole, weighed and identified,
-    before any device is taken."""
     localrule: True
     conda:
         "../../environment.yml"
@@ -44,11 +44,11 @@ rule editor_checkpoint:
 
 
 rule judge_checkpoint:
+    """The same for a judge."""
     output:
         "<results>/checkpoints/judges/{judge}.json",
     log:
         "<results>/logs/checkpoints/judges/{judge}.log",
-    """The same for a judge."""
     localrule: True
     conda:
         "../../environment.yml"

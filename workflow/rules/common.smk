@@ -1,5 +1,4 @@
 import json
-import os
 import re
 import sys
 from pathlib import Path
@@ -9,16 +8,13 @@ from snakemake.exceptions import WorkflowError
 # The library lies beside the commands; nothing that is imported here knows torch.
 sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
-from edit_benchmark import categories, devices
+from edit_benchmark import categories, devices, interpreter
 from edit_benchmark.config import resolve, rubric_path
 from edit_benchmark.errors import UserError
 from edit_benchmark.records import Edit, dumps, read_rows
 from edit_benchmark.scoring import chunks
 
-# Jobs run the interpreter that runs Snakemake, whether or not its environment is activated.
-os.environ["PATH"] = os.pathsep.join(
-    [str(Path(sys.executable).parent), os.environ["PATH"]]
-)
+interpreter.put_first_on_path()
 
 try:
     config.update(resolve(config))
@@ -47,6 +43,11 @@ if workflow.global_resources["gpu"] == 0:
     )
 
 
+def results_folder(wildcards):
+    """The results folder, as a parameter: what the tables name is relative to it."""
+    return config["results"]
+
+
 def edit_threads():
     """Cores of a job that drives a device: up to four, so that every device finds a job."""
     cores = workflow.cores or len(config["device_ids"])
@@ -58,13 +59,14 @@ def score_parts(wildcards):
     table = checkpoints.collect_edits.get(
         model=wildcards.model, category=wildcards.category
     ).output.table
-    return [
-        f"{config['results']}/scores/{wildcards.judge}/{wildcards.model}/{wildcards.category}"
-        f"/part-{number}.jsonl"
-        for number in range(
-            1, chunks(read_rows(Path(table), Edit), config["score_chunk"]) + 1
-        )
-    ]
+    parts = range(1, chunks(read_rows(Path(table), Edit), config["score_chunk"]) + 1)
+    return collect(
+        rules.score.output.table,
+        judge=wildcards.judge,
+        model=wildcards.model,
+        category=wildcards.category,
+        chunk=parts,
+    )
 
 
 def target_names(keys):

@@ -23,7 +23,7 @@ rule edit:
         load_slots=config["load_slots"],
     params:
         settings=lookup(dpath="{model}", within=MODELS),
-        results=lookup(dpath="results", within=config),
+        results=results_folder,
     shell:
         "python scripts/edit.py --samples {input.samples:q} --category {wildcards.category}"
         " --shard {wildcards.scatteritem} --model {wildcards.model}"
@@ -33,6 +33,9 @@ rule edit:
 
 
 checkpoint collect_edits:
+    """All shards of a category become one table of what was edited and what was not, and the
+    pictures lie under their samples' ids. How many were edited decides how many score jobs
+    follow."""
     input:
         samples=rules.samples.output.table,
         shards=gather.edit(rules.edit.output.table, allow_missing=True),
@@ -43,14 +46,11 @@ checkpoint collect_edits:
         "<results>/logs/collect_edits/{model}/{category}.log",
     # What is edited can be scored while other categories are edited.
     priority: 20
-    """All shards of a category become one table of what was edited and what was not, and the
-    pictures lie under their samples' ids. How many were edited decides how many score jobs
-    follow."""
     localrule: True
     conda:
         "../../environment.yml"
     params:
-        results=lookup(dpath="results", within=config),
+        results=results_folder,
     shell:
         "python scripts/collect.py --samples {input.samples:q} --category {wildcards.category}"
         " --shards {input.shards:q} --results {params.results:q} --pictures {output.pictures:q}"

@@ -1,4 +1,5 @@
 rule run_record:
+    """What was run: configuration, checkpoints, rubrics, benchmark file, versions, command."""
     input:
         benchmark=config["benchmark"]["path"],
         editors=collect(rules.editor_checkpoint.output, model=MODELS),
@@ -15,7 +16,6 @@ rule run_record:
         "<results>/run.json",
     log:
         "<results>/logs/run_record.log",
-    """What was run: configuration, checkpoints, rubrics, benchmark file, versions, command."""
     localrule: True
     conda:
         "../../environment.yml"
@@ -28,6 +28,7 @@ rule run_record:
 
 
 rule aggregate:
+    """Tables, plots and the page over all categories, models and judges."""
     input:
         samples=rules.samples.output.table,
         scores=collect(
@@ -56,12 +57,11 @@ rule aggregate:
         page="<results>/report/index.html",
     log:
         "<results>/logs/aggregate.log",
-    """Tables, plots and the page over all categories, models and judges."""
     localrule: True
     conda:
         "../../environment.yml"
     params:
-        results=lookup(dpath="results", within=config),
+        results=results_folder,
         language=lookup(dpath="benchmark/language", within=config),
         note=lookup(dpath="note", within=config),
     shell:
@@ -71,6 +71,7 @@ rule aggregate:
 
 
 rule aggregate_category:
+    """The same over one category, for its target."""
     input:
         samples=rules.samples.output.table,
         scores=collect(
@@ -83,12 +84,11 @@ rule aggregate_category:
         page="<results>/report/categories/{category}/index.html",
     log:
         "<results>/logs/aggregate/{category}.log",
-    """The same over one category, for its target."""
     localrule: True
     conda:
         "../../environment.yml"
     params:
-        results=lookup(dpath="results", within=config),
+        results=results_folder,
         language=lookup(dpath="benchmark/language", within=config),
         note=lookup(dpath="note", within=config),
     shell:

@@ -25,7 +25,7 @@ rule score:
         settings=lookup(dpath="{judge}", within=JUDGES),
         size=lookup(dpath="score_chunk", within=config),
         language=lookup(dpath="benchmark/language", within=config),
-        results=lookup(dpath="results", within=config),
+        results=results_folder,
     shell:
         "python scripts/score.py --samples {input.samples:q} --edits {input.edits:q}"
         " --category {wildcards.category} --chunk {wildcards.chunk} --chunk-size {params.size}"
@@ -36,6 +36,8 @@ rule score:
 
 
 rule collect_scores:
+    """A category's score jobs become one table with a row for every sample. The first part is
+    named outright, so that a dry run shows the score jobs before anything is edited."""
     input:
         edits="<results>/edits/{model}/{category}/edits.jsonl",
         first="<results>/scores/{judge}/{model}/{category}/part-1.jsonl",
@@ -45,8 +47,6 @@ rule collect_scores:
     log:
         "<results>/logs/collect_scores/{judge}/{model}/{category}.log",
     priority: 20
-    """A category's score jobs become one table with a row for every sample. The first part is
-    named outright, so that a dry run shows the score jobs before anything is edited."""
     localrule: True
     conda:
         "../../environment.yml"
