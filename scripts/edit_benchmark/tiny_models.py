@@ -77,9 +77,7 @@ def save_judge(path: Path, seed: int = 0) -> None:
     ).save_pretrained(path)
 
 
-def _edit_pipeline(
-    kind: Literal["edit", "plus", "plus-2511"],
-) -> diffusers.DiffusionPipeline:
+def _edit_pipeline(kind: Literal["edit", "plus", "plus-2511"]) -> diffusers.DiffusionPipeline:
     tokenizer = _tokenizer()
     encoder = transformers.Qwen2_5_VLForConditionalGeneration(
         transformers.Qwen2_5_VLConfig(
@@ -111,7 +109,14 @@ def _edit_pipeline(
     # Five halvings in place of three and no residual blocks before them: the pipelines scale every
     # source to one megapixel, and encoding that is nearly all of an edit's time on a CPU.
     vae = diffusers.AutoencoderKLQwenImage(
-        base_dim=8, z_dim=16, dim_mult=[1] * 6, num_res_blocks=0, temperal_downsample=[False] * 5
+        base_dim=8,
+        z_dim=16,
+        dim_mult=[1] * 6,
+        num_res_blocks=0,
+        temperal_downsample=[False] * 5,
+        # Measured on this model's latents; with the released one's the source is all but lost.
+        latents_mean=[0.0] * 16,
+        latents_std=[0.4] * 16,
     )
     for model in (transformer, vae):
         _keep_variance(model)
@@ -194,7 +199,7 @@ def _keep_variance(model: torch.nn.Module) -> None:
     hardly depend on source and instruction any more.
     """
     for layer in model.modules():
-        if isinstance(layer, (torch.nn.Linear, torch.nn.Conv2d, torch.nn.Conv3d)):
+        if isinstance(layer, torch.nn.Linear | torch.nn.Conv2d | torch.nn.Conv3d):
             torch.nn.init.kaiming_normal_(layer.weight, nonlinearity="linear")
             if layer.bias is not None:
                 torch.nn.init.zeros_(layer.bias)
