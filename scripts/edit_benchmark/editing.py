@@ -145,6 +145,7 @@ def _edit_all(
     with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
         ahead = reader.submit(_read, tasks[0], results)
         written: Future[Edit] | None = None
+        details = getattr(editor, "details", {})
         progress = tqdm(tasks, desc=model, unit="image", mininterval=5, file=sys.stderr)
         for number, task in enumerate(progress):
             source = ahead.result()
@@ -162,7 +163,7 @@ def _edit_all(
                 yield _failed(task, model, outcome, device)
             else:
                 written = writer.submit(
-                    _keep, task, model, source, outcome, seconds, device, store, results
+                    _keep, task, model, source, outcome, seconds, device, details, store, results
                 )
                 log.info("sample %s edited in %.2f s", task.sample.id, seconds)
         if written is not None:
@@ -203,6 +204,7 @@ def _keep(
     edited: Image.Image,
     seconds: float,
     device: str,
+    details: Mapping[str, Any],
     store: Store,
     results: Path,
 ) -> Edit:
@@ -211,7 +213,7 @@ def _keep(
         "sample": task.sample.id,
         "key": task.key,
         "device": device,
-        "made_by": dumps(task.facts),
+        "made_by": dumps({**task.facts, **details}),
     }
     fields = {
         "flags": _flags(source, edited),
@@ -220,6 +222,7 @@ def _keep(
         "height": edited.height,
         "device": device,
         "facts": task.facts,
+        "details": dict(details),
     }
     data = pictures.encode_png(edited, texts)
     store.put(task.key, fields, data)

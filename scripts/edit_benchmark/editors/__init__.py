@@ -17,7 +17,10 @@ from ..versions import installed
 
 
 class Editor(Protocol):
-    """One loaded model on one device."""
+    """One loaded model on one device.
+
+    It may have an attribute ``details``, a dictionary that is recorded with every picture.
+    """
 
     def edit(self, source: Image.Image, instruction: str, seed: int) -> Image.Image:
         """The edited picture.

@@ -13,6 +13,7 @@ import torch
 import transformers
 from PIL import Image
 
+from .. import acceleration
 from ..checkpoints import Checkpoint
 from ..errors import SampleError, UserError
 from ..prompts import TextGuard
@@ -35,6 +36,11 @@ class DiffusersEditor:
         Where its weights are.
     device
         ``cuda`` or ``cpu``.
+
+    Attributes
+    ----------
+    details
+        How its pictures are made beyond the settings: which exact accelerations are in force.
 
     Raises
     ------
@@ -66,6 +72,9 @@ class DiffusersEditor:
                 f"checkpoint {checkpoint.name}: its pipeline {type(self.pipeline).__name__} "
                 f"{problem}; it takes {', '.join(name for name in accepted if name != 'self')}."
             )
+        levers = acceleration.apply(self.pipeline, exact=settings["exact"])
+        log.info("kernels compiled in %.1f s", acceleration.warm_up(self.pipeline))
+        self.details = {"acceleration": levers}
 
     def edit(self, source: Image.Image, instruction: str, seed: int) -> Image.Image:
         """The edited picture; see :class:`edit_benchmark.editors.Editor`.

@@ -1,0 +1,131 @@
+"""The levers change how fast a transformer is, never what it computes."""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+from edit_benchmark import acceleration
+from qwen_transformer import inputs, transformer
+
+KINDS = [(dtype, zero) for dtype in (torch.float32, torch.bfloat16) for zero in (False, True)]
+
+
+@torch.no_grad()
+def outputs(model: Any, dtype: torch.dtype) -> list[torch.Tensor]:
+    """Pairs of two text lengths at three steps, of which the first comes again."""
+    return [
+        model(**inputs(dtype, text, step))[0] for step in (0.75, 0.25, 0.75) for text in (3, 9, 4)
+    ]
+
+
+@pytest.mark.parametrize(("dtype", "zero_cond_t"), KINDS)
+def test_bitwise_levers_leave_every_bit(dtype: torch.dtype, zero_cond_t: bool) -> None:
+    expected = outputs(transformer(zero_cond_t, dtype), dtype)
+    model = transformer(zero_cond_t, dtype)
+    levers = acceleration.apply(SimpleNamespace(transformer=model), "bitwise")
+    assert levers == ["modulation_cache"]
+    assert all(map(torch.equal, outputs(model, dtype), expected))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(("kept", "computed"), [(256, 2), (1, 3)])
+def test_modulation_is_computed_once_for_each_time_step_that_is_kept(
+    kept: int, computed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(acceleration, "KEPT_STEPS", kept)
+    model = transformer(False, torch.float32)
+    acceleration.cache_modulation(model)
+    calls = []
+    compute = acceleration.CachedModulation.compute
+
+    def counted(layer: Any, temb: torch.Tensor) -> torch.Tensor:
+        calls.append(layer)
+        return compute(layer, temb)
+
+    monkeypatch.setattr(acceleration.CachedModulation, "compute", counted)
+    outputs(model, torch.float32)
+    assert len(calls) == computed * 2 * len(model.transformer_blocks)
+
+
+@torch.no_grad()
+def test_modulation_follows_a_model_that_is_moved_to_another_type() -> None:
+    model = transformer(True, torch.float32)
+    acceleration.cache_modulation(model)
+    outputs(model, torch.float32)
+    model.to(torch.bfloat16)
+    expected = outputs(transformer(True, torch.bfloat16), torch.bfloat16)
+    assert all(map(torch.equal, outputs(model, torch.bfloat16), expected))
+
+
+def test_parameters_keep_their_names() -> None:
+    model = transformer(False, torch.float32)
+    names = set(model.state_dict())
+    acceleration.cache_modulation(model)
+    assert set(model.state_dict()) == names
+
+
+@torch.no_grad()
+def test_compiled_blocks_see_the_modulation_of_each_step() -> None:
+    expected = outputs(transformer(True, torch.float32), torch.float32)
+    model = transformer(True, torch.float32)
+    acceleration.cache_modulation(model)
+    # Traced as it is for a GPU, but run without a C compiler's help.
+    model.compile_repeated_blocks(fullgraph=True, dynamic=True, backend="eager")
+    for output, reference in zip(outputs(model, torch.float32), expected, strict=True):
+        torch.testing.assert_close(output, reference, rtol=1e-5, atol=1e-6)
+
+
+def test_fused_blocks_compute_what_the_reference_computes() -> None:
+    """In Triton's interpreter, which must be chosen before anything imports Triton."""
+    pytest.importorskip("triton")
+    checks = Path(__file__).with_name("check_fused_blocks.py")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(checks)]
+    done = subprocess.run(
+        command,
+        env=os.environ | {"TRITON_INTERPRET": "1"},
+        cwd=Path(__file__).parents[1],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("exact", ["bitwise", "numeric"])
+def test_an_unknown_pipeline_on_a_cpu_is_left_as_it_is_and_said_so(
+    exact: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO):
+        assert acceleration.apply(SimpleNamespace(transformer=torch.nn.Linear(2, 2)), exact) == []
+        assert acceleration.apply(SimpleNamespace(unet=torch.nn.Linear(2, 2)), exact) == []
+    assert caplog.text.count("left as it is") == 2
+
+
+def test_nothing_is_warmed_up_on_a_cpu() -> None:
+    model = transformer(False, torch.float32)
+    assert acceleration.warm_up(SimpleNamespace(transformer=model)) == 0.0
+    assert acceleration.warm_up(SimpleNamespace()) == 0.0
+
+
+def test_kernels_are_kept_in_the_users_cache_unless_a_folder_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    for name in ("TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR"):
+        monkeypatch.setenv(name, "")  # so that it is put back afterwards
+        monkeypatch.delenv(name)
+    path = acceleration.compile_cache_dir()
+    assert path.is_relative_to(tmp_path)
+    assert path.is_dir()
+    assert os.environ["TORCHINDUCTOR_CACHE_DIR"] == str(path)
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "named"))
+    assert acceleration.compile_cache_dir() == tmp_path / "named"
