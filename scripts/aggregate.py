@@ -1,14 +1,14 @@
-"""Write the report: tables, summary and page, from the score tables of all categories."""
+"""Write the report: tables, plots and page, from the score tables of all categories."""
 
 from __future__ import annotations
 
 import argparse
-import json
+import sys
 from pathlib import Path
 
 from edit_benchmark.cli import run
-from edit_benchmark.records import Sample, Score, read_rows
 from edit_benchmark.report import write_report
+from edit_benchmark.report.inputs import load
 
 
 def main() -> None:
@@ -18,28 +18,25 @@ def main() -> None:
     parser.add_argument("--results", type=Path, required=True, help="the results folder")
     parser.add_argument("--out", type=Path, required=True, help="folder of the report")
     parser.add_argument("--run", type=Path, help="the record of the run, as JSON")
+    parser.add_argument("--category", help="report this category alone, by any of its names")
+    parser.add_argument(
+        "--merge", type=Path, nargs="*", default=[], metavar="RESULTS",
+        help="results folders of earlier runs to report together with this one",
+    )  # fmt: skip
     parser.add_argument("--note", action="append", default=[], help="a sentence shown on top")
-    parser.add_argument("--language", choices=["en", "zh"], default="en")
+    parser.add_argument("--language", choices=["en", "zh"], default="en", help="of the labels")
     arguments = parser.parse_args()
-    scores = [row for path in arguments.scores for row in read_rows(path, Score)]
-    # A score table is named for its category, which may have no sample at all.
-    categories = list(dict.fromkeys(path.stem for path in arguments.scores))
-    samples = [
-        sample for sample in read_rows(arguments.samples, Sample) if sample.category in categories
-    ]
-    record = json.loads(arguments.run.read_text(encoding="utf-8")) if arguments.run else {}
-    print(
-        write_report(
-            samples,
-            scores,
-            categories,
-            arguments.results,
-            arguments.out,
-            record,
-            arguments.note,
-            arguments.language,
-        )
+    inputs = load(
+        arguments.samples,
+        arguments.scores,
+        arguments.results,
+        arguments.run,
+        arguments.category,
+        arguments.merge,
     )
+    # Where the locale is not UTF-8, a Chinese name is no reason to fail at the very end.
+    sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
+    print(write_report(inputs, arguments.out, arguments.note, arguments.language))
     print(f"report: {arguments.out / 'index.html'}")
 
 

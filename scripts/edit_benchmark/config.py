@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from .errors import UserError
 
 SCHEMA = Path(__file__).parents[2] / "workflow" / "schemas" / "config.schema.yaml"
 RUBRICS = Path(__file__).parents[2] / "resources" / "rubrics"
+
+_SECRET = re.compile(r"(^|[_-])(api_?key|token|secret|password|passwd)$", re.IGNORECASE)
 
 
 def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -43,6 +46,7 @@ def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
             f"config: benchmark.path: {benchmark} does not exist or is not a file; "
             "give the path of the benchmark file, relative to the working directory."
         )
+    _check_secrets("config", settings)
     for name, model in settings["models"].items():
         _check_model(f"models.{name}", model)
     for name, judge in settings["judges"].items():
@@ -126,6 +130,21 @@ def _check_devices(device_ids: list[int | str]) -> None:
         raise UserError("config: device_ids: GPU numbers and cpu cannot be mixed in one run.")
     if len(set(gpus)) < len(gpus):
         raise UserError("config: device_ids: a GPU number stands there twice.")
+
+
+def _check_secrets(where: str, value: Any) -> None:
+    """Refuse keys that name a secret: the configuration is written into the record of a run."""
+    if isinstance(value, dict):
+        for key, part in value.items():
+            if _SECRET.search(str(key)):
+                raise UserError(
+                    f"{where}: {key} looks like a secret, and the configuration is written into "
+                    "the results; let your class read it from an environment variable."
+                )
+            _check_secrets(f"{where}: {key}" if where == "config" else f"{where}.{key}", part)
+    elif isinstance(value, list):
+        for part in value:
+            _check_secrets(where, part)
 
 
 def _check_checkpoint(where: str, settings: Mapping[str, Any]) -> None:

@@ -1,71 +1,74 @@
-"""The report: tables for papers and spreadsheets, and a page with every picture."""
+"""The report: tables for papers and spreadsheets, plots, and a page with every picture."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from ..errors import UserError
-from ..records import Sample, Score, write_text
+from ..records import write_text
+from . import plots, sheets, thumbnails
+from .analysis import Analysis, analyse
+from .formats import to_csv, to_latex, to_markdown, to_terminal
+from .inputs import Inputs
 from .page import write_page
-from .tables import (
-    scores_frame,
-    summary_frame,
-    summary_json,
-    to_csv,
-    to_latex,
-    to_markdown,
-    to_terminal,
-)
+from .tables import plain, summary_json
 
 
-def write_report(
-    samples: Sequence[Sample],
-    scores: Sequence[Score],
-    categories: Sequence[str],
-    results: Path,
-    out: Path,
-    run: dict[str, Any],
-    notes: Sequence[str],
-    language: str,
-) -> str:
-    """Write all tables and the page into ``out``; returns the summary for a terminal.
+def write_report(inputs: Inputs, out: Path, notes: Sequence[str], language: str) -> str:
+    """Write all tables, plots and the page into ``out``; returns the summary for a terminal.
+
+    ``out`` stands alone: it holds copies of the pictures and can be moved; only its links to
+    pictures in full size need the results folder where it was.
+
+    Parameters
+    ----------
+    inputs
+        Complete rows, as of :func:`inputs.load`.
+    notes
+        Sentences shown on top of the page.
+    language
+        ``en`` or ``zh``: of the labels.
 
     Raises
     ------
     UserError
-        If a sample lacks a row of a model and judge, or has two.
+        If a picture is missing or broken.
     """
-    _check_complete(samples, scores)
     out.mkdir(parents=True, exist_ok=True)
-    table = scores_frame(samples, scores)
-    summary = summary_frame(scores, categories)
-    to_csv(table, out / "scores.csv")
-    to_csv(summary, out / "summary.csv")
-    write_text(out / "summary.md", to_markdown(summary))
-    write_text(out / "summary.tex", to_latex(summary))
-    content = summary_json(summary, run)
-    write_text(out / "summary.json", json.dumps(content, ensure_ascii=False, indent=1) + "\n")
-    if run:
-        write_text(out / "run.json", json.dumps(run, ensure_ascii=False, indent=1) + "\n")
-    write_page(samples, scores, summary, results, out, run, notes, language)
-    return to_terminal(summary, scores)
+    analysis = analyse(inputs.samples, inputs.scores, inputs.categories, inputs.run, language)
+    _write_tables(inputs, analysis, out, language)
+    figures = {}
+    for judge in dict.fromkeys(row.judge for row in inputs.scores):
+        figures[judge] = plots.overview(analysis.summary, judge, language)
+        plots.save(figures[judge], out / "plots" / f"overview-{judge}")
+    paths = [sample.source for sample in inputs.samples]
+    paths += [row.picture for row in inputs.scores if row.picture]
+    copies = thumbnails.make([inputs.results / path for path in paths], out)
+    by_path = {path: copies[inputs.results / path] for path in paths}
+    sheets.write_sheets(inputs.samples, inputs.scores, inputs.categories, by_path, out)
+    write_page(inputs, analysis, by_path, figures, out, notes, language)
+    return to_terminal(analysis.summary, analysis.failures, analysis.warnings, language)
 
 
-def _check_complete(samples: Sequence[Sample], scores: Sequence[Score]) -> None:
-    wanted = {sample.id for sample in samples}
-    seen: dict[tuple[str, str], set[str]] = {}
-    for row in scores:
-        ids = seen.setdefault((row.model, row.judge), set())
-        if row.id in ids:
-            raise UserError(f"sample {row.id} has two rows of {row.model} and {row.judge}.")
-        ids.add(row.id)
-    for (model, judge), ids in seen.items():
-        if ids != wanted:
-            odd = sorted(ids ^ wanted)[0]
-            problem = "has no row" if odd in wanted else "is not in the benchmark but has a row"
-            raise UserError(
-                f"sample {odd} {problem} of {model} and {judge}; run the workflow again."
-            )
+def _write_tables(inputs: Inputs, analysis: Analysis, out: Path, language: str) -> None:
+    for name in ("scores", "summary", "breakdown", "comparison", "ranks", "agreement"):
+        to_csv(getattr(analysis, name), out / f"{name}.csv")
+    write_text(out / "summary.md", to_markdown(analysis.summary, language, analysis.warnings))
+    write_text(out / "summary.tex", to_latex(analysis.summary, language))
+    extra = {
+        "ranks": plain(analysis.ranks),
+        "comparison": plain(analysis.comparison),
+        "agreement": plain(analysis.agreement),
+        "agreement_of_all_judges": analysis.alpha,
+        "repeats": plain(analysis.repeats),
+        "warnings": analysis.warnings,
+    }
+    content = summary_json(analysis.summary, inputs.run, extra)
+    write_text(out / "summary.json", _json(content))
+    if inputs.run:
+        write_text(out / "run.json", _json(inputs.run))
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False) + "\n"

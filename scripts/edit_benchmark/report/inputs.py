@@ -1,0 +1,217 @@
+"""What a report is made of: rows, checked to be whole and comparable, and the record of the run."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ..categories import canonical
+from ..errors import UserError
+from ..records import Sample, Score, read_rows
+
+# Settings of a judge that do not change its answers beyond rounding, and where a checkpoint lay:
+# its resolved commit or fingerprint is compared instead.
+_NOT_COMPARED = {"batch_size", "checkpoint", "revision"}
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The rows of a report: for each model, judge and sample of ``categories`` exactly one score.
+
+    ``results`` is the folder that the rows' picture paths are relative to, ``run`` the record of
+    the run (``run.json``), empty if there is none.
+    """
+
+    samples: list[Sample]
+    scores: list[Score]
+    categories: list[str]
+    results: Path
+    run: dict[str, Any]
+
+
+def load(
+    samples: Path,
+    scores: Sequence[Path],
+    results: Path,
+    run: Path | None = None,
+    category: str | None = None,
+    merged: Sequence[Path] = (),
+) -> Inputs:
+    """Read and check everything that a report needs.
+
+    Parameters
+    ----------
+    samples, scores
+        The samples table, and score tables; each of these is named for its category.
+    results
+        The results folder of the run.
+    run
+        The record of the run.
+    category
+        Any name of the one category to report; all if None.
+    merged
+        Results folders of other runs to report together with this one.
+
+    Raises
+    ------
+    UserError
+        If a row is missing or there twice, or runs that differ in what makes numbers comparable
+        would share a column.
+    """
+    # A score table is named for its category, which may have no sample at all.
+    categories = list(dict.fromkeys(path.stem for path in scores))
+    found = Inputs(
+        samples=read_rows(samples, Sample),
+        scores=[row for path in scores for row in read_rows(path, Score)],
+        categories=categories,
+        results=results,
+        run=_record(run) if run else {},
+    )
+    for folder in merged:
+        found = _merge(found, folder)
+    if category is not None:
+        key = canonical(category)
+        if key not in found.categories:
+            raise UserError(
+                f"--category {category}: there is no score table of it; "
+                f"there are {', '.join(found.categories)}."
+            )
+        found = replace(found, categories=[key])
+    chosen = replace(
+        found,
+        samples=[row for row in found.samples if row.category in found.categories],
+        scores=[row for row in found.scores if row.category in found.categories],
+    )
+    check_complete(chosen.samples, chosen.scores)
+    return chosen
+
+
+def _record(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"{path}: the record of the run cannot be read ({error}); run the workflow to its "
+            "report again."
+        ) from None
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: not the record of a run; it has to be one JSON object.")
+    return content
+
+
+def check_complete(samples: Sequence[Sample], scores: Sequence[Score]) -> None:
+    """Every model, judge and sample has exactly one row.
+
+    Raises
+    ------
+    UserError
+        Naming the first row that is missing, there twice or of no sample.
+    """
+    categories = {sample.id: sample.category for sample in samples}
+    seen = Counter((row.model, row.judge, row.id) for row in scores)
+    for row in scores:
+        who = f"of model {row.model} and judge {row.judge}"
+        if seen[row.model, row.judge, row.id] > 1:
+            raise UserError(
+                f"sample {row.id} has {seen[row.model, row.judge, row.id]} score rows {who}; give "
+                "each score table once."
+            )
+        if categories.get(row.id) != row.category:
+            raise UserError(
+                f"a score row {who} is of sample {row.id} in {row.category}, which the samples "
+                "table does not have; run the workflow again, it makes both from one benchmark."
+            )
+    for model, judge in dict.fromkeys((row.model, row.judge) for row in scores):
+        missing = [key for key in categories if (model, judge, key) not in seen]
+        if missing:
+            raise UserError(
+                f"{len(missing)} samples have no score row of model {model} and judge {judge}, the "
+                f"first is {missing[0]} in {categories[missing[0]]}; run the workflow again, or "
+                "report one category with --category."
+            )
+
+
+def _merge(mine: Inputs, folder: Path) -> Inputs:
+    """``mine`` with the rows of the run in ``folder``."""
+    other_run = _record(folder / "run.json")
+    if not mine.run:
+        raise UserError(f"--merge {folder}: give this run's own record with --run to compare them.")
+    tables = sorted((folder / "scores").glob("*/*/*.jsonl"))
+    if not tables:
+        raise UserError(f"--merge {folder}: no score tables in {folder / 'scores'}.")
+    samples = {row.id: row for row in mine.samples}
+    for sample in read_rows(folder / "benchmark" / "samples.jsonl", Sample):
+        _same_sample(samples.setdefault(sample.id, sample), sample, folder)
+    rows = [row for path in tables for row in read_rows(path, Score)]
+    _check_comparable(mine, rows, other_run, folder)
+    present = {(row.model, row.judge, row.id) for row in mine.scores}
+    for row in rows:
+        if (row.model, row.judge, row.id) in present:
+            raise UserError(
+                f"--merge {folder}: sample {row.id} has a score of model {row.model} and judge "
+                f"{row.judge} in both runs; leave one of the two out or rename the model."
+            )
+    here = folder.resolve()
+    rows = [replace(row, picture=str(here / row.picture)) if row.picture else row for row in rows]
+    known = {sample.id for sample in mine.samples}
+    return replace(
+        mine,
+        samples=[
+            sample if sample.id in known else replace(sample, source=str(here / sample.source))
+            for sample in samples.values()
+        ],
+        scores=[*mine.scores, *rows],
+        categories=list(dict.fromkeys([*mine.categories, *(path.stem for path in tables)])),
+        run=mine.run | {"merged": {**mine.run.get("merged", {}), str(folder): other_run}},
+    )
+
+
+def _same_sample(mine: Sample, other: Sample, folder: Path) -> None:
+    for field in ("category", "source_sha256", "instruction"):
+        if getattr(mine, field) != getattr(other, field):
+            raise UserError(
+                f"--merge {folder}: sample {mine.id} is another one there: its {field} differs."
+            )
+
+
+def _check_comparable(
+    mine: Inputs, rows: Sequence[Score], other_run: Mapping[str, Any], folder: Path
+) -> None:
+    """What shares a column has to be the same judge, rubric and model."""
+    for kind, here, there in (
+        ("judges", {row.judge for row in mine.scores}, {row.judge for row in rows}),
+        ("models", {row.model for row in mine.scores}, {row.model for row in rows}),
+    ):
+        for name in sorted(here & there):
+            one, two = dict(_facts(mine.run, kind, name)), dict(_facts(other_run, kind, name))
+            for field in dict.fromkeys([*one, *two]):
+                if one.get(field) != two.get(field):
+                    raise UserError(
+                        f"--merge {folder}: {kind[:-1]} {name} is not the same in both runs: "
+                        f"{field} is {one.get(field)!r} here and {two.get(field)!r} there, so "
+                        "their numbers cannot share a column; rename it in one of the configs."
+                    )
+
+
+def _facts(run: Mapping[str, Any], kind: str, name: str) -> Iterator[tuple[str, Any]]:
+    """What makes numbers of a judge or model comparable, as field and value."""
+    config = run.get("config") or {}
+    settings = config.get(kind, {}).get(name, {})
+    for field, value in settings.items():
+        if field not in _NOT_COMPARED and field != "rubric":
+            yield field, value
+    folder = {"judges": "judges", "models": "editors"}[kind]
+    record = (run.get("checkpoints") or {}).get(f"{folder}/{name}") or {}
+    yield "checkpoint (commit or fingerprint)", record.get("commit") or record.get("fingerprint")
+    yield "benchmark.language", config.get("benchmark", {}).get("language")
+    if kind == "judges":
+        # A rubric is named by its file; what counts is the hash of its content.
+        stem = Path(str(settings.get("rubric"))).stem
+        hashes = [
+            value for path, value in (run.get("rubrics") or {}).items() if Path(path).stem == stem
+        ]
+        yield "rubric hash", hashes

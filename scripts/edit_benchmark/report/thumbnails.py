@@ -1,0 +1,83 @@
+"""Small copies of pictures beside the page, so that the report's folder stands alone when moved."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from .. import pictures
+from ..errors import UserError
+from ..records import write_bytes
+
+#: Folder of the copies, beside the page.
+FOLDER = "pictures"
+# Longest sides in pixels: for cards, and for looking closely.
+_SMALL, _LARGE = 360, 1024
+
+
+@dataclass(frozen=True)
+class Thumbnail:
+    """Copies of one picture: ``name`` is the stem of the files in :data:`FOLDER`, ``width`` and
+    ``height`` are the larger one's in pixels."""
+
+    name: str
+    width: int
+    height: int
+
+    @property
+    def small(self) -> str:
+        """Path relative to the page of the copy for cards."""
+        return f"{FOLDER}/{self.name}-small.jpg"
+
+    @property
+    def large(self) -> str:
+        """Path relative to the page of the copy for looking closely."""
+        return f"{FOLDER}/{self.name}.jpg"
+
+
+def make(paths: Iterable[Path], out: Path) -> dict[Path, Thumbnail]:
+    """Copies of the pictures ``paths`` in ``out / FOLDER``; earlier copies of others are removed.
+
+    A copy is named for the bytes of its picture, so that a second report makes only what is new.
+
+    Raises
+    ------
+    UserError
+        If a picture is missing or broken.
+    """
+    folder = out / FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    wanted = list(dict.fromkeys(paths))
+    # Pillow lets go of the interpreter while it decodes, scales and encodes.
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        made = dict(zip(wanted, pool.map(lambda path: _copy(path, out), wanted), strict=True))
+    kept = {
+        out / copy for thumbnail in made.values() for copy in (thumbnail.small, thumbnail.large)
+    }
+    for path in folder.iterdir():
+        if path not in kept:
+            path.unlink()
+    return made
+
+
+def _copy(path: Path, out: Path) -> Thumbnail:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UserError(
+            f"{path}: the picture cannot be read ({error.strerror}); run the workflow again."
+        ) from None
+    name = pictures.sha256(data)[:24]
+    small, large = out / FOLDER / f"{name}-small.jpg", out / FOLDER / f"{name}.jpg"
+    if not (small.exists() and large.exists()):
+        image = pictures.load(data, str(path))
+        for target, side in ((large, _LARGE), (small, _SMALL)):
+            image.thumbnail((side, side), Image.Resampling.LANCZOS, reducing_gap=3.0)
+            write_bytes(target, pictures.encode_jpeg(image))
+    with Image.open(large) as copy:
+        return Thumbnail(name, copy.width, copy.height)

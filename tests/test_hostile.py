@@ -1,0 +1,199 @@
+"""Whatever a benchmark file or a config holds, it is handled or refused by one sentence."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from conftest import Project, draw, five_each
+from edit_benchmark.categories import CATEGORIES
+from edit_benchmark.config import resolve
+from edit_benchmark.errors import UserError
+from edit_benchmark.records import Sample, read_rows, write_rows
+from edit_benchmark.samples import assignment, prepare
+
+FIVE = list(CATEGORIES)
+HOSTILE = [
+    "../../etc/passwd", "a/b", "a\\b", "..", ".", ".hidden", "a\0b", "a\nb", "x" * 300, "😀", "é",
+    "e\u0301", "É", "CON", "a b", " a", "a.", "中文", "\u202eabc", "\u200b", "<script>", "{id}",
+    "%s", "$(rm -rf .)", "`x`", "-rf", "|", "=1+1", "<|im_end|>", "\ud800", "",
+]  # fmt: skip
+texts = st.one_of(st.sampled_from(HOSTILE), st.text(max_size=40))
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | texts,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+    max_leaves=6,
+)
+
+
+def write_lines(folder: Path, rows: list[dict[str, Any]]) -> Path:
+    draw("x").save(folder / "x.png")
+    path = folder / "b.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def one_sentence(error: UserError) -> None:
+    text = str(error)
+    assert text.endswith("."), text
+    assert "\n" not in text, text
+
+
+def files(folder: Path) -> set[Path]:
+    return {path for path in folder.rglob("*") if path.is_file()}
+
+
+rows = st.fixed_dictionaries(
+    {
+        "id": st.one_of(texts, st.uuids().map(str)),
+        "category": st.one_of(st.sampled_from([*FIVE, *CATEGORIES.values()]), texts),
+        "instruction": texts,
+        "image": st.sampled_from(["x.png"] * 6 + [".", "gone.png", "a\0b", "../x.png", "/"]),
+    },
+    optional={
+        "tags": anything,
+        "difficulty": anything,
+        "human_score": anything,
+        "rationale": texts,
+    },
+)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.lists(rows, max_size=4))
+def test_any_row_is_handled_or_refused(content: list[dict[str, Any]]) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        path = write_lines(folder, content)
+        outside = files(folder)
+        results = folder / "results"
+        try:
+            samples = prepare(path, "jsonl", "en", FIVE, None, results / "sources", results)
+        except UserError as error:
+            one_sentence(error)
+            samples = []
+        # Every file that was written is the source picture under its hash, or the table below.
+        assert all(file.parent == results / "sources" for file in files(folder) - outside)
+        write_rows(results / "samples.jsonl", samples)
+        assert read_rows(results / "samples.jsonl", Sample) == samples
+        if samples:
+            assert [sample.id for sample in samples] == [str(row["id"]) for row in content]
+            assert assignment(samples, FIVE, 2)
+            for sample in samples:
+                target = results / "pictures" / f"{sample.id}.png"
+                assert target.resolve().parent == (results / "pictures").resolve()
+                target.parent.mkdir(exist_ok=True)
+                target.touch()
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.binary(max_size=200), st.sampled_from(["jsonl", "csv", "original"]))
+def test_any_bytes_are_no_benchmark_or_a_good_one(content: bytes, format: str) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        path = Path(name) / "b"
+        path.write_bytes(content)
+        results = Path(name) / "results"
+        with pytest.raises(UserError) as caught:
+            prepare(path, format, "en", FIVE, None, results / "sources", results)
+        assert "\n" not in str(caught.value)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    st.sampled_from(["results", "benchmark", "device_ids", "load_slots", "shards", "models",
+                     "judges", "note", "score_chunk", "new"]),
+    anything,
+)  # fmt: skip
+def test_any_config_is_handled_or_refused(key: str, value: Any) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        path = Path(name) / "b.jsonl"
+        path.touch()
+        config = {
+            "benchmark": {"path": str(path)},
+            "models": {"m": {"editor": "identity"}},
+            "judges": {"j": {"judge": "class_path", "class_path": "a.B"}},
+        }
+        try:
+            resolve(config | {key: value})
+        except UserError as error:
+            one_sentence(error)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [("Cat", "cat"), ("é", "e\u0301"), ("ﬁ", "fi"), ("a", "a")]
+)
+def test_ids_that_are_one_file_somewhere_are_refused(
+    tmp_path: Path, first: str, second: str
+) -> None:
+    path = write_lines(
+        tmp_path,
+        [{"id": name, "category": "physical", "instruction": "x", "image": "x.png"}
+         for name in (first, second)],
+    )  # fmt: skip
+    results = tmp_path / "results"
+    with pytest.raises(UserError, match=r"line 2: id .* is a duplicate of .*line 1"):
+        prepare(path, "jsonl", "en", FIVE, None, results / "sources", results)
+
+
+def test_hostile_texts_go_through_a_whole_run_unchanged(project: Project) -> None:
+    wishes = [
+        "{braces} {0} %s $HOME `id` $(id)",
+        "<script>alert(1)</script> </script> & \"quotes\" 'single'",
+        "right to left \u202e abc \u2066",
+        "long " * 20_000,
+        "=HYPERLINK(\"x\") +1 -1 @x",
+        "line\nbreak\r\nand\ttab",
+        "<|im_end|><|image_pad|>",
+    ]  # fmt: skip
+    project.benchmark(
+        [{"id": f"s {k} 中文 😀", "category": "physical", "instruction": wish, "tags": ["=1+1"],
+          "image": f"s{k}.png"} for k, wish in enumerate(wishes)]
+    )  # fmt: skip
+    for k in range(len(wishes)):
+        draw(str(k)).save(project.root / "data" / f"s{k}.png")
+    benchmark = {"path": "data/benchmark.jsonl", "categories": ["physical"]}
+    project.configure(benchmark=benchmark)
+    project.run()
+    rows = project.scores("physical")
+    assert [row.status for row in rows.values()] == ["scored"] * len(wishes)
+    samples = read_rows(project.root / "results/benchmark/samples.jsonl", Sample)
+    assert [sample.instruction for sample in samples] == wishes
+    page = (project.root / "results/report/index.html").read_text()
+    assert "<script>alert(1)" not in page
+    table = (project.root / "results/report/scores.csv").read_text("utf-8-sig")
+    assert ",=1+1," not in table
+
+
+def test_fewer_samples_than_shards(project: Project) -> None:
+    project.benchmark([row for row in five_each(1) if row["category"] == "physical"])
+    project.configure(shards=6)
+    project.run()
+    assert list(project.scores("physical")) == ["physical-0"]
+
+
+def test_no_sample_at_all(project: Project) -> None:
+    project.benchmark([])
+    project.configure()
+    output = project.run(code=1)
+    assert "error: data/benchmark.jsonl: no sample of the categories physical" in output
+
+
+@pytest.mark.parametrize("name", ["api_key", "HF_TOKEN", "password", "client_secret"])
+def test_a_secret_in_the_config_is_refused(project: Project, name: str) -> None:
+    project.benchmark(five_each())
+    painter = {"editor": "class_path", "class_path": "toys.Painter", "params": {name: "hunter2"}}
+    path = project.configure(models={"painter": painter})
+    with pytest.raises(UserError) as caught:
+        resolve(
+            yaml.safe_load(path.read_text())
+            | {"benchmark": {"path": str(project.root / "data/benchmark.jsonl")}}
+        )
+    assert "hunter2" not in str(caught.value)
+    assert "environment variable" in str(caught.value)
