@@ -130,9 +130,10 @@ def _read_original(path: Path) -> Iterator[RawSample]:
                     human_score=_number(place, row, "human_score"),
                 )
         except (ijson.JSONError, UnicodeDecodeError, RecursionError) as error:
+            problem = str(error).splitlines()[0]
             raise UserError(
-                f"{path}, after item {number}: not JSON ({str(error).splitlines()[0]}); the file has "
-                "to be one list of objects."
+                f"{path}, after item {number}: not JSON ({problem}); the file has to be one list "
+                "of objects."
             ) from None
     if number == 0:
         raise UserError(f"{path}: no items; the file has to be one JSON list of objects.")
