@@ -8,11 +8,12 @@ DEMO := --cores all --configfile config/demo.yaml
 # Written last: an installation that broke off is never taken for a whole one.
 INSTALLED := .venv/installed
 
-.PHONY: help .venv models demo test lint format lock clean
+.PHONY: help .venv models demo test faults lint format lock clean
 
 help:
 	@echo "make demo    run the whole workflow on two CPU cores with models of random weights"
 	@echo "make test    run all tests"
+	@echo "make faults  kill a demo run at 30 random moments and compare it with an undisturbed one"
 	@echo "make lint    check style, types and the workflow"
 	@echo "make format  format the code"
 	@echo "make .venv   only set up the environment; the other targets do so by themselves"
@@ -38,6 +39,9 @@ demo: models
 
 test: $(INSTALLED)
 	@python -m pytest --numprocesses auto
+
+faults: models
+	@python tests/fault_run.py --kills 30
 
 # The demo's config names its models, and a checkpoint that is not there is refused.
 lint: models

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -20,6 +21,8 @@ from edit_benchmark.categories import CATEGORIES
 from edit_benchmark.records import Edit, Score, read_rows
 
 ROOT = Path(__file__).parents[1]
+# Where a shell started the tests in the background, Ctrl-C would be ignored by all they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 _FILES = ["Snakefile", "workflow", "scripts", "config", "profiles", "environment.yml"]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -134,6 +135,7 @@ def row(**changes: Any) -> str:
         (row(category="chemie"), "line 6: unknown category 'chemie'; known are 物理/physical"),
         (row(image="gone.png"), "line 6: picture data/gone.png does not exist"),
         (row(image="."), "line 6: picture data cannot be read (Is a directory)"),
+        (row(image="pipe.png"), "line 6: picture data/pipe.png is not a file"),
         (row(image="broken.png"), "line 6: sample new: the picture is broken"),
         (row(image="text.png"), "line 6: sample new: not a picture in a known format"),
         (row(tags="a"), "line 6: field tags is not a list of texts"),
@@ -147,6 +149,7 @@ def test_a_mistake_in_the_benchmark_file(
     whole = (project.root / "data/physical-0.png").read_bytes()
     (project.root / "data/broken.png").write_bytes(whole[: len(whole) // 2])
     (project.root / "data/text.png").write_text("<svg/>")
+    os.mkfifo(project.root / "data/pipe.png")
     with_line(line)(path)
     monkeypatch.chdir(project.root)
     results = Path("results")

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+import random
+import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+import fault_run
 from conftest import Project, five_each
-from edit_benchmark.records import Edit, read_rows
+from edit_benchmark.records import Edit, Sample, read_rows, write_rows
 
 SLOW = {"editor": "class_path", "class_path": "toys.Painter", "params": {"delay": 0.4}}
 
@@ -24,12 +29,12 @@ def one_category(project: Project, count: int = 6, **changes: object) -> None:
     project.configure(**({"benchmark": benchmark} | changes))
 
 
-def start(project: Project) -> subprocess.Popen[str]:
+def start(project: Project, **env: str) -> subprocess.Popen[str]:
     """The workflow in a process group of its own, as a terminal starts it."""
     return subprocess.Popen(
         [sys.executable, "-m", "snakemake", "--cores", "2", "--configfile", "config/test.yaml"],
         cwd=project.root,
-        env=project.environment(),
+        env=project.environment() | env,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -106,7 +111,7 @@ def test_a_killed_judge_is_not_asked_again(project: Project) -> None:
     answers = project.root / "results/store/answers"
     while len(list(answers.glob("*/*.json"))) < 2 and time.monotonic() < deadline:
         time.sleep(0.05)
-    os.killpg(run.pid, signal.SIGINT)
+    subprocess.run(["pkill", "-9", "-g", str(os.getpgid(run.pid)), "-f", "scripts/score.py"])
     run.communicate(timeout=60)
     finished = len(list(answers.glob("*/*.json")))
     assert 2 <= finished < 8
@@ -317,3 +322,122 @@ def test_results_can_be_moved(project: Project, tmp_path: Path) -> None:
     one_category(project, 2, results="results-2")
     project.run("--forcerun", "edit")
     assert not project.calls("edit")
+
+
+def redo(project: Project, *arguments: str, code: int = 0) -> str:
+    """scripts/redo.py with the workflow behind it."""
+    snakemake = [sys.executable, "-m", "snakemake", "--cores", "2"]
+    result = subprocess.run(
+        [sys.executable, "scripts/redo.py", *arguments, "--", *snakemake,
+         "--configfile", "config/test.yaml"],
+        cwd=project.root, env=project.environment(), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert result.returncode == code, result.stdout + result.stderr
+    return result.stdout + result.stderr
+
+
+def test_redo_on_purpose_with_one_command_each(project: Project) -> None:
+    rows = five_each(2)
+    rows[0]["instruction"] = "fail"
+    rows[2]["instruction"] = "unreadable"
+    project.benchmark(rows)
+    project.configure(shards=2)
+    project.run()
+    before = {row["id"]: row for row in tables(project)}
+
+    def redone(*arguments: str) -> tuple[list[str], list[str]]:
+        """What is edited and what is judged by a redo."""
+        project.forget_calls()
+        redo(project, *arguments)
+        return asked(project), sorted(project.calls("judge"))
+
+    one = redone("--sample", "social-1")
+    category = redone("--category", "指代")
+    failed = redone("--failed")
+    scores = redone("--scores")
+    failed_scores = redone("--scores", "--failed")
+    assert one == (["change social 1"], ["social-1"])
+    assert category == (
+        ["change referential 0", "change referential 1"],
+        ["referential-0", "referential-1"],
+    )
+    assert failed == (["fail"], ["environmental-0"])
+    assert scores == ([], sorted(row["id"] for row in rows if row["id"] != "physical-0"))
+    assert failed_scores == ([], ["environmental-0"])
+    assert {row["id"]: row for row in tables(project)} == before
+    assert (project.root / "results/report/index.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ([], "say what to redo: --sample"),
+        (["--sample", "nobody"], "--sample nobody: no sample of results/benchmark/samples.jsonl"),
+        (["--category", "nothing"], "--category nothing: no sample of"),
+        (["--failed", "--results", "elsewhere"], "nothing was run in elsewhere"),
+    ],
+)
+def test_a_redo_of_nothing_is_refused(
+    project: Project, arguments: list[str], sentence: str
+) -> None:
+    sample = {
+        "id": "a", "category": "physical", "index": 0, "instruction": "x", "source": "s",
+        "source_sha256": "0", "width": 1, "height": 1,
+    }  # fmt: skip
+    table = project.root / "results/benchmark/samples.jsonl"
+    write_rows(table, [Sample(**sample)])
+    output = redo(project, *arguments, code=2)
+    assert sentence in output
+    assert "Traceback" not in output
+
+
+def test_two_clones_on_one_host_never_share_a_device(project: Project, tmp_path: Path) -> None:
+    other = Project(tmp_path / "other")
+    shutil.copytree(project.root, other.root)
+    leases = {"EDIT_BENCHMARK_LEASES": str(tmp_path / "leases")}
+    runs = []
+    for clone in (project, other):
+        one_category(clone, 4, models={"painter": SLOW}, device_ids=["cpu"], shards=2)
+        runs.append(start(clone, **leases))
+    for run in runs:
+        output, _ = run.communicate(timeout=200)
+        assert run.returncode == 0, output[-3000:]
+    spans = []
+    for clone in (project, other):
+        for path in sorted((clone.root / "results/logs").rglob("*.log")):
+            text = path.read_text()
+            taken = re.findall(r"^(\S+ \S+) INFO device cpu-0 taken", text, re.MULTILINE)
+            back = re.findall(r"^(\S+ \S+) INFO device cpu-0 given back", text, re.MULTILINE)
+            spans += list(zip(taken, back, strict=True))
+    assert len(spans) == 6  # two shards and one score job each
+    assert all(first[1] <= second[0] for first, second in pairwise(sorted(spans)))
+    assert tables(project) == tables(other)
+
+
+def test_host_memory_that_runs_out_stops_the_job_with_one_sentence(project: Project) -> None:
+    one_category(project, 3, shards=1)
+    with (project.root / "toys.py").open("a") as file:
+        file.write(
+            "\n\nclass Hungry(Painter):\n    def edit(self, source, instruction, seed):\n"
+            "        if instruction.endswith('1'):\n            raise MemoryError\n"
+            "        return super().edit(source, instruction, seed)\n"
+        )
+    hungry = {"editor": "class_path", "class_path": "toys.Hungry"}
+    one_category(project, 3, shards=1, models={"painter": hungry})
+    output = project.run(code=1)
+    assert "error: the host's memory ran out; what was finished is kept: run fewer jobs" in output
+    assert len(stored(project)) == 1
+
+
+def test_kills_at_random_moments_lose_and_repeat_nothing(project: Project) -> None:
+    """The fault run of ``make faults``, with toys."""
+    one_category(project, 8, models={"painter": SLOW})
+    run = fault_run.Run(
+        project.root, "config/test.yaml", project.root / "results", project.environment()
+    )
+    run.finish(fault_run.Tally())
+    reference = run.outcome()
+    shutil.rmtree(run.results)
+    tally = fault_run.disturb(run, reference, kills=4, longest=8, rng=random.Random(2))
+    assert sum(tally.kills.values()) == 4
+    assert (tally.edits_repeated, tally.answers_repeated, tally.differences) == (0, 0, [])

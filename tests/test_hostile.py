@@ -171,6 +171,41 @@ def test_hostile_texts_go_through_a_whole_run_unchanged(project: Project) -> Non
     assert ",=1+1," not in table
 
 
+def test_odd_pictures_are_edited_as_what_they_show(project: Project) -> None:
+    """A file with a byte-order mark and Windows line ends, too."""
+    folder = project.root / "data"
+    folder.mkdir()
+    picture = draw("x")
+    picture.save(folder / "elsewhere.png")
+    (folder / "link.png").symlink_to("elsewhere.png")
+    picture.save(folder / "a-png.jpg", "PNG")
+    picture.convert("CMYK").save(folder / "cmyk.jpg")
+    picture.convert("P").save(folder / "palette.gif")
+    picture.convert("L").convert("I").point(lambda grey: grey * 257).convert("I;16").save(
+        folder / "deep.png"
+    )
+    picture.resize((4000, 3000)).save(folder / "large.jpg")
+    picture.resize((1, 1)).save(folder / "dot.png")
+    names = ["link.png", "a-png.jpg", "cmyk.jpg", "palette.gif", "deep.png", "large.jpg", "dot.png"]
+    lines = [
+        json.dumps({"id": name, "category": "physical", "instruction": "x", "image": name})
+        for name in names
+    ]
+    (folder / "benchmark.jsonl").write_bytes(
+        b"\xef\xbb\xbf" + "\r\n".join(lines).encode() + b"\r\n"
+    )
+    benchmark = {"path": "data/benchmark.jsonl", "categories": ["physical"]}
+    project.configure(benchmark=benchmark, models={"floor": {"editor": "identity"}})
+    project.run()
+    rows = project.scores("physical", "floor")
+    assert {name: row.status for name, row in rows.items()} == dict.fromkeys(names, "scored")
+    assert all(row.flags[0] == "identical_to_source" for row in rows.values())
+    edits = project.edits("physical", "floor")
+    sizes = {name: (edit.width, edit.height) for name, edit in edits.items()}
+    expected = dict.fromkeys(names, (64, 48)) | {"large.jpg": (4000, 3000), "dot.png": (1, 1)}
+    assert sizes == expected
+
+
 def test_fewer_samples_than_shards(project: Project) -> None:
     project.benchmark([row for row in five_each(1) if row["category"] == "physical"])
     project.configure(shards=6)

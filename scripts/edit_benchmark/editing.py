@@ -151,6 +151,11 @@ def _edit_all(
             source = ahead.result()
             if number + 1 < len(tasks):
                 ahead = reader.submit(_read, tasks[number + 1], results)
+            # A job that outlived its killed run may have made it since this one began.
+            fields = found(store, task.key)
+            if fields is not None:
+                yield _edited(task, model, store, results, fields)
+                continue
             began = time.monotonic()
             outcome = _edit_one(editor, task, source)
             seconds = time.monotonic() - began

@@ -7,8 +7,11 @@ class UserError(Exception):
     """Something the user can mend.
 
     The message is one sentence: what is wrong, where (file, line, sample) and what to do.
-    Commands print it without a traceback and exit with 2.
+    Commands print it without a traceback and exit with 2. It stays one line whatever it quotes.
     """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(" ".join(message.split()))
 
 
 class SampleError(Exception):

@@ -207,6 +207,9 @@ def _number(place: str, row: Mapping[str, Any], name: str) -> float | None:
 
 def _read_picture(place: str, path: Path) -> bytes:
     try:
+        # A pipe or a device would be read for ever.
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise UserError(f"{place}: picture {path} is not a file.")
         return path.read_bytes()
     except FileNotFoundError:
         raise UserError(f"{place}: picture {path} does not exist.") from None
