@@ -46,6 +46,7 @@ wildcard_constraints:
 include: "workflow/rules/benchmark.smk"
 include: "workflow/rules/edit.smk"
 include: "workflow/rules/score.smk"
+include: "workflow/rules/selftest.smk"
 include: "workflow/rules/report.smk"
 
 

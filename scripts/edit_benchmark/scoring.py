@@ -158,9 +158,9 @@ def _ask(
         progress = tqdm(total=len(tasks), desc=judge, unit="image", mininterval=5, file=sys.stderr)
         for start in range(0, len(tasks), size):
             batch = tasks[start : start + size]
-            cases = [_case(task, rubric, results) for task in batch]
+            cases = [case_of(task.sample, task.edit, rubric, results) for task in batch]
             began = time.monotonic()
-            answers = _answers(loaded, cases)
+            answers = answers_of(loaded, cases)
             seconds = (time.monotonic() - began) / len(batch)
             for task, answer in zip(batch, answers, strict=True):
                 if isinstance(answer, SampleError):
@@ -190,8 +190,15 @@ def _ask(
         progress.close()
 
 
-def _case(task: Task, rubric: Rubric, results: Path) -> Case:
-    path = results / task.edit.picture
+def case_of(sample: Sample, edit: Edit, rubric: Rubric, results: Path) -> Case:
+    """What a judge is shown of an edit.
+
+    Raises
+    ------
+    UserError
+        If a picture is missing or is not the one that was edited.
+    """
+    path = results / edit.picture
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -199,20 +206,20 @@ def _case(task: Task, rubric: Rubric, results: Path) -> Case:
             f"{path}: the edited picture cannot be read ({error.strerror}); run again with "
             "--forcerun edit, which makes only what is missing."
         ) from None
-    if pictures.sha256(data) != task.edit.picture_sha256:
+    if pictures.sha256(data) != edit.picture_sha256:
         raise UserError(
             f"{path}: not the picture that was edited (another hash); run again with --forcerun "
             "edit, which makes only what is missing."
         )
     return Case(
-        sample=task.sample,
-        source=pictures.load(load_source(task.sample, results), f"sample {task.sample.id}"),
+        sample=sample,
+        source=pictures.load(load_source(sample, results), f"sample {sample.id}"),
         edited=pictures.load(data, str(path)),
         rubric=rubric,
     )
 
 
-def _answers(loaded: judges.Judge, cases: Sequence[Case]) -> list[Answer | SampleError]:
+def answers_of(loaded: judges.Judge, cases: Sequence[Case]) -> list[Answer | SampleError]:
     """Answers to a batch; if the batch fails as a whole, each case once more by itself."""
     if len(cases) > 1:
         try:

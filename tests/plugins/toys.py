@@ -16,6 +16,8 @@ from PIL import Image, ImageDraw
 
 from edit_benchmark.errors import SampleError, SkipSample
 from edit_benchmark.judges import Answer, Case
+from edit_benchmark.pictures import difference
+from edit_benchmark.samples import seed as base_seed
 
 
 def _count(line: str) -> None:
@@ -87,3 +89,22 @@ class Ruler:
         if "does not apply" in case.sample.instruction:
             values[keys[0]] = None
         return Answer(criteria=values, text="measured")
+
+
+class Honest:
+    """Right by construction: knows what :class:`Painter` was asked for, and scores by how far the
+    edit is from it."""
+
+    def __init__(self, checkpoint: str | None, dtype: str, device: str) -> None:
+        pass
+
+    def judge(self, cases: Sequence[Case]) -> list[Answer | SampleError]:
+        return [self._one(case) for case in cases]
+
+    def _one(self, case: Case) -> Answer:
+        wanted = Painter(None, "", "").edit(
+            case.source, case.sample.instruction, base_seed(0, case.sample.id)
+        )
+        given = case.edited.resize(wanted.size)
+        score = max(2.0, 8.0 - 0.1 * difference(wanted, given))
+        return Answer(criteria={criterion.key: score for criterion in case.rubric.criteria})

@@ -31,6 +31,10 @@ RUBRICS = {
     name: str(rubric_path(settings["rubric"]))
     for name, settings in config["judges"].items()
 }
+# The source unchanged is no edit to test a judge with, unless there is no other.
+SELFTESTED = [
+    name for name, model in config["models"].items() if model["editor"] != "identity"
+] or list(MODELS)
 DEVICE_IDS = ",".join(map(str, config["device_ids"]))
 
 # Undocumented, but the only way to have a limit without --resources on the command line: without

@@ -38,6 +38,8 @@ rule aggregate:
             category=CATEGORIES,
         ),
         run=rules.run_record.output,
+        # The report opens with what the self-test says of its judges.
+        selftests=rules.judge_selftest.input,
     output:
         scores=report(
             "<results>/report/scores.csv",
@@ -64,10 +66,12 @@ rule aggregate:
         results=results_folder,
         language=lookup(dpath="benchmark/language", within=config),
         note=lookup(dpath="note", within=config),
+        merge=lookup(dpath="merge", within=config),
     shell:
         "python scripts/aggregate.py --samples {input.samples:q} --scores {input.scores:q}"
-        " --results {params.results:q} --run {input.run:q} --language {params.language}"
-        " --note={params.note:q} --out $(dirname {output.page:q}) 2> {log:q}"
+        " --results {params.results:q} --run {input.run:q} --merge {params.merge:q}"
+        " --language {params.language} --note={params.note:q}"
+        " --out $(dirname {output.page:q}) 2> {log:q}"
 
 
 rule aggregate_category:

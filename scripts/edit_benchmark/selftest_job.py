@@ -1,0 +1,92 @@
+"""The self-test as a job: chosen edits, a loaded judge, its record."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from . import checkpoints, devices, judges, probes, rubrics, selftest
+from .config import rubric_path
+from .errors import SampleError, UserError
+from .faults import loading
+from .judges import Answer, Case
+from .provenance import rubric_hash
+from .records import Edit, Sample
+from .scoring import answers_of, case_of
+
+log = logging.getLogger(__name__)
+
+
+def self_test(
+    samples: Sequence[Sample],
+    edits: Sequence[Edit],
+    count: int,
+    judge: str,
+    settings: Mapping[str, Any],
+    language: str,
+    checkpoint_record: Path,
+    results: Path,
+    request: devices.Request,
+) -> dict[str, Any]:
+    """Test a judge on at most ``count`` of one model's edits.
+
+    Its answers are not taken from the store, nor kept there: the judge really is asked again.
+
+    Returns
+    -------
+    dict
+        What :func:`selftest.run` gives, and what identifies the judge: ``settings``,
+        ``checkpoint`` and ``rubric_sha256``.
+
+    Raises
+    ------
+    UserError
+        If no sample was edited, or the judge cannot be loaded.
+    """
+    by_id = {sample.id: sample for sample in samples}
+    chosen = probes.choose(edits, count)
+    if not chosen:
+        raise UserError(
+            f"self-test of {judge}: no sample was edited; look at why the edits failed, and run "
+            "the same command again."
+        )
+    checkpoint = checkpoints.read(checkpoint_record)
+    path = rubric_path(settings["rubric"])
+    cases = [
+        case_of(by_id[edit.id], edit, rubrics.load(path, edit.category, language), results)
+        for edit in chosen
+    ]
+    others = [probes.partner(case.sample, samples) for case in cases]
+    with devices.lease(request) as device:
+        log.info("device %s", device.label)
+        with devices.load_slot(request):
+            if checkpoint is not None:
+                devices.check_memory(device, checkpoint.weight_bytes, checkpoint.name)
+            loaded = loading(
+                lambda: judges.build(settings, checkpoint, device.torch_name), f"judge {judge}"
+            )
+        began = time.monotonic()
+        with tqdm(
+            desc=f"self-test of {judge}", unit="image", mininterval=5, file=sys.stderr
+        ) as bar:
+
+            def ask(asked: Sequence[Case]) -> list[Answer | SampleError]:
+                found: list[Answer | SampleError] = []
+                for start in range(0, len(asked), settings["batch_size"]):
+                    found += answers_of(loaded, asked[start : start + settings["batch_size"]])
+                    bar.update(len(found) - start)
+                return found
+
+            record = selftest.run(ask, cases, others)
+    return record | {
+        "seconds": round(time.monotonic() - began, 1),
+        "settings": dict(settings),
+        "checkpoint": checkpoint.identity if checkpoint else None,
+        "rubric_sha256": rubric_hash(path),
+    }

@@ -1,0 +1,46 @@
+"""Self-test of a judge on edits of one model: print its verdict and keep what stands behind it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from edit_benchmark.cli import add_device_arguments, device_request, json_object, run
+from edit_benchmark.records import Edit, Sample, read_rows, write_text
+from edit_benchmark.selftest import lines
+from edit_benchmark.selftest_job import self_test
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--samples", type=Path, required=True, help="the samples table")
+    parser.add_argument("--edits", type=Path, nargs="+", required=True, help="tables of edits")
+    parser.add_argument("--count", type=int, required=True, help="edits to test with, at most")
+    parser.add_argument("--model", required=True, help="name of the model in tables")
+    parser.add_argument("--judge", required=True, help="name of the judge in tables")
+    parser.add_argument("--settings", type=json_object, required=True, help="the judge, as JSON")
+    parser.add_argument("--checkpoint", type=Path, required=True, help="its checkpoint's record")
+    parser.add_argument("--language", choices=["en", "zh"], required=True)
+    parser.add_argument("--results", type=Path, required=True, help="the results folder")
+    parser.add_argument("--out", type=Path, required=True, help="the JSON file to write")
+    add_device_arguments(parser)
+    arguments = parser.parse_args()
+    record = self_test(
+        read_rows(arguments.samples, Sample),
+        [row for path in arguments.edits for row in read_rows(path, Edit)],
+        arguments.count,
+        arguments.judge,
+        arguments.settings,
+        arguments.language,
+        arguments.checkpoint,
+        arguments.results,
+        device_request(arguments, f"self-test of {arguments.judge}"),
+    )
+    record = {"judge": arguments.judge, "model": arguments.model, **record}
+    write_text(arguments.out, json.dumps(record, ensure_ascii=False, indent=1) + "\n")
+    print("\n".join(lines(record)))
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,42 @@
+rule selftest:
+    """Is a judge to be trusted? It is asked about some edits of a model again and again: as they
+    are, broken in ways that it has to notice, changed in ways it has to overlook."""
+    input:
+        samples=rules.samples.output.table,
+        edits=collect(
+            "<results>/edits/{model}/{category}/edits.jsonl",
+            category=CATEGORIES,
+            allow_missing=True,
+        ),
+        rubric=lookup(dpath="{judge}", within=RUBRICS),
+        checkpoint=rules.judge_checkpoint.output,
+    output:
+        "<results>/selftest/{judge}/{model}.json",
+    log:
+        "<results>/logs/selftest/{judge}/{model}.log",
+    conda:
+        "../../environment.yml"
+    threads: edit_threads()
+    resources:
+        gpu=1,
+        device_ids=DEVICE_IDS,
+        load_slots=config["load_slots"],
+    params:
+        settings=lookup(dpath="{judge}", within=JUDGES),
+        samples=lookup(dpath="selftest_samples", within=config),
+        language=lookup(dpath="benchmark/language", within=config),
+        results=results_folder,
+    shell:
+        "python scripts/selftest.py --samples {input.samples:q} --edits {input.edits:q}"
+        " --count {params.samples} --model {wildcards.model} --judge {wildcards.judge}"
+        " --settings {params.settings:q} --checkpoint {input.checkpoint:q}"
+        " --language {params.language} --results {params.results:q} --out {output:q}"
+        " --gpu {resources.gpu} --device-ids {resources.device_ids}"
+        " --load-slots {resources.load_slots} 2> {log:q}"
+
+
+rule judge_selftest:
+    """Every judge put to the test on every model's edits; the report opens with the verdicts."""
+    input:
+        collect(rules.selftest.output, judge=JUDGES, model=SELFTESTED),
+    localrule: True
