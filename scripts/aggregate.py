@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 from edit_benchmark.cli import run
@@ -34,8 +33,6 @@ def main() -> None:
         arguments.category,
         arguments.merge,
     )
-    # Where the locale is not UTF-8, a Chinese name is no reason to fail at the very end.
-    sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
     print(write_report(inputs, arguments.out, arguments.note, arguments.language))
     print(f"report: {arguments.out / 'index.html'}")
 

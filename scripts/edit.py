@@ -7,6 +7,7 @@ from pathlib import Path
 
 from edit_benchmark.cli import add_device_arguments, device_request, json_object, run
 from edit_benchmark.editing import edit_shard
+from edit_benchmark.progress import edit_line
 from edit_benchmark.records import Sample, read_rows, write_rows
 from edit_benchmark.samples import shard_of
 
@@ -24,12 +25,12 @@ def main() -> None:
     add_device_arguments(parser)
     arguments = parser.parse_args()
     number, _, shards = arguments.shard.partition("-of-")
-    samples = [
+    category = [
         sample
         for sample in read_rows(arguments.samples, Sample)
         if sample.category == arguments.category
-        and shard_of(sample, int(shards)) == int(number) - 1
     ]
+    samples = [row for row in category if shard_of(row, int(shards)) == int(number) - 1]
     purpose = f"edit {arguments.model} {arguments.category} {arguments.shard}"
     rows = edit_shard(
         samples,
@@ -40,6 +41,8 @@ def main() -> None:
         device_request(arguments, purpose),
     )
     write_rows(arguments.out, rows)
+    devices = len(arguments.device_ids.split(","))
+    print(edit_line(arguments.out, rows, len(category), devices))
 
 
 if __name__ == "__main__":

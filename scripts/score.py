@@ -8,6 +8,7 @@ from pathlib import Path
 from edit_benchmark import rubrics
 from edit_benchmark.cli import add_device_arguments, device_request, json_object, run
 from edit_benchmark.config import rubric_path
+from edit_benchmark.progress import score_line
 from edit_benchmark.records import Edit, Sample, read_rows, write_rows
 from edit_benchmark.scoring import chunk, score_edits
 
@@ -42,6 +43,7 @@ def main() -> None:
         device_request(arguments, purpose),
     )
     write_rows(arguments.out, rows)
+    print(score_line(arguments.edits.parts[-3], arguments.category, arguments.judge, rows))
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import random
+import re
 import subprocess
 import sys
 
@@ -246,3 +247,21 @@ def test_the_picture_says_how_it_was_made(project: Project) -> None:
         made_by = json.loads(image.text["made_by"])  # type: ignore[attr-defined]
     assert made_by["seed"] == row.seed
     assert made_by["class_path"] == "toys.Painter"
+
+
+def test_the_terminal_tells_what_is_done_and_what_failed(project: Project) -> None:
+    rows = five_each(4)
+    rows[0]["instruction"] = "fail"
+    rows[5]["instruction"] = "unreadable"
+    project.benchmark(rows)
+    painter = {"editor": "class_path", "class_path": "toys.Painter", "params": {"delay": 0.1}}
+    project.configure(models={"painter": painter})
+    output = project.run(PYTHONIOENCODING="ascii:strict")
+    lines = [line for line in output.splitlines() if "painter: " in line]
+    edits = [line for line in lines if " physical " in line and "edited" in line]
+    assert re.search(r"2 of 4 edited.*, [\d.]+ images/s, about 0 s left$", edits[0])
+    assert "4 of 4 edited (1 failed: 1 ValueError), " in edits[1]
+    assert any("4 judged by ruler (1 failed: 1 unparsable_answer)" in line for line in lines)
+    assert re.search(r"overall \(micro\) +20 +18 +1 +1 +0 ", output)
+    assert "1x painter: edit failed (physical-0): ValueError: the toy was told to fail" in output
+    assert "report: results/report/index.html" in output

@@ -23,6 +23,8 @@ def run(main: Callable[[], None]) -> None:
     # One line a download or request is noise beside one line a picture.
     for name in ("httpx", "urllib3", "filelock", "PIL"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    # Where the locale is not UTF-8, a Chinese name is no reason to fail.
+    sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
     try:
         main()
     except UserError as error:
