@@ -16,6 +16,7 @@ from conftest import Project, draw, five_each
 from edit_benchmark.categories import CATEGORIES
 from edit_benchmark.config import resolve
 from edit_benchmark.errors import UserError
+from edit_benchmark.provenance import without_secrets
 from edit_benchmark.records import Sample, read_rows, write_rows
 from edit_benchmark.samples import assignment, prepare
 
@@ -160,7 +161,10 @@ def test_hostile_texts_go_through_a_whole_run_unchanged(project: Project) -> Non
         draw(str(k)).save(project.root / "data" / f"s{k}.png")
     benchmark = {"path": "data/benchmark.jsonl", "categories": ["physical"]}
     project.configure(benchmark=benchmark)
-    project.run()
+    secrets = {"HF_TOKEN": "hf_hunter2", "OPENAI_API_KEY": "sk-hunter2"}
+    output = project.run(**secrets)
+    written = [path.read_bytes() for path in files(project.root / "results")]
+    assert not any(b"hunter2" in content for content in [*written, output.encode()])
     rows = project.scores("physical")
     assert [row.status for row in rows.values()] == ["scored"] * len(wishes)
     samples = read_rows(project.root / "results/benchmark/samples.jsonl", Sample)
@@ -232,3 +236,25 @@ def test_a_secret_in_the_config_is_refused(project: Project, name: str) -> None:
         )
     assert "hunter2" not in str(caught.value)
     assert "environment variable" in str(caught.value)
+
+
+def test_a_token_in_the_config_is_refused(project: Project) -> None:
+    project.benchmark(five_each())
+    painter = {"editor": "class_path", "class_path": "toys.Painter",
+               "params": {"server": "hf_" + "a1" * 17}}  # fmt: skip
+    path = project.configure(models={"painter": painter})
+    with pytest.raises(UserError, match="looks like an access token") as caught:
+        resolve(
+            yaml.safe_load(path.read_text())
+            | {"benchmark": {"path": str(project.root / "data/benchmark.jsonl")}}
+        )
+    assert "a1a1" not in str(caught.value)
+
+
+def test_the_recorded_command_shows_no_secret() -> None:
+    words = ["--cores", "all", "--storage-s3-secret-key", "x", "--s3-token", "hunter2",
+             "password=hunter2", "all"]  # fmt: skip
+    shown = without_secrets(words)
+    assert "hunter2" not in " ".join(shown)
+    assert shown[:2] == ["--cores", "all"]
+    assert shown[-1] == "all"

@@ -16,7 +16,10 @@ from .errors import UserError
 SCHEMA = Path(__file__).parents[2] / "workflow" / "schemas" / "config.schema.yaml"
 RUBRICS = Path(__file__).parents[2] / "resources" / "rubrics"
 
-_SECRET = re.compile(r"(^|[_-])(api_?key|token|secret|password|passwd)$", re.IGNORECASE)
+#: Names of what must not be written anywhere.
+SECRET = re.compile(r"(^|[_-])(api[_-]?key|token|secret|password|passwd)$", re.IGNORECASE)
+# Tokens as the hub and vendors of models give them out.
+_TOKEN = re.compile(r"\b(hf_|sk-|ghp_)[A-Za-z0-9_-]{20,}")
 
 
 def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -136,7 +139,7 @@ def _check_secrets(where: str, value: Any) -> None:
     """Refuse keys that name a secret: the configuration is written into the record of a run."""
     if isinstance(value, dict):
         for key, part in value.items():
-            if _SECRET.search(str(key)):
+            if SECRET.search(str(key)):
                 raise UserError(
                     f"{where}: {key} looks like a secret, and the configuration is written into "
                     "the results; let your class read it from an environment variable."
@@ -145,6 +148,11 @@ def _check_secrets(where: str, value: Any) -> None:
     elif isinstance(value, list):
         for part in value:
             _check_secrets(where, part)
+    elif isinstance(value, str) and _TOKEN.search(value):
+        raise UserError(
+            f"{where}: the value looks like an access token, and the configuration is written into "
+            "the results; give it as an environment variable."
+        )
 
 
 def _check_checkpoint(where: str, settings: Mapping[str, Any]) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import psutil
 
 from . import __version__, devices
+from .config import SECRET
 from .records import dumps
 from .rubrics import read as read_rubric
 from .versions import recorded
@@ -69,5 +70,21 @@ def _command() -> str:
             continue
         names = [Path(word).name for word in words[:3]]
         if "snakemake" in names:
-            return shlex.join(["snakemake", *words[names.index("snakemake") + 1 :]])
+            return shlex.join(
+                ["snakemake", *without_secrets(words[names.index("snakemake") + 1 :])]
+            )
     return ""
+
+
+def without_secrets(words: Sequence[str]) -> list[str]:
+    """A command's words, the values of options and keys that name a secret replaced by stars."""
+    shown: list[str] = []
+    for number, word in enumerate(words):
+        name, equals, _ = word.partition("=")
+        if equals and SECRET.search(name):
+            shown.append(f"{name}=***")
+        elif number and words[number - 1].startswith("-") and SECRET.search(words[number - 1]):
+            shown.append("***")
+        else:
+            shown.append(word)
+    return shown
