@@ -54,7 +54,10 @@ def results_folder(wildcards):
 
 def edit_threads():
     """Cores of a job that drives a device: up to four, so that every device finds a job."""
-    cores = workflow.cores or len(config["device_ids"])
+    # workflow.cores is an error where a cluster is given --jobs and no --cores.
+    cores = workflow.resource_settings.cores
+    if not workflow.local_exec or cores is None:
+        return 4
     return max(1, min(4, cores // len(config["device_ids"])))
 
 
