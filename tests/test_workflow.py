@@ -219,7 +219,11 @@ def test_snakemakes_own_report_is_built(project: Project) -> None:
     project.configure()
     project.run()
     project.snakemake("--configfile", "config/test.yaml", "--report", "report.html")
-    assert "summary.csv" in (project.root / "report.html").read_text()
+    page = (project.root / "report.html").read_text()
+    for text in ("summary.csv", "comparison.csv", "overview-ruler.svg", "Contact sheets"):
+        assert text in page
+    for category in CATEGORIES:
+        assert f'"labels": {{"model": "painter", "category": "{category}"}}' in page
 
 
 def test_a_fresh_run_needs_no_profile(project: Project) -> None:

@@ -41,17 +41,56 @@ rule aggregate:
         # The report opens with what the self-test says of its judges.
         selftests=rules.judge_selftest.input,
     output:
+        summary=report(
+            "<results>/report/summary.csv",
+            caption="../report/tables.rst",
+            category="Tables",
+            labels={"table": "summary"},
+        ),
+        breakdown=report(
+            "<results>/report/breakdown.csv",
+            caption="../report/tables.rst",
+            category="Tables",
+            labels={"table": "by criterion, difficulty, tag, language"},
+        ),
+        comparison=report(
+            "<results>/report/comparison.csv",
+            caption="../report/tables.rst",
+            category="Tables",
+            labels={"table": "models compared sample by sample"},
+        ),
+        ranks=report(
+            "<results>/report/ranks.csv",
+            caption="../report/tables.rst",
+            category="Tables",
+            labels={"table": "ranks of the models"},
+        ),
+        agreement=report(
+            "<results>/report/agreement.csv",
+            caption="../report/tables.rst",
+            category="Tables",
+            labels={"table": "agreement of the judges"},
+        ),
         scores=report(
             "<results>/report/scores.csv",
-            caption="../report/scores.rst",
+            caption="../report/tables.rst",
             category="Tables",
             labels={"table": "scores of every sample"},
         ),
-        summary=report(
-            "<results>/report/summary.csv",
-            caption="../report/summary.rst",
-            category="Tables",
-            labels={"table": "summary"},
+        plots=report(
+            directory("<results>/report/plots"),
+            patterns=["overview-{judge}.svg"],
+            caption="../report/plots.rst",
+            category="Plots",
+            labels={"judge": "{judge}"},
+        ),
+        sheets=report(
+            directory("<results>/report/sheets"),
+            patterns=["{category}/{model}.jpg"],
+            caption="../report/sheets.rst",
+            category="Contact sheets",
+            subcategory="{category}",
+            labels={"model": "{model}", "category": "{category}"},
         ),
         markdown="<results>/report/summary.md",
         latex="<results>/report/summary.tex",
