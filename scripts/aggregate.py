@@ -22,6 +22,10 @@ def main() -> None:
         "--merge", type=Path, nargs="*", default=[], metavar="RESULTS",
         help="results folders of earlier runs to report together with this one",
     )  # fmt: skip
+    parser.add_argument(
+        "--selftest", type=Path, nargs="*", default=[], metavar="FILE",
+        help="records of the judges' self-tests",
+    )  # fmt: skip
     parser.add_argument("--note", action="append", default=[], help="a sentence shown on top")
     parser.add_argument("--language", choices=["en", "zh"], default="en", help="of the labels")
     arguments = parser.parse_args()
@@ -32,6 +36,7 @@ def main() -> None:
         arguments.run,
         arguments.category,
         arguments.merge,
+        arguments.selftest,
     )
     print(write_report(inputs, arguments.out, arguments.note, arguments.language))
     print(f"report: {arguments.out / 'index.html'}")

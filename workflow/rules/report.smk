@@ -109,6 +109,7 @@ rule aggregate:
     shell:
         "python scripts/aggregate.py --samples {input.samples:q} --scores {input.scores:q}"
         " --results {params.results:q} --run {input.run:q} --merge {params.merge:q}"
+        " --selftest {input.selftests:q}"
         " --language {params.language} --note={params.note:q}"
         " --out $(dirname {output.page:q}) 2> {log:q}"
 

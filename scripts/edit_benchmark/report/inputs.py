@@ -12,6 +12,7 @@ from typing import Any
 from ..categories import canonical
 from ..errors import UserError
 from ..records import Sample, Score, read_rows
+from . import verdicts
 
 # Settings of a judge that do not change its answers beyond rounding, and where a checkpoint lay:
 # its resolved commit or fingerprint is compared instead.
@@ -23,7 +24,8 @@ class Inputs:
     """The rows of a report: for each model, judge and sample of ``categories`` exactly one score.
 
     ``results`` is the folder that the rows' picture paths are relative to, ``run`` the record of
-    the run (``run.json``), empty if there is none.
+    the run (``run.json``), empty if there is none, ``selftests`` the records of the judges'
+    self-tests.
     """
 
     samples: list[Sample]
@@ -31,6 +33,7 @@ class Inputs:
     categories: list[str]
     results: Path
     run: dict[str, Any]
+    selftests: Sequence[Mapping[str, Any]] = ()
 
 
 def load(
@@ -40,6 +43,7 @@ def load(
     run: Path | None = None,
     category: str | None = None,
     merged: Sequence[Path] = (),
+    selftests: Sequence[Path] = (),
 ) -> Inputs:
     """Read and check everything that a report needs.
 
@@ -55,6 +59,8 @@ def load(
         Any name of the one category to report; all if None.
     merged
         Results folders of other runs to report together with this one.
+    selftests
+        Records of the judges' self-tests.
 
     Raises
     ------
@@ -70,6 +76,7 @@ def load(
         categories=categories,
         results=results,
         run=_record(run) if run else {},
+        selftests=verdicts.read(selftests),
     )
     for folder in merged:
         found = _merge(found, folder)

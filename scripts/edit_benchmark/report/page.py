@@ -20,6 +20,7 @@ from .analysis import Analysis
 from .inputs import Inputs
 from .tables import EQUAL_MARK, FEW_MARK, MACRO, MICRO, plain
 from .thumbnails import Thumbnail
+from .verdicts import verdicts
 
 _TEMPLATES = Path(__file__).parent / "templates"
 # What would end the script element, or a line of a script in old readers.
@@ -60,6 +61,12 @@ def write_page(
         column=lambda name: texts.column(name, language),
         notes=[note for note in notes if note.strip()],
         warnings=analysis.warnings,
+        verdicts=verdicts(
+            inputs.selftests,
+            list(dict.fromkeys(row.judge for row in inputs.scores)),
+            inputs.run,
+            language,
+        ),
         judges=list(dict.fromkeys(row["judge"] for row in summary)),
         models=list(dict.fromkeys(row["model"] for row in summary)),
         categories=inputs.categories,
