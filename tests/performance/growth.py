@@ -1,0 +1,128 @@
+"""How planning and bookkeeping grow: dry runs and whole runs of an editor that does nothing.
+
+    python tests/performance/growth.py --out tests/performance/growth.json
+
+Each case is a benchmark of small pictures, the editor ``identity`` and a judge that answers at
+once. Seconds are wall time; memory is that of the largest process of the run. On two cores each of
+the thousands of jobs pays for the start of a Python process.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import yaml
+from PIL import Image
+
+ROOT = Path(__file__).parents[2]
+_NEEDED = ["Snakefile", "workflow", "scripts", "config", "profiles", "environment.yml"]
+CATEGORIES = ["physical", "environmental", "social", "causal", "referential"]
+JUDGE = '''"""A judge that answers at once."""
+from edit_benchmark.judges import Answer
+class Judge:
+    def __init__(self, checkpoint, dtype, device): pass
+    def judge(self, cases):
+        return [Answer({c.key: 2 + len(case.sample.id) % 7 for c in case.rubric.criteria})
+                for case in cases]
+'''
+
+
+def measure(edit_jobs: int, samples: int, whole: bool) -> dict[str, float | int | None]:
+    """Seconds and megabytes of a dry run, a whole run and a run with nothing to do."""
+    with tempfile.TemporaryDirectory(prefix="growth-") as folder:
+        root = Path(folder)
+        for name in _NEEDED:
+            copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+            copy(ROOT / name, root / name)
+        shutil.copytree(ROOT / "resources" / "rubrics", root / "resources" / "rubrics")
+        (root / "noop.py").write_text(JUDGE)
+        _benchmark(root, samples)
+        config = {
+            "benchmark": {"path": "data/benchmark.jsonl"},
+            "device_ids": ["cpu"] * (os.cpu_count() or 1),
+            "shards": edit_jobs // len(CATEGORIES),
+            "load_slots": os.cpu_count() or 1,
+            "models": {"nothing": {"editor": "identity"}},
+            "judges": {"noop": {"judge": "class_path", "class_path": "noop.Judge"}},
+        }
+        (root / "config" / "growth.yaml").write_text(yaml.safe_dump(config))
+        row: dict[str, float | int | None] = {"edit_jobs": edit_jobs, "samples": samples}
+        row |= _timed(root, "dry_run", "-n")
+        if whole:
+            row |= _timed(root, "whole_run")
+            row |= _timed(root, "nothing_to_do")
+            files = [path for path in (root / "results").rglob("*") if path.is_file()]
+            row["files"] = len(files)
+    return row
+
+
+def _benchmark(root: Path, samples: int) -> None:
+    (root / "data").mkdir()
+    lines = []
+    for number in range(samples):
+        # A hundred pictures: what is measured is bookkeeping, not decoding.
+        name = f"{number % 100}.png"
+        if number < 100:
+            Image.new("RGB", (16, 16), (number, 80, 200)).save(root / "data" / name)
+        row = {"id": f"s{number}", "category": CATEGORIES[number % 5],
+               "instruction": f"do nothing {number}", "image": name}  # fmt: skip
+        lines.append(json.dumps(row) + "\n")
+    (root / "data" / "benchmark.jsonl").write_text("".join(lines))
+
+
+def _timed(root: Path, name: str, *arguments: str) -> dict[str, float]:
+    # A process between, so that the peak memory is that of this run alone.
+    code = (
+        "import json, resource, subprocess, sys\n"
+        "null = subprocess.DEVNULL\n"
+        "done = subprocess.run(sys.argv[1:], stdout=null, stderr=null)\n"
+        "usage = resource.getrusage(resource.RUSAGE_CHILDREN)\n"
+        "print(json.dumps([done.returncode, usage.ru_maxrss / 1000]))\n"
+    )
+    command = [sys.executable, "-m", "snakemake", "--cores", "all", "--quiet",
+               "--configfile", "config/growth.yaml", *arguments]  # fmt: skip
+    environment = os.environ | {
+        "EDIT_BENCHMARK_LEASES": str(root / "leases"), "PYTHONPATH": str(root)
+    }  # fmt: skip
+    began = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-c", code, *command], cwd=root, env=environment, capture_output=True,
+        text=True, check=True,
+    )  # fmt: skip
+    returncode, megabytes = json.loads(done.stdout)
+    if returncode:
+        raise SystemExit(f"{name} failed with exit code {returncode}")
+    return {
+        f"{name}_seconds": round(time.monotonic() - began, 1),
+        f"{name}_megabytes": round(megabytes),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--out", type=Path, required=True, help="the JSON file to write")
+    parser.add_argument(
+        "--cases", nargs="+", metavar="JOBS:SAMPLES",
+        default=["30:1000", "30:10000", "300:10000", "3000:10000"],
+        help="edit jobs and samples; whole runs too unless it ends in -n",
+    )  # fmt: skip
+    arguments = parser.parse_args()
+    rows = []
+    for case in arguments.cases:
+        jobs, _, samples = case.removesuffix("-n").partition(":")
+        rows.append(measure(int(jobs), int(samples), not case.endswith("-n")))
+        print(json.dumps(rows[-1]), flush=True)
+        facts = {"command": "python tests/performance/growth.py", "cores": os.cpu_count()}
+        arguments.out.write_text(json.dumps(facts | {"rows": rows}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
