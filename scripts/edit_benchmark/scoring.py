@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +16,10 @@ from . import checkpoints, devices, judges, pictures
 from .checkpoints import Checkpoint
 from .editing import found
 from .errors import SampleError, UserError
-from .faults import attempt, loading, stop_if_fatal
-from .judges import Answer, Case
+from .faults import loading, stop_if_fatal
+from .judges import Case
+from .judges.asking import answers_of, read_ahead
+from .meter import Meter
 from .records import EDITED, JUDGE_FAILED, SCORED, Edit, Sample, Score
 from .rubrics import Rubric, overall
 from .samples import load_source
@@ -151,43 +152,56 @@ def _ask(
             loaded = loading(
                 lambda: judges.build(settings, checkpoint, device.torch_name), f"judge {judge}"
             )
-            log.info("judge %s loaded in %.1f s", judge, time.monotonic() - began)
+            meter = Meter(device, time.monotonic() - began)
+            log.info("judge %s loaded in %.1f s", judge, meter.load_seconds)
         failures: list[SampleError] = []
         answered = 0
-        size = settings["batch_size"]
         progress = tqdm(total=len(tasks), desc=judge, unit="image", mininterval=5, file=sys.stderr)
-        for start in range(0, len(tasks), size):
-            batch = tasks[start : start + size]
-            cases = [case_of(task.sample, task.edit, rubric, results) for task in batch]
-            began = time.monotonic()
-            answers = answers_of(loaded, cases)
-            seconds = (time.monotonic() - began) / len(batch)
-            for task, answer in zip(batch, answers, strict=True):
-                if isinstance(answer, SampleError):
-                    log.warning("sample %s: %s", task.sample.id, answer)
-                    failures.append(answer)
-                    yield _row(
-                        task.edit, judge, status=JUDGE_FAILED, reason=str(answer),
-                        judge_seconds=round(seconds, 3),
-                    )  # fmt: skip
-                    continue
-                answered += 1
-                fields = {
-                    "criteria": answer.criteria,
-                    "text": answer.text,
-                    "details": answer.details,
-                    "seconds": round(seconds, 3),
-                }
-                _keep(store, task.key, fields)
-                yield _scored(task, judge, fields)
-            if not answered and len(failures) >= _SYSTEMATIC:
-                raise UserError(
-                    f"the first {len(failures)} answers of judge {judge} cannot be used, the first "
-                    f"because: {failures[0]}; use a judge that follows the rubric, or another "
-                    "method, and run the same command again."
-                )
-            progress.update(len(batch))
+        with meter.sampling():
+            for batch in read_ahead(
+                tasks,
+                settings["batch_size"],
+                lambda task: case_of(task.sample, task.edit, rubric, results),
+                loaded,
+            ):
+                began = time.monotonic()
+                answers = answers_of(loaded, batch.cases)
+                spent = time.monotonic() - began
+                seconds = round(spent / len(batch.tasks), 3)
+                meter.count(len(batch.tasks), reading=batch.seconds, judging=spent)
+                for task, answer in zip(batch.tasks, answers, strict=True):
+                    if isinstance(answer, SampleError):
+                        log.warning("sample %s: %s", task.sample.id, answer)
+                        failures.append(answer)
+                        yield _row(
+                            task.edit, judge, status=JUDGE_FAILED, reason=str(answer),
+                            judge_seconds=seconds,
+                        )  # fmt: skip
+                        continue
+                    answered += 1
+                    fields = {
+                        "criteria": answer.criteria,
+                        "text": answer.text,
+                        "details": answer.details,
+                        "seconds": seconds,
+                        "timings": {
+                            "device": device.gpu.name if device.gpu else device.torch_name,
+                            "load_seconds": round(meter.load_seconds, 3),
+                            "read_seconds": round(batch.seconds / len(batch.tasks), 3),
+                            "judge_seconds": seconds,
+                        },
+                    }
+                    _keep(store, task.key, fields)
+                    yield _scored(task, judge, fields)
+                if not answered and len(failures) >= _SYSTEMATIC:
+                    raise UserError(
+                        f"the first {len(failures)} answers of judge {judge} cannot be used, the "
+                        f"first because: {failures[0]}; use a judge that follows the rubric, or "
+                        "another method, and run the same command again."
+                    )
+                progress.update(len(batch.tasks))
         progress.close()
+        log.info("%s", meter.line())
 
 
 def case_of(sample: Sample, edit: Edit, rubric: Rubric, results: Path) -> Case:
@@ -217,52 +231,6 @@ def case_of(sample: Sample, edit: Edit, rubric: Rubric, results: Path) -> Case:
         edited=pictures.load(data, str(path)),
         rubric=rubric,
     )
-
-
-def answers_of(loaded: judges.Judge, cases: Sequence[Case]) -> list[Answer | SampleError]:
-    """Answers to a batch; if the batch fails as a whole, each case once more by itself."""
-    if len(cases) > 1:
-        try:
-            return _checked(
-                attempt(lambda: loaded.judge(cases), f"{len(cases)} pictures at once"), cases
-            )
-        except SampleError:
-            log.warning("a batch of %d pictures failed; now one at a time", len(cases))
-    answers: list[Answer | SampleError] = []
-    for case in cases:
-        ask = partial(loaded.judge, [case])
-        try:
-            answers += _checked(attempt(ask, f"sample {case.sample.id}"), [case])
-        except SampleError as error:
-            answers.append(error)
-    return answers
-
-
-def _checked(
-    answers: Sequence[Answer | SampleError], cases: Sequence[Case]
-) -> list[Answer | SampleError]:
-    """Answers that are whole: of a judge of the user's own nothing is taken on trust."""
-    if len(answers) != len(cases):
-        raise UserError(
-            f"the judge gave {len(answers)} answers to {len(cases)} pictures; it has to give one "
-            "for each, a SampleError where it has none."
-        )
-    return [
-        answer if isinstance(answer, SampleError) else _whole(answer, case.rubric)
-        for answer, case in zip(answers, cases, strict=True)
-    ]
-
-
-def _whole(answer: Answer, rubric: Rubric) -> Answer | SampleError:
-    keys = [criterion.key for criterion in rubric.criteria]
-    if sorted(answer.criteria) != sorted(keys):
-        return SampleError("incomplete_answer", f"the criteria are not {', '.join(keys)}")
-    for key, value in answer.criteria.items():
-        if value is not None and not 0 <= value <= 10:  # NaN fails this too
-            return SampleError("off_scale", f"{key} is {value}, not within 0 to 10")
-    if overall(answer.criteria) is None:
-        return SampleError("nothing_applies", "the judge found that no criterion applies")
-    return answer
 
 
 def _keep(store: Store, key: str, fields: Mapping[str, Any]) -> None:

@@ -16,9 +16,10 @@ from .config import rubric_path
 from .errors import SampleError, UserError
 from .faults import loading
 from .judges import Answer, Case
+from .judges.asking import answers_of
 from .provenance import rubric_hash
 from .records import Edit, Sample
-from .scoring import answers_of, case_of
+from .scoring import case_of
 
 log = logging.getLogger(__name__)
 

@@ -51,7 +51,12 @@ class Answer:
 
 
 class Judge(Protocol):
-    """One loaded judge on one device."""
+    """One loaded judge on one device.
+
+    It may have a method ``prepare(case)`` too: called from other threads while earlier cases are
+    judged, to do ahead what needs no device. It must not fail; what went wrong shows when the same
+    case is judged.
+    """
 
     def judge(self, cases: Sequence[Case]) -> list[Answer | SampleError]:
         """An answer for each case, in their order, or what went wrong with it.
@@ -67,7 +72,7 @@ _IDENTITY = {
     "class_path": ("class_path", "params", "dtype", "method", "max_pixels"),
 }
 # Raised when our own code changes what a judge answers to the same question.
-_PROTOCOL = {"transformers": 1, "class_path": 1}
+_PROTOCOL = {"transformers": 2, "class_path": 1}
 _LIBRARIES = {"transformers": ("torch", "transformers"), "class_path": ()}
 
 

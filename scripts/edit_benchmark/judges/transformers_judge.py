@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import inspect
 import logging
+import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -15,10 +17,24 @@ from ..checkpoints import Checkpoint
 from ..errors import SampleError, UserError
 from ..prompts import TextGuard
 from ..rubrics import Rubric
-from . import Answer, Case
+from . import Answer, Case, shared_prefix
 from .answers import expected_value, parse_generated
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Questions:
+    """A case's questions, on the host.
+
+    ``labels`` are the tokens of the labels, ``passes`` the arguments of each forward pass, as the
+    processor makes them. Where one pass is for all questions they are tensors, and ``packed`` those
+    that stay on the host.
+    """
+
+    labels: torch.Tensor
+    passes: list[Any]
+    packed: dict[str, torch.Tensor] | None = None
 
 
 class TransformersJudge:
@@ -58,34 +74,116 @@ class TransformersJudge:
         ).eval()
         accepted = inspect.signature(self.model.forward).parameters
         self._last_only = {"logits_to_keep": 1} if "logits_to_keep" in accepted else {}
+        self._is_adapted = shared_prefix.adapt(self.model)
+        self._lock = threading.Lock()
+        self._ahead: dict[int, tuple[Case, Any]] = {}
 
+    def prepare(self, case: Case) -> None:
+        """Do ahead, in another thread, what of judging ``case`` needs no device.
+
+        What fails here is left: it fails again in :meth:`judge`, where it is accounted for.
+        """
+        if self._device == "cpu":
+            torch.set_num_threads(1)
+        try:
+            ready = self._host_side(case)
+        except Exception:
+            log.debug("preparing %s failed", case.sample.id, exc_info=True)
+        else:
+            if ready is not None:
+                # By the case's identity, since pictures have no hash; kept beside it, so that no
+                # other case takes its place.
+                self._ahead[id(case)] = (case, ready)
+
+    @torch.inference_mode()
     def judge(self, cases: Sequence[Case]) -> list[Answer | SampleError]:
         """An answer for each case; see :class:`edit_benchmark.judges.Judge`."""
         if self._settings["method"] == "generated":
-            return self._generated(cases)
+            size = self._settings["batch_size"]
+            batches = [cases[start : start + size] for start in range(0, len(cases), size)]
+            return [answer for batch in batches for answer in self._generated(batch)]
         # One case at a time: a batch of several would pad them to each other's length, and the
         # rounding of one score would depend on its neighbours.
-        return [self._expected(case) for case in cases]
+        asked: list[tuple[_Questions, torch.Tensor]] = []
+        for case in cases:
+            questions = self._prepared(case)
+            asked.append((questions, self._probabilities(questions)))
+        # Read when all are on their way, so that the device need not wait between two cases.
+        return [
+            self._expected(case, rows.cpu(), is_packed=questions.packed is not None)
+            for case, (questions, rows) in zip(cases, asked, strict=True)
+        ]
 
-    @torch.inference_mode()
-    def _expected(self, case: Case) -> Answer | SampleError:
-        """Expected values over the scale's tokens, from one forward pass per criterion."""
+    def _prepared(self, case: Case) -> Any:
+        _, ready = self._ahead.pop(id(case), (case, None))
+        return self._host_side(case) if ready is None else ready
+
+    def _host_side(self, case: Case) -> Any:
+        """Tokens and pixels of a case: its :class:`_Questions`, or its row of a batch.
+
+        None where only a whole batch can be made.
+        """
+        # One thread at a time: a tokenizer changes its own padding while it encodes.
+        with self._lock:
+            if self._settings["method"] == "expected":
+                return self._questions(case)
+            if self._is_adapted:
+                row = dict(self._inputs([self._ask_all(case)]))
+                return row | {"pixel_values": row["pixel_values"].to(self.model.dtype)}
+        return None
+
+    def _ask_all(self, case: Case) -> list[dict[str, Any]]:
+        return self._messages(case, case.rubric.generated_question())
+
+    def _questions(self, case: Case) -> _Questions:
+        asked = [case.rubric.expected_question(criterion) for criterion in case.rubric.criteria]
+        labels = torch.tensor(self._tokens(_labels(case.rubric)))
+        conversations = [self._messages(case, question) for question in asked]
+        if self._is_adapted:
+            texts = [
+                self.processor.apply_chat_template(one, tokenize=False, add_generation_prompt=True)
+                for one in conversations
+            ]
+            first = self._inputs(conversations[:1])
+            shared = shared_prefix.arguments(self.model, self.processor, first, texts)
+            if shared is not None:
+                sent, kept = shared
+                return _Questions(labels, [self._pinned(sent)], kept)
+        size = self._settings["batch_size"]
+        batches = [conversations[start : start + size] for start in range(0, len(asked), size)]
+        return _Questions(labels, [self._inputs(batch) for batch in batches])
+
+    def _pinned(self, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """In memory from which copying to the device does not make the host wait."""
+        if self._device == "cpu":
+            return dict(tensors)
+        return {name: tensor.pin_memory() for name, tensor in tensors.items()}
+
+    def _sent(self, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        return {name: value.to(self._device, non_blocking=True) for name, value in tensors.items()}
+
+    def _probabilities(self, questions: _Questions) -> torch.Tensor:
+        """Of each label for each question, of shape (questions, labels), on the device."""
+        rows = []
+        for inputs in questions.passes:
+            if questions.packed is not None:
+                output = self.model(**self._sent(inputs), **questions.packed, use_cache=False)
+                logits = output.logits[0]
+            else:
+                logits = self.model(**inputs.to(self._device), **self._last_only).logits[:, -1]
+            rows.append(logits.float().softmax(-1))
+        labels = questions.labels.to(self._device, non_blocking=True)
+        return torch.cat(rows).index_select(1, labels)
+
+    def _expected(self, case: Case, rows: torch.Tensor, *, is_packed: bool) -> Answer | SampleError:
+        """Expected values over the scale's tokens, one row of ``rows`` a criterion."""
         rubric = case.rubric
-        labels = [*rubric.labels, rubric.not_applicable]
-        tokens = self._tokens(labels)
-        asked = [rubric.expected_question(criterion) for criterion in rubric.criteria]
-        rows: list[torch.Tensor] = []
-        for start in range(0, len(asked), self._settings["batch_size"]):
-            batch = asked[start : start + self._settings["batch_size"]]
-            inputs = self._inputs([self._messages(case, question) for question in batch])
-            logits = self.model(**inputs, **self._last_only).logits[:, -1].float()
-            rows += logits.softmax(-1)[:, tokens].cpu()
         criteria: dict[str, float | None] = {}
-        details = {}
+        details: dict[str, Any] = {"shared_prefix": is_packed}
         for criterion, row in zip(rubric.criteria, rows, strict=True):
             if not torch.isfinite(row).all():
                 return SampleError("not_finite", f"the judge's logits for {criterion.key} are NaN")
-            probabilities = dict(zip(labels, row.tolist(), strict=True))
+            probabilities = dict(zip(_labels(rubric), row.tolist(), strict=True))
             mass = sum(probabilities.values())
             details[criterion.key] = {"mass": mass, "probabilities": probabilities}
             if mass < self._settings["min_mass"] or mass == 0:
@@ -97,23 +195,19 @@ class TransformersJudge:
             criteria[criterion.key] = expected_value(probabilities, rubric)
         return Answer(criteria=criteria, details=details)
 
-    @torch.inference_mode()
     def _generated(self, cases: Sequence[Case]) -> list[Answer | SampleError]:
-        """Answers written greedily, a batch at once, and parsed strictly."""
-        answers: list[Answer | SampleError] = []
-        for start in range(0, len(cases), self._settings["batch_size"]):
-            batch = cases[start : start + self._settings["batch_size"]]
-            inputs = self._inputs(
-                [self._messages(case, case.rubric.generated_question()) for case in batch]
-            )
-            written = self.model.generate(**inputs, generation_config=self._greedy())
+        """Answers written greedily, all at once, and parsed strictly."""
+        if self._is_adapted:
+            rows = [self._prepared(case) for case in cases]
+            inputs = self._sent(shared_prefix.batch(self.processor, rows))
+        else:
+            inputs = self._inputs([self._ask_all(case) for case in cases]).to(self._device)
+        written = self.model.generate(**inputs, generation_config=self._greedy())
+        with self._lock:
             texts = self.processor.batch_decode(
                 written[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True
             )
-            answers += [
-                self._parse(text, case.rubric) for text, case in zip(texts, batch, strict=True)
-            ]
-        return answers
+        return [self._parse(text, case.rubric) for text, case in zip(texts, cases, strict=True)]
 
     @staticmethod
     def _parse(text: str, rubric: Rubric) -> Answer | SampleError:
@@ -180,8 +274,12 @@ class TransformersJudge:
             return_dict=True,
             return_tensors="pt",
             processor_kwargs={"padding": True},
-        ).to(self._device)
+        )
 
 
 def _text(text: str) -> dict[str, Any]:
     return {"type": "text", "text": text}
+
+
+def _labels(rubric: Rubric) -> list[str]:
+    return [*rubric.labels, rubric.not_applicable]

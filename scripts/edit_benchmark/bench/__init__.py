@@ -1,0 +1,1 @@
+"""Measurements of the benchmark itself, through the code that the workflow uses."""

@@ -1,0 +1,301 @@
+"""The judge's speed: what is done once, at once or ahead changes no answer and hides no error."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pynvml
+import pytest
+import torch
+import transformers
+
+from conftest import draw
+from edit_benchmark import rubrics
+from edit_benchmark.bench import judge as bench
+from edit_benchmark.config import RUBRICS
+from edit_benchmark.devices import Device, Gpu
+from edit_benchmark.errors import SampleError, UserError
+from edit_benchmark.judges import Answer, Case, shared_prefix
+from edit_benchmark.judges.answers import expected_value
+from edit_benchmark.judges.asking import answers_of, read_ahead
+from edit_benchmark.judges.transformers_judge import TransformersJudge
+from edit_benchmark.meter import Meter
+from edit_benchmark.rubrics import Rubric
+from edit_benchmark.tiny_models import save_judge
+from test_judges import case, load
+
+
+@pytest.fixture(scope="module")
+def rubric() -> Rubric:
+    return rubrics.load(RUBRICS / "reasoning.yaml", "physical", "en")
+
+
+@pytest.fixture(scope="module", params=["qwen3_vl", "qwen2_5_vl"])
+def checkpoint(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp(request.param)
+    save_judge(path)
+    if request.param == "qwen2_5_vl":
+        _make_older(path)
+    return path
+
+
+def _make_older(path: Path) -> None:
+    """The same checkpoint with the architecture before: other positions, windows, no deepstack."""
+    config = json.loads((path / "config.json").read_text())
+    text = config["text_config"]
+    rope = {"rope_type": "default", "mrope_section": [2, 3, 3], "rope_theta": 1e6}
+    kept = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads",
+            "num_key_value_heads", "vocab_size", "initializer_range", "pad_token_id")  # fmt: skip
+    tokens = ("image_token_id", "video_token_id", "vision_start_token_id", "vision_end_token_id")
+    torch.manual_seed(0)
+    model = transformers.Qwen2_5_VLForConditionalGeneration(
+        transformers.Qwen2_5_VLConfig(
+            text_config={name: text[name] for name in kept} | {"rope_parameters": rope},
+            vision_config={
+                "depth": 2, "hidden_size": 32, "intermediate_size": 64, "num_heads": 2,
+                "out_hidden_size": 64, "patch_size": 16, "window_size": 64,
+                "fullatt_block_indexes": [1], "initializer_range": 0.3,
+            },
+            **{name: config[name] for name in tokens},
+        )
+    )  # fmt: skip
+    model.save_pretrained(path)
+
+
+def stock(path: Path, judge: TransformersJudge, one: Case) -> dict[str, list[float]]:
+    """Each criterion's probabilities by transformers alone: a prompt, a forward, a softmax."""
+    model = transformers.AutoModelForImageTextToText.from_pretrained(path, dtype=torch.float32)
+    found = {}
+    for criterion in one.rubric.criteria:
+        messages = judge._messages(one, one.rubric.expected_question(criterion))
+        inputs = judge.processor.apply_chat_template(
+            [messages], tokenize=True, add_generation_prompt=True, return_dict=True,
+            return_tensors="pt",
+        )  # fmt: skip
+        with torch.no_grad():
+            row = model.eval()(**inputs).logits[0, -1].softmax(-1)
+        found[criterion.key] = [
+            float(row[judge.processor.tokenizer.convert_tokens_to_ids(label)])
+            for label in (*one.rubric.labels, one.rubric.not_applicable)
+        ]
+    return found
+
+
+def probabilities(answer: Any) -> dict[str, list[float]]:
+    assert isinstance(answer, Answer)
+    return {key: list(answer.details[key]["probabilities"].values()) for key in answer.criteria}
+
+
+@pytest.mark.parametrize(("criteria", "see_source"), [(5, True), (1, True), (3, False)])
+def test_criteria_asked_at_once_get_the_answers_of_one_at_a_time(
+    checkpoint: Path, rubric: Rubric, criteria: int, see_source: bool
+) -> None:
+    asked = replace(rubric, criteria=rubric.criteria[:criteria], see_source=see_source)
+    one = replace(case(asked), edited=draw("wide", (150, 40)))
+    judge = load(checkpoint)
+    answer = judge.judge([one])[0]
+    found = probabilities(answer)
+    for key, expected in stock(checkpoint, judge, one).items():
+        assert found[key] == pytest.approx(expected, abs=1e-5, rel=1e-3)
+    assert isinstance(answer, Answer)
+    assert answer.details["shared_prefix"] is True
+
+
+def test_pictures_are_encoded_once_for_all_criteria(checkpoint: Path, rubric: Rubric) -> None:
+    judge = load(checkpoint)
+    calls: list[int] = []
+    for part in (judge.model.model.visual, judge.model.model.language_model):
+        part.register_forward_pre_hook(lambda module, _: calls.append(id(module)))
+    judge.judge([case(rubric)])
+    assert len(calls) == len(set(calls)) == 2
+
+
+def test_the_order_of_criteria_does_not_matter(checkpoint: Path, rubric: Rubric) -> None:
+    judge = load(checkpoint)
+    turned = replace(rubric, criteria=rubric.criteria[::-1])
+    first, second = judge.judge([case(rubric), case(turned)])
+    assert probabilities(first) == probabilities(second)
+
+
+def test_a_question_sees_nothing_of_its_neighbours(checkpoint: Path, rubric: Rubric) -> None:
+    judge = load(checkpoint)
+    shouted = replace(rubric.criteria[4], question="Answer 7. " * 30)
+    other = replace(rubric, criteria=(*rubric.criteria[:4], shouted))
+    first, second = (probabilities(answer) for answer in judge.judge([case(rubric), case(other)]))
+    for criterion in rubric.criteria[:4]:
+        assert first[criterion.key] == pytest.approx(second[criterion.key], abs=1e-6)
+    assert first[shouted.key] != pytest.approx(second[shouted.key], abs=1e-6)
+
+
+def test_another_architecture_is_asked_one_question_at_a_time(
+    checkpoint: Path, rubric: Rubric, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packed = load(checkpoint).judge([case(rubric)])[0]
+    monkeypatch.setattr(shared_prefix, "_ARCHITECTURES", frozenset())
+    judge = load(checkpoint, batch_size=2)
+    alone = judge.judge([case(rubric)])[0]
+    assert isinstance(alone, Answer)
+    assert alone.details["shared_prefix"] is False
+    for key, values in probabilities(alone).items():
+        assert values == pytest.approx(probabilities(packed)[key], abs=1e-5)
+    writer = load(checkpoint, method="generated")
+    (batch,) = read_ahead("ab", 2, lambda name: case(rubric, name), writer)
+    written = writer.judge(batch.cases)
+    assert [getattr(answer, "kind", "") for answer in written] == ["unparsable_answer"] * 2
+    assert not writer._ahead
+
+
+def test_written_answers_in_batches_are_those_of_one_at_a_time(
+    checkpoint: Path, rubric: Rubric
+) -> None:
+    judge = load(checkpoint, method="generated", batch_size=3, max_new_tokens=8)
+    calls = []
+    judge.model.model.visual.register_forward_pre_hook(lambda *_: calls.append(1))
+    cases = [case(rubric, "x"), case(rubric, "y", instruction="long " * 20), case(rubric, "z")]
+    together = [str(answer) for answer in judge.judge(cases)]
+    assert len(calls) == 1
+    assert together == [str(judge.judge([one])[0]) for one in cases]
+
+
+class Recorder:
+    """A judge that notes the order of what happens and waits for ``hold`` before it answers."""
+
+    def __init__(self, hold: threading.Event | None = None) -> None:
+        self.hold = hold
+        self.seen: list[str] = []
+
+    def prepare(self, case: Case) -> None:
+        self.seen.append(f"prepare {case.sample.id}")
+
+    def judge(self, cases: Sequence[Case]) -> list[Answer | SampleError]:
+        if self.hold is not None:
+            assert self.hold.wait(20), "nothing was read meanwhile"
+        self.seen += [f"judge {case.sample.id}" for case in cases]
+        return [Answer({criterion.key: 5.0 for criterion in one.rubric.criteria}) for one in cases]
+
+
+def test_the_next_batch_is_read_while_one_is_judged(rubric: Rubric) -> None:
+    third_read = threading.Event()
+    judge = Recorder(third_read)
+
+    def read(name: str) -> Case:
+        if name == "c":
+            third_read.set()
+        return case(rubric, id=name)
+
+    for batch in read_ahead("abcde", 2, read, judge):
+        answers_of(judge, batch.cases)
+        assert batch.seconds > 0
+    assert [line for line in judge.seen if line.startswith("judge")] == [
+        f"judge {name}" for name in "abcde"
+    ]
+    assert all(judge.seen.index(f"prepare {n}") < judge.seen.index(f"judge {n}") for n in "abcde")
+
+
+def test_a_picture_that_cannot_be_read_stops_the_job_when_its_turn_has_come(
+    rubric: Rubric,
+) -> None:
+    judge = Recorder()
+
+    def read(name: str) -> Case:
+        if name == "c":
+            raise UserError("c.png: not the picture that was edited")
+        return case(rubric, id=name)
+
+    batches = read_ahead("abcd", 2, read, judge)
+    answers_of(judge, next(batches).cases)
+    assert judge.seen[-1] == "judge b"
+    with pytest.raises(UserError, match=r"c\.png"):
+        next(batches)
+
+
+def test_a_sample_that_cannot_be_prepared_fails_alone(checkpoint: Path, rubric: Rubric) -> None:
+    judge = load(checkpoint)
+    instructions = {"a": "move it", "b": "\U000f0000 is private", "c": "turn it"}
+
+    def read(name: str) -> Case:
+        return case(rubric, id=name, instruction=instructions[name])
+
+    (batch,) = read_ahead("abc", 3, read, judge)
+    first, second, third = answers_of(judge, batch.cases)
+    assert isinstance(second, SampleError)
+    assert second.kind == "private_use"
+    assert [first, third] == [judge.judge([read(name)])[0] for name in "ac"]
+
+
+@pytest.mark.parametrize("method", ["expected", "generated"])
+def test_what_is_prepared_ahead_is_what_is_asked(
+    checkpoint: Path, rubric: Rubric, method: str
+) -> None:
+    judge = load(checkpoint, method=method)
+    names = ["x", "yy", "zzz"]
+    found = [
+        str(answer)
+        for batch in read_ahead(names, 2, lambda name: case(rubric, name), judge)
+        for answer in judge.judge(batch.cases)
+    ]
+    expected = [str(judge.judge([case(rubric, name)])[0]) for name in names]
+    assert found == expected
+    assert not judge._ahead
+
+
+def test_a_score_comes_from_the_packed_probabilities(checkpoint: Path, rubric: Rubric) -> None:
+    answer = load(checkpoint).judge([case(rubric)])[0]
+    assert isinstance(answer, Answer)
+    for key, value in answer.criteria.items():
+        assert value == expected_value(answer.details[key]["probabilities"], rubric)
+
+
+def test_the_log_says_how_fast_the_job_was() -> None:
+    meter = Meter(Device("cpu", "cpu"), load_seconds=1.5)
+    with meter.sampling():
+        meter.count(4, reading=2.0, judging=1.0)
+        meter.count(4, reading=2.0, judging=1.0)
+    line = meter.line()
+    assert line.startswith("8 images in ")
+    assert "reading 0.500 s an image; judging 0.250 s an image; loading 1.5 s" in line
+
+
+def test_the_log_says_how_busy_the_gpu_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = threading.Event()
+
+    def rates(_: object) -> SimpleNamespace:
+        asked.set()
+        return SimpleNamespace(gpu=90)
+
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetHandleByUUID", lambda uuid: uuid)
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetUtilizationRates", rates)
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda: 3 * 2**30)
+    gpu = Gpu(index=0, uuid="GPU-1", name="a GPU", driver="1", free=1, total=1, processes={})
+    meter = Meter(Device("cuda", "GPU 0", gpu), load_seconds=1.0)
+    with meter.sampling():
+        assert asked.wait(20)
+    assert meter.line().endswith("at most 3.0 GiB of device memory; GPU busy 90 %")
+
+
+@pytest.mark.parametrize("full_size", [False, True])
+def test_the_measurement_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, full_size: bool
+) -> None:
+    """The full-size code path too, with its sizes cut down."""
+    small = {"hidden_size": 64, "intermediate_size": 64, "num_hidden_layers": 1,
+             "num_attention_heads": 2, "num_key_value_heads": 1, "vocab_size": 4096}  # fmt: skip
+    tower = {"depth": 1, "hidden_size": 32, "intermediate_size": 32, "num_heads": 2,
+             "out_hidden_size": 64, "deepstack_visual_indexes": [0]}  # fmt: skip
+    monkeypatch.setattr(bench, "_TEXT", bench._TEXT | small)
+    monkeypatch.setattr(bench, "_VISION", bench._VISION | tower)
+    monkeypatch.setattr(bench, "_FULL", bench._TINY)
+    result = bench.measure(tmp_path, "cpu", full_size)
+    assert json.loads(json.dumps(result)) == result
+    assert list(result["expected"]) == ["1", "5"]
+    assert list(result["generated"]) == ["1", "2"]
+    for row in [*result["expected"].values(), *result["generated"].values()]:
+        assert row["images_per_second"] > 0
+        assert row["ratio_to_stock"] > 0
+    assert result["error"]["ours"] < 1e-3
