@@ -11,7 +11,7 @@ import pytest
 import torch
 import yaml
 
-from conftest import draw
+from conftest import Project, draw, five_each
 from edit_benchmark import checkpoints, judges, rubrics
 from edit_benchmark.config import RUBRICS, SCHEMA
 from edit_benchmark.errors import SampleError, UserError
@@ -267,3 +267,24 @@ def test_a_template_without_its_placeholder_is_refused(tmp_path: Path) -> None:
     path.write_text(yaml.safe_dump(content, allow_unicode=True), encoding="utf-8")
     with pytest.raises(UserError, match=r"texts.en.instruction: its placeholders .* \$instruction"):
         rubrics.load(path, "physical", "en")
+
+
+def test_a_repeated_judge_is_asked_again_and_its_noise_told_apart(project: Project) -> None:
+    project.benchmark(five_each(2))
+    with (project.root / "toys.py").open("a") as file:
+        file.write(
+            "\n\nclass Moody(Ruler):\n    def judge(self, cases):\n"
+            "        return [Answer({key: 5 + os.urandom(1)[0] / 100 for key in answer.criteria})\n"
+            "                for answer in super().judge(cases)]\n"
+        )
+    moody = {"judge": "class_path", "class_path": "toys.Moody"}
+    project.configure(judges={"a": moody, "b": moody | {"repeat": 1}})
+    project.run()
+    first, again = (
+        [row.score for row in project.scores("social", judge=name).values()] for name in "ab"
+    )
+    assert first != again
+    summary = json.loads((project.root / "results/report/summary.json").read_text())
+    assert [entry["judges"] for entry in summary["repeats"]] == [["a", "b"]]
+    assert summary["repeats"][0]["n"] == 10
+    assert summary["repeats"][0]["noise_std"] > 0

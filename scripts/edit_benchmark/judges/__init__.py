@@ -86,6 +86,8 @@ def facts(settings: Mapping[str, Any], checkpoint: Checkpoint | None) -> dict[st
         "versions": installed(*_LIBRARIES[kind]),
     }
     result |= {name: settings[name] for name in _IDENTITY[kind]}
+    if settings["repeat"]:
+        result["repeat"] = settings["repeat"]
     if kind == "class_path":
         result["source_hash"] = source_hash(settings["class_path"])
     return result

@@ -151,14 +151,17 @@ def _agreements(ratings: Ratings, models: Sequence[str]) -> pd.DataFrame:
 
 
 def _repeats(ratings: Ratings, run: Mapping[str, Any]) -> list[Repeats]:
-    """Judges that the configuration describes alike are one judge that was asked again."""
-    alike: dict[str, list[str]] = {}
+    """Judges that differ in ``repeat`` alone are one judge that was asked again."""
+    alike: dict[str, dict[int, str]] = {}
     for name, settings in (run.get("config") or {}).get("judges", {}).items():
-        alike.setdefault(dumps(settings), []).append(name)
+        if name in ratings:
+            rest = {key: value for key, value in settings.items() if key != "repeat"}
+            # Equal in repeat too, two names share their answers: that is no repeat.
+            alike.setdefault(dumps(rest), {})[settings.get("repeat", 0)] = name
     return [
-        agreement.repeats({name: ratings[name] for name in names if name in ratings})
+        agreement.repeats({name: ratings[name] for name in names.values()})
         for names in alike.values()
-        if sum(name in ratings for name in names) > 1
+        if len(names) > 1
     ]
 
 

@@ -70,9 +70,9 @@ _PAGE = {
     ),
     "alpha_all": ("Krippendorff's α of all judges:", "全部评审的 Krippendorff α："),
     "repeats_note": (
-        "Judges that are configured alike are repeats of one judge: its own noise, apart from what "
-        "differs between samples.",
-        "配置相同的评审视为同一评审的重复：由此分出评审自身的噪声与样本间的差异。",
+        "Judges that differ in their repeat alone are one judge asked again: its own noise, apart "
+        "from what differs between samples.",
+        "仅 repeat 不同的评审视为同一评审的重复：由此分出评审自身的噪声与样本间的差异。",
     ),
     "no_scores": ("no sample lacks a score", "所有样本都有分数"),
     "record": ("The whole record", "完整记录"),

@@ -1,0 +1,286 @@
+"""Every statistic against scipy, a published worked example or a simulation."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from edit_benchmark import agreement, comparison
+from edit_benchmark.statistics import (
+    bounds,
+    cluster_sums,
+    estimate,
+    expanded_level,
+    largest_tie,
+    macro_estimate,
+    samples_needed,
+    standard_error,
+)
+
+RNG = np.random.default_rng(11)
+SCORES = np.round(RNG.normal(5, 1.5, 40), 2)
+ALONE = [f"picture {number}" for number in range(40)]
+SHARED = [f"picture {number // 3}" for number in range(40)]
+
+# ----- Means -----
+
+
+def test_the_numbers_of_a_mean_are_those_of_scipy() -> None:
+    found = estimate(SCORES.tolist(), ALONE)
+    assert (found.n, found.clusters) == (40, 40)
+    assert found.mean == pytest.approx(SCORES.mean(), abs=1e-12)
+    assert found.standard_error == pytest.approx(stats.sem(SCORES), abs=1e-12)
+    assert found.std == pytest.approx(stats.tstd(SCORES) * math.sqrt(39 / 40), abs=1e-12)
+    assert (found.median, found.minimum) == (np.median(SCORES), SCORES.min())
+
+
+def test_the_interval_is_scipys_percentile_bootstrap_at_the_expanded_level() -> None:
+    found = estimate(SCORES.tolist(), ALONE)
+    theirs = stats.bootstrap(
+        (SCORES,), np.mean, method="percentile", confidence_level=expanded_level(40),
+        n_resamples=20_000, rng=np.random.default_rng(0),
+    ).confidence_interval  # fmt: skip
+    # Two bootstraps of thousands differ by about 2 % of the standard error.
+    tolerance = 0.06 * stats.sem(SCORES)
+    assert found.low == pytest.approx(theirs.low, abs=tolerance)
+    assert found.high == pytest.approx(theirs.high, abs=tolerance)
+    assert estimate(SCORES.tolist(), ALONE) == found  # the seed is fixed
+
+
+def test_the_expanded_level_by_hand() -> None:
+    """n = 10: t = 2.2622 (9 degrees of freedom), times sqrt(10/9) 2.3845, of which Phi is
+    0.00855; and with many pictures it is 95 %."""
+    assert (1 - expanded_level(10)) / 2 == pytest.approx(0.00855, abs=5e-6)
+    assert expanded_level(100_000) == pytest.approx(0.95, abs=1e-5)
+
+
+def test_samples_of_one_picture_count_as_one_in_the_standard_error() -> None:
+    residuals = SCORES - SCORES.mean()
+    groups = [sum(residuals[k] for k in range(40) if SHARED[k] == name) for name in set(SHARED)]
+    count = len(groups)
+    by_hand = math.sqrt(count / (count - 1) * sum(group**2 for group in groups)) / 40
+    assert standard_error(SCORES, SHARED) == pytest.approx(by_hand, abs=1e-12)
+    # Copies of a sample add nothing to what is known.
+    twice = estimate([*SCORES, *SCORES], [*ALONE, *ALONE])
+    once = estimate(SCORES.tolist(), ALONE)
+    assert twice.standard_error == pytest.approx(once.standard_error, rel=1e-12)
+    assert (twice.low, twice.high) == pytest.approx((once.low, once.high), abs=1e-12)
+
+
+@pytest.mark.parametrize(("pictures", "most"), [(40, 3), (12, 2)])
+def test_the_interval_covers_the_true_mean_in_93_to_97_of_100_runs(
+    pictures: int, most: int
+) -> None:
+    """1,000 runs; samples of a picture share what the picture adds."""
+    rng = np.random.default_rng(2)
+    covered = 0
+    for _ in range(1000):
+        sizes = rng.integers(1, most + 1, pictures)
+        picture = np.repeat(rng.normal(0, 1, pictures), sizes)
+        values = 5 + picture + rng.normal(0, 1, sizes.sum())
+        names = np.repeat([str(number) for number in range(pictures)], sizes)
+        found = estimate(values.tolist(), names.tolist())
+        assert found.low is not None
+        assert found.high is not None
+        covered += found.low <= 5 <= found.high
+    print(f"{pictures} pictures: covered {covered} of 1000")
+    assert 930 <= covered <= 970
+
+
+def test_one_picture_has_no_interval_and_no_sample_no_mean() -> None:
+    one = estimate([4.0, 6.0], ["a", "a"])
+    assert (one.mean, one.standard_error, one.low, one.high) == (5.0, None, None, None)
+    assert estimate([], []).mean is None
+
+
+def test_the_macro_mean_is_that_of_the_categories() -> None:
+    values, groups = [2.0, 4.0, 8.0], ["a", "a", "b"]
+    found = macro_estimate(values, groups, ["1", "2", "3"])
+    assert found.mean == pytest.approx((3 + 8) / 2)
+    assert found.low is not None
+    assert found.high is not None
+    assert found.low <= 5.5 <= found.high
+
+
+def test_bounds_take_every_missing_sample_at_the_lowest_and_highest_score() -> None:
+    assert bounds(6.0, 8, 2) == (pytest.approx(4.8), pytest.approx(6.8))
+    assert bounds(6.0, 8, 0) == (6.0, 6.0)
+    assert bounds(None, 0, 3) == (0.0, 10.0)
+    assert bounds(None, 0, 0) == (None, None)
+
+
+def test_samples_needed_by_the_usual_formula() -> None:
+    """(1.96 + 0.8416)^2 = 7.849: 32 pairs for half a standard deviation, 785 for a tenth."""
+    assert samples_needed(1.0, 0.5) == 32
+    assert samples_needed(1.0, 0.1) == 785
+    assert samples_needed(2.0, 0.25) == math.ceil(7.84888 * 64)
+
+
+def test_the_largest_share_of_equal_scores() -> None:
+    assert largest_tie([5.0, 5.0, 5.0, 4.0]) == 0.75
+    assert largest_tie([]) == 0.0
+
+
+# ----- Models compared -----
+
+
+def test_the_permutation_test_is_scipys_exact_one() -> None:
+    sums = np.array([0.3, -0.1, 0.8, 0.4, 0.2, -0.5, 0.6, 0.1])
+    theirs = stats.permutation_test(
+        (sums,), np.sum, permutation_type="samples", n_resamples=np.inf, alternative="two-sided"
+    )
+    assert comparison.permutation_p(sums) == pytest.approx(theirs.pvalue, abs=1e-12)
+
+
+def test_many_flips_are_drawn_and_never_give_zero() -> None:
+    assert comparison.permutation_p(np.full(30, 0.5)) == pytest.approx(1 / 5000)
+    rng = np.random.default_rng(5)
+    drawn = comparison.permutation_p(rng.normal(0.25, 1, 50))
+    by_t = stats.ttest_1samp(np.random.default_rng(5).normal(0.25, 1, 50), 0).pvalue
+    assert drawn == pytest.approx(by_t, abs=0.03)
+
+
+def test_holms_correction_of_a_published_example() -> None:
+    """Four p values of the usual textbook example: 0.01, 0.04, 0.03, 0.005."""
+    assert comparison.holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert comparison.holm([0.6, 0.7]) == [1.0, 1.0]
+
+
+def test_only_samples_scored_for_both_models_are_compared() -> None:
+    ids = [f"s{number}" for number in range(10)]
+    a = {name: 5.0 + number % 3 for number, name in enumerate(ids)}
+    b = dict.fromkeys(ids[:8], 5.0)
+    categories = {name: "x" if number < 5 else "y" for number, name in enumerate(ids)}
+    rows = comparison.compare({"a": a, "b": b}, categories, {name: name for name in ids}, "all")
+    whole, x, y = rows
+    assert [row.category for row in rows] == ["all", "x", "y"]
+    assert (whole.n, whole.left_out) == (8, 2)
+    assert (x.n, x.left_out, y.n, y.left_out) == (5, 0, 3, 2)
+    differences = np.array([a[name] - b[name] for name in ids[:8]])
+    assert whole.difference == pytest.approx(differences.mean())
+    assert (whole.wins, whole.ties, whole.losses) == (5, 3, 0)
+    assert whole.effect_size == pytest.approx(differences.mean() / differences.std(ddof=1))
+    assert whole.p == whole.p_holm  # one pair
+    assert x.p is not None
+    assert y.p is not None
+    assert [x.p_holm, y.p_holm] == comparison.holm([x.p, y.p])
+    assert whole.needed[1] == samples_needed(
+        float(differences.std(ddof=1)), 0.5
+    )  # a picture each: the usual standard error
+
+
+def test_models_without_a_common_sample_are_not_compared() -> None:
+    rows = comparison.compare({"a": {"1": 5.0}, "b": {"2": 4.0}}, {"1": "x", "2": "x"},
+                              {"1": "p", "2": "q"}, "all")  # fmt: skip
+    assert (rows[0].n, rows[0].left_out, rows[0].difference, rows[0].p) == (0, 2, None, None)
+
+
+def test_many_models_make_every_pair_and_overall_p_values_are_corrected_together() -> None:
+    ids = [f"s{number}" for number in range(12)]
+    models = {name: {i: float(RNG.normal(5, 1)) for i in ids} for name in "abcd"}
+    rows = comparison.compare(models, dict.fromkeys(ids, "x"), {i: i for i in ids}, "all")
+    overall = [row for row in rows if row.category == "all"]
+    assert [(row.a, row.b) for row in overall] == list(itertools.combinations("abcd", 2))
+    ps = [row.p for row in overall if row.p is not None]
+    assert [row.p_holm for row in overall] == pytest.approx(comparison.holm(ps))
+
+
+def test_ranks_with_intervals() -> None:
+    ids = [f"s{number}" for number in range(30)]
+    best = {name: 8.0 + number % 2 for number, name in enumerate(ids)}
+    tied = dict.fromkeys(ids, 5.0)
+    rows = comparison.ranks(
+        {"worse": tied, "best": best, "same": dict(tied)}, {name: name for name in ids}
+    )
+    assert [(row.model, row.rank) for row in rows] == [("best", 1), ("worse", 2), ("same", 2)]
+    assert (rows[0].low, rows[0].high) == (1, 1)
+    noise = np.random.default_rng(0)
+    close = {name: {i: float(noise.normal(5, 1)) for i in ids} for name in "ab"}
+    assert [(row.low, row.high) for row in comparison.ranks(close, {i: i for i in ids})] == [
+        (1, 2), (1, 2)
+    ]  # fmt: skip
+
+
+# ----- Judges -----
+
+
+def test_krippendorffs_worked_example() -> None:
+    """Krippendorff 2011, Computing Krippendorff's Alpha-Reliability, section E: four observers,
+    twelve units, missing values; interval metric: 0.849."""
+    nan = math.nan
+    table = [
+        [1, 2, 3, 3, 2, 1, 4, 1, 2, nan, nan, nan],
+        [1, 2, 3, 3, 2, 2, 4, 1, 2, 5, nan, 3],
+        [nan, 3, 3, 3, 2, 3, 4, 2, 2, 5, 1, nan],
+        [1, 2, 3, 3, 2, 4, 4, 1, 2, 5, 1, nan],
+    ]
+    found = agreement.alpha([np.array(row, float) for row in table])
+    assert found == pytest.approx(0.849, abs=5e-4)
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "kappa"),
+    [
+        ([1, 2, 3], [1, 2, 3], 1.0),
+        ([1, 2, 1], [1, 2, 2], 0.4),
+        ([1, 2, 3, 1, 2, 2, 3], [1, 2, 3, 1, 2, 3, 2], 0.75),
+    ],
+)
+def test_quadratic_kappa_of_published_examples(a: list[int], b: list[int], kappa: float) -> None:
+    """The examples of Hamner's Metrics, which defined the measure for competitions."""
+    found = agreement.quadratic_kappa(np.array(a, float), np.array(b, float))
+    assert found == pytest.approx(kappa)
+
+
+def test_quadratic_kappa_is_that_of_the_weighted_confusion_matrix() -> None:
+    a, b = RNG.integers(0, 7, 200), RNG.integers(0, 7, 200)
+    observed = np.zeros((7, 7))
+    np.add.at(observed, (a, b), 1 / 200)
+    expected = np.outer(observed.sum(1), observed.sum(0))
+    weights = np.subtract.outer(np.arange(7), np.arange(7)) ** 2
+    by_matrix = 1 - (weights * observed).sum() / (weights * expected).sum()
+    found = agreement.quadratic_kappa(a.astype(float), b.astype(float))
+    assert found == pytest.approx(by_matrix, abs=1e-12)
+
+
+def test_shrout_and_fleiss_worked_example() -> None:
+    """Shrout and Fleiss 1979, table 2: six targets, four judges, ICC(1,1) = .17."""
+    table = [[9, 2, 5, 8], [6, 1, 3, 2], [8, 4, 6, 8], [7, 1, 2, 6], [10, 5, 6, 9], [6, 2, 4, 7]]
+    ratings = {
+        f"judge {column}": {("m", str(row)): float(table[row][column]) for row in range(6)}
+        for column in range(4)
+    }
+    found = agreement.repeats(ratings)
+    assert found.n == 6
+    assert found.reliability == pytest.approx(0.17, abs=0.005)
+    assert found.noise_std == pytest.approx(math.sqrt(6.26), abs=0.005)  # their WMS: 6.26
+
+
+def test_agreement_is_scipys_over_the_edits_that_both_scored() -> None:
+    a = {("m", str(number)): float(value) for number, value in enumerate(SCORES)}
+    b = {key: value + float(RNG.normal(0, 1)) for key, value in list(a.items())[5:]}
+    (row,) = agreement.pairs({"a": a, "b": b})
+    x, y = np.array([a[key] for key in b]), np.array(list(b.values()))
+    assert row.n == 35
+    assert row.spearman == pytest.approx(stats.spearmanr(x, y).statistic, abs=1e-12)
+    assert row.kendall == pytest.approx(stats.kendalltau(x, y).statistic, abs=1e-12)
+    assert row.difference == pytest.approx((x - y).mean(), abs=1e-12)
+
+
+def test_a_judge_that_gives_everything_one_score_has_no_correlation() -> None:
+    a = {("m", str(number)): float(number) for number in range(5)}
+    (row,) = agreement.pairs({"a": a, "b": dict.fromkeys(a, 5.0)})
+    assert (row.spearman, row.kendall) == (None, None)
+    assert row.kappa is not None
+    assert agreement.alpha_of_all({"a": dict.fromkeys(a, 5.0), "b": dict.fromkeys(a, 5.0)}) is None
+
+
+def test_sums_of_clusters_skip_what_is_missing() -> None:
+    table = np.array([[1.0, math.nan], [2.0, 5.0], [3.0, math.nan]])
+    sums, counts = cluster_sums(table, ["a", "b", "a"])
+    assert sums.tolist() == [[4.0, 0.0], [2.0, 5.0]]
+    assert counts.tolist() == [[2.0, 0.0], [1.0, 1.0]]
