@@ -8,6 +8,7 @@ from pathlib import Path
 from edit_benchmark.cli import run
 from edit_benchmark.report import write_report
 from edit_benchmark.report.inputs import load
+from edit_benchmark.report.tables import EQUAL_SHARE
 
 
 def main() -> None:
@@ -28,6 +29,10 @@ def main() -> None:
     )  # fmt: skip
     parser.add_argument("--note", action="append", default=[], help="a sentence shown on top")
     parser.add_argument("--language", choices=["en", "zh"], default="en", help="of the labels")
+    parser.add_argument(
+        "--equal-share", type=float, default=EQUAL_SHARE, metavar="SHARE",
+        help="warn if more than this share of a category's scores is one same number",
+    )  # fmt: skip
     arguments = parser.parse_args()
     inputs = load(
         arguments.samples,
@@ -38,7 +43,10 @@ def main() -> None:
         arguments.merge,
         arguments.selftest,
     )
-    print(write_report(inputs, arguments.out, arguments.note, arguments.language))
+    text = write_report(
+        inputs, arguments.out, arguments.note, arguments.language, arguments.equal_share
+    )
+    print(text)
     print(f"report: {arguments.out / 'index.html'}")
 
 

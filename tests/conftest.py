@@ -90,6 +90,8 @@ class Project:
             "device_ids": ["cpu", "cpu"],
             "models": {"painter": {"editor": "class_path", "class_path": "toys.Painter"}},
             "judges": {"ruler": {"judge": "class_path", "class_path": "toys.Ruler"}},
+            # Its questions would stand among those that tests count.
+            "selftest_samples": 0,
         }
         path = self.root / "config" / "test.yaml"
         path.write_text(yaml.safe_dump(config | changes, allow_unicode=True), encoding="utf-8")

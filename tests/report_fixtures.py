@@ -117,7 +117,24 @@ def synthesise(
                         _row(rng, row, model, judge, "" if dead else picture, true, number)
                     )
     run = record(models, judges)
-    return Inputs(samples, scores, list(CATEGORIES), results, run)
+    return Inputs(samples, scores, list(CATEGORIES), results, run, timings=timings(models, judges))
+
+
+def timings(models: Sequence[str], judges: Sequence[str]) -> list[dict[str, Any]]:
+    """What two jobs of each model and judge wrote of their time."""
+    rows = []
+    for kind, names, stages in (
+        ("edit", models, {"waiting": 0.1, "encoding": 2.0, "denoising": 60.0, "decoding": 3.0}),
+        ("score", judges, {"reading": 1.0, "judging": 20.0}),
+    ):
+        for name in names:
+            row = {
+                "kind": kind, "name": name, "gpu": "NVIDIA H200", "images": 10, "seconds": 70.0,
+                "load_seconds": 20.0, "compile_seconds": 10.0, "stages": stages, "busy": 0.9,
+                "peak_gib": 61.5,
+            }  # fmt: skip
+            rows += [row, row | {"images": 30, "seconds": 90.0, "peak_gib": 62.0}]
+    return rows
 
 
 def _row(
@@ -206,6 +223,8 @@ def write(inputs: Inputs) -> list[Path]:
     """The files that the command reads: samples, run.json and score tables, which it returns."""
     write_rows(inputs.results / "benchmark" / "samples.jsonl", inputs.samples)
     (inputs.results / "run.json").write_text(json.dumps(inputs.run), encoding="utf-8")
+    lines = "".join(json.dumps(row) + "\n" for row in inputs.timings)
+    (inputs.results / "timings.jsonl").write_text(lines, encoding="utf-8")
     paths = []
     for model, judge in dict.fromkeys((row.model, row.judge) for row in inputs.scores):
         for category in inputs.categories:

@@ -152,7 +152,7 @@ def test_the_target_puts_every_judge_to_the_test(project: Project) -> None:
     project.benchmark(five_each(3))
     judges = {name.lower(): {"judge": "class_path", "class_path": f"toys.{name}"}
               for name in ("Honest", "Ruler")}  # fmt: skip
-    project.configure(judges=judges)
+    project.configure(judges=judges, selftest_samples=40)
     output = project.run("judge_selftest")
     assert "self-test of honest on 15 edits of painter: PASSES" in output
     assert "self-test of ruler on 15 edits of painter: FAILS" in output

@@ -19,6 +19,7 @@ from . import checkpoints, devices, editors, pictures
 from .checkpoints import Checkpoint
 from .errors import SampleError, SkipSample, UserError
 from .faults import attempt, loading, stop_if_fatal
+from .meter import Meter
 from .records import EDIT_FAILED, EDITED, SKIPPED, Edit, Sample, dumps
 from .samples import load_source, seed
 from .store import Damaged, Store, key_of
@@ -116,8 +117,8 @@ def _edit_missing(
     request: devices.Request,
 ) -> Iterator[Edit]:
     if settings["editor"] in editors.DEVICE_FREE:
-        yield from _edit_all(tasks, model, editors.build(settings, None, "cpu"), "none", store,
-                             results)  # fmt: skip
+        editor = editors.build(settings, None, "cpu")
+        yield from _edit_all(tasks, model, editor, "none", store, results, Meter(None))
         return
     with devices.lease(request) as device:
         log.info("device %s", device.label)
@@ -128,9 +129,14 @@ def _edit_missing(
             editor = loading(
                 lambda: editors.build(settings, checkpoint, device.torch_name), f"model {model}"
             )
-            log.info("model %s loaded in %.1f s", model, time.monotonic() - began)
+            compiling = getattr(editor, "compile_seconds", 0.0)
+            meter = Meter(device, time.monotonic() - began, compiling)
+            log.info("model %s loaded in %.1f s", model, meter.load_seconds)
         name = device.gpu.name if device.gpu else device.torch_name
-        yield from _edit_all(tasks, model, editor, name, store, results)
+        with meter.sampling():
+            yield from _edit_all(tasks, model, editor, name, store, results, meter)
+        log.info("%s", meter.line())
+        meter.keep(results / "timings.jsonl", "edit", model)
 
 
 def _edit_all(
@@ -140,6 +146,7 @@ def _edit_all(
     device: str,
     store: Store,
     results: Path,
+    meter: Meter,
 ) -> Iterator[Edit]:
     """Edit one after another; beside the device one thread reads ahead, one writes pictures."""
     with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
@@ -148,7 +155,9 @@ def _edit_all(
         details = getattr(editor, "details", {})
         progress = tqdm(tasks, desc=model, unit="image", mininterval=5, file=sys.stderr)
         for number, task in enumerate(progress):
+            waited = time.monotonic()
             source = ahead.result()
+            waited = time.monotonic() - waited
             if number + 1 < len(tasks):
                 ahead = reader.submit(_read, tasks[number + 1], results)
             # A job that outlived its killed run may have made it since this one began.
@@ -159,6 +168,9 @@ def _edit_all(
             began = time.monotonic()
             outcome = _edit_one(editor, task, source)
             seconds = time.monotonic() - began
+            stages = getattr(editor, "stages", None) or {"editing": seconds}
+            meter.count(1, waiting=waited, **stages)
+            progress.set_postfix_str(meter.now(), refresh=False)
             # At most one picture waits to be written: a full disk stops the job at once.
             if written is not None:
                 yield _result(written)

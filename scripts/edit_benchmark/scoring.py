@@ -184,12 +184,6 @@ def _ask(
                         "text": answer.text,
                         "details": answer.details,
                         "seconds": seconds,
-                        "timings": {
-                            "device": device.gpu.name if device.gpu else device.torch_name,
-                            "load_seconds": round(meter.load_seconds, 3),
-                            "read_seconds": round(batch.seconds / len(batch.tasks), 3),
-                            "judge_seconds": seconds,
-                        },
                     }
                     _keep(store, task.key, fields)
                     yield _scored(task, judge, fields)
@@ -199,9 +193,11 @@ def _ask(
                         f"first because: {failures[0]}; use a judge that follows the rubric, or "
                         "another method, and run the same command again."
                     )
+                progress.set_postfix_str(meter.now(), refresh=False)
                 progress.update(len(batch.tasks))
         progress.close()
         log.info("%s", meter.line())
+        meter.keep(results / "timings.jsonl", "score", judge)
 
 
 def case_of(sample: Sample, edit: Edit, rubric: Rubric, results: Path) -> Case:

@@ -35,6 +35,8 @@ RUBRICS = {
 SELFTESTED = [
     name for name, model in config["models"].items() if model["editor"] != "identity"
 ] or list(MODELS)
+if config["selftest_samples"] == 0:
+    SELFTESTED = []
 DEVICE_IDS = ",".join(map(str, config["device_ids"]))
 
 # Undocumented, but the only way to have a limit without --resources on the command line: without

@@ -71,6 +71,12 @@ rule aggregate:
             category="Tables",
             labels={"table": "agreement of the judges"},
         ),
+        timings=report(
+            "<results>/report/timings.csv",
+            caption="../report/tables.rst",
+            category="Tables",
+            labels={"table": "where the time went"},
+        ),
         scores=report(
             "<results>/report/scores.csv",
             caption="../report/tables.rst",
@@ -105,12 +111,14 @@ rule aggregate:
         results=results_folder,
         language=lookup(dpath="benchmark/language", within=config),
         note=lookup(dpath="note", within=config),
+        equal_share=lookup(dpath="equal_share", within=config),
         merge=lookup(dpath="merge", within=config),
     shell:
         "python scripts/aggregate.py --samples {input.samples:q} --scores {input.scores:q}"
         " --results {params.results:q} --run {input.run:q} --merge {params.merge:q}"
         " --selftest {input.selftests:q}"
         " --language {params.language} --note={params.note:q}"
+        " --equal-share {params.equal_share}"
         " --out $(dirname {output.page:q}) 2> {log:q}"
 
 
@@ -135,8 +143,10 @@ rule aggregate_category:
         results=results_folder,
         language=lookup(dpath="benchmark/language", within=config),
         note=lookup(dpath="note", within=config),
+        equal_share=lookup(dpath="equal_share", within=config),
     shell:
         "python scripts/aggregate.py --samples {input.samples:q} --scores {input.scores:q}"
         " --results {params.results:q}"
         " --language {params.language} --note={params.note:q}"
+        " --equal-share {params.equal_share}"
         " --out $(dirname {output.page:q}) 2> {log:q}"

@@ -17,6 +17,7 @@ from .. import acceleration
 from ..checkpoints import Checkpoint
 from ..errors import SampleError, UserError
 from ..prompts import TextGuard
+from .stages import Stages
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +42,8 @@ class DiffusersEditor:
     ----------
     details
         How its pictures are made beyond the settings: which exact accelerations are in force.
+    compile_seconds, stages
+        What compiling the kernels took, and the stages of the last picture, in seconds.
 
     Raises
     ------
@@ -73,8 +76,11 @@ class DiffusersEditor:
                 f"{problem}; it takes {', '.join(name for name in accepted if name != 'self')}."
             )
         levers = acceleration.apply(self.pipeline, exact=settings["exact"])
-        log.info("kernels compiled in %.1f s", acceleration.warm_up(self.pipeline))
+        self.compile_seconds = acceleration.warm_up(self.pipeline)
+        log.info("kernels compiled in %.1f s", self.compile_seconds)
         self.details = {"acceleration": levers}
+        self._stages = Stages(self.pipeline, device)
+        self.stages: dict[str, float] = {}
 
     def edit(self, source: Image.Image, instruction: str, seed: int) -> Image.Image:
         """The edited picture; see :class:`edit_benchmark.editors.Editor`.
@@ -82,6 +88,8 @@ class DiffusersEditor:
         The noise comes from a generator on the CPU, so that it is the same on every device.
         """
         generator = torch.Generator("cpu").manual_seed(seed)
+        self.stages = {}  # of this picture, should it fail
+        self._stages.begin()
         result = self.pipeline(
             image=source,
             prompt=self._as_text(instruction),
@@ -90,6 +98,7 @@ class DiffusersEditor:
             **self._arguments,
         )
         values = np.asarray(result.images[0])
+        self.stages = self._stages.end()
         if not np.isfinite(values).all():
             raise SampleError("not_finite", "the pipeline returned NaN or infinite pixels")
         return Image.fromarray((values * 255).round().astype(np.uint8)).convert("RGB")

@@ -12,10 +12,16 @@ from .analysis import Analysis, analyse
 from .formats import to_csv, to_latex, to_markdown, to_terminal
 from .inputs import Inputs
 from .page import write_page
-from .tables import plain, summary_json
+from .tables import EQUAL_SHARE, plain, summary_json
 
 
-def write_report(inputs: Inputs, out: Path, notes: Sequence[str], language: str) -> str:
+def write_report(
+    inputs: Inputs,
+    out: Path,
+    notes: Sequence[str],
+    language: str,
+    equal_share: float = EQUAL_SHARE,
+) -> str:
     """Write all tables, plots and the page into ``out``; returns the summary for a terminal.
 
     ``out`` stands alone: it holds copies of the pictures and can be moved; only its links to
@@ -29,6 +35,8 @@ def write_report(inputs: Inputs, out: Path, notes: Sequence[str], language: str)
         Sentences shown on top of the page.
     language
         ``en`` or ``zh``: of the labels.
+    equal_share
+        A category is warned of if more than this share of its scores is one same number.
 
     Raises
     ------
@@ -36,7 +44,7 @@ def write_report(inputs: Inputs, out: Path, notes: Sequence[str], language: str)
         If a picture is missing or broken.
     """
     out.mkdir(parents=True, exist_ok=True)
-    analysis = analyse(inputs.samples, inputs.scores, inputs.categories, inputs.run, language)
+    analysis = analyse(inputs, language, equal_share)
     _write_tables(inputs, analysis, out, language)
     figures = {}
     for judge in dict.fromkeys(row.judge for row in inputs.scores):
@@ -52,7 +60,7 @@ def write_report(inputs: Inputs, out: Path, notes: Sequence[str], language: str)
 
 
 def _write_tables(inputs: Inputs, analysis: Analysis, out: Path, language: str) -> None:
-    for name in ("scores", "summary", "breakdown", "comparison", "ranks", "agreement"):
+    for name in ("scores", "summary", "breakdown", "comparison", "ranks", "agreement", "timings"):
         to_csv(getattr(analysis, name), out / f"{name}.csv")
     write_text(out / "summary.md", to_markdown(analysis.summary, language, analysis.warnings))
     write_text(out / "summary.tex", to_latex(analysis.summary, language))

@@ -15,8 +15,10 @@ from ..comparison import SIZES, Paired, Rank
 from ..records import SCORED, STATUSES, Sample, Score, dumps
 from ..statistics import largest_tie
 from . import texts
+from .inputs import Inputs
 from .tables import (
     EQUAL_MARK,
+    EQUAL_SHARE,
     FEW_MARK,
     MACRO,
     MICRO,
@@ -26,6 +28,7 @@ from .tables import (
     scores_frame,
     summary_frame,
 )
+from .timings import timings_frame
 
 #: Agreement over the edits of all models together.
 ALL = "(all)"
@@ -46,33 +49,42 @@ class Analysis:
     agreement: pd.DataFrame
     repeats: pd.DataFrame
     failures: pd.DataFrame
+    timings: pd.DataFrame
     alpha: float | None
     warnings: list[str]
 
 
-def analyse(
-    samples: Sequence[Sample],
-    scores: Sequence[Score],
-    categories: Sequence[str],
-    run: Mapping[str, Any],
-    language: str,
-) -> Analysis:
+def analyse(inputs: Inputs, language: str, equal_share: float = EQUAL_SHARE) -> Analysis:
     """Every table from complete rows (each model, judge and sample once)."""
-    summary = summary_frame(samples, scores, categories)
+    samples, scores, run = inputs.samples, inputs.scores, inputs.run
+    summary = summary_frame(samples, scores, inputs.categories, equal_share)
     ratings = _ratings(samples, scores)
     judges = {name: rated for name, rated in ratings.items() if name != HUMAN}
     return Analysis(
         scores=scores_frame(samples, scores),
         summary=summary,
-        breakdown=breakdown_frame(samples, scores),
+        breakdown=breakdown_frame(samples, scores, languages(run)),
         comparison=_comparisons(samples, scores),
         ranks=_ranks(samples, scores),
         agreement=_agreements(ratings, list(dict.fromkeys(row.model for row in scores))),
         repeats=dataclass_frame(_repeats(judges, run), [*Repeats.__dataclass_fields__]),
         failures=_failures(scores),
+        timings=timings_frame(
+            inputs.timings, {name for row in scores for name in (row.model, row.judge)}
+        ),
         alpha=agreement.alpha_of_all(judges),
         warnings=_warnings(summary, scores, language),
     )
+
+
+def languages(run: Mapping[str, Any]) -> dict[str, str]:
+    """Language of the instructions that each model was given, in this run and in merged ones."""
+    found: dict[str, str] = {}
+    for record in [*(run.get("merged") or {}).values(), run]:
+        config = record.get("config") or {}
+        language = (config.get("benchmark") or {}).get("language")
+        found |= dict.fromkeys(config.get("models") or {}, language) if language else {}
+    return found
 
 
 def _by_model(scores: Sequence[Score]) -> dict[str, dict[str, dict[str, float]]]:

@@ -12,7 +12,7 @@ from typing import Any
 from ..categories import canonical
 from ..errors import UserError
 from ..records import Sample, Score, read_rows
-from . import verdicts
+from . import timings, verdicts
 
 # Settings of a judge that do not change its answers beyond rounding, and where a checkpoint lay:
 # its resolved commit or fingerprint is compared instead.
@@ -25,7 +25,7 @@ class Inputs:
 
     ``results`` is the folder that the rows' picture paths are relative to, ``run`` the record of
     the run (``run.json``), empty if there is none, ``selftests`` the records of the judges'
-    self-tests.
+    self-tests, ``timings`` what the jobs wrote of their time.
     """
 
     samples: list[Sample]
@@ -34,6 +34,7 @@ class Inputs:
     results: Path
     run: dict[str, Any]
     selftests: Sequence[Mapping[str, Any]] = ()
+    timings: Sequence[Mapping[str, Any]] = ()
 
 
 def load(
@@ -77,6 +78,7 @@ def load(
         results=results,
         run=_record(run) if run else {},
         selftests=verdicts.read(selftests),
+        timings=timings.read(results),
     )
     for folder in merged:
         found = _merge(found, folder)
@@ -173,12 +175,14 @@ def _merge(mine: Inputs, folder: Path) -> Inputs:
         ],
         scores=[*mine.scores, *rows],
         categories=list(dict.fromkeys([*mine.categories, *(path.stem for path in tables)])),
+        timings=[*mine.timings, *timings.read(folder)],
         run=mine.run | {"merged": {**mine.run.get("merged", {}), str(folder): other_run}},
     )
 
 
 def _same_sample(mine: Sample, other: Sample, folder: Path) -> None:
-    for field in ("category", "source_sha256", "instruction"):
+    # Not the instruction as given: runs in two languages can share samples, under other names.
+    for field in ("category", "source_sha256", "instruction_en", "instruction_zh"):
         if getattr(mine, field) != getattr(other, field):
             raise UserError(
                 f"--merge {folder}: sample {mine.id} is another one there: its {field} differs."

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from ..categories import label
 from ..records import SCORED, STATUSES, Sample, Score, dumps, write_text
 from ..statistics import FEW
-from . import formats, plots, texts, words
+from . import formats, plots, texts, timings, words
 from .analysis import Analysis
 from .inputs import Inputs
 from .tables import EQUAL_MARK, FEW_MARK, MACRO, MICRO, plain
@@ -78,6 +78,12 @@ def write_page(
         agreement=plain(analysis.agreement),
         repeats=plain(analysis.repeats),
         failures=plain(analysis.failures),
+        timings=plain(analysis.timings),
+        stages=[
+            name.removesuffix("_seconds")
+            for name in analysis.timings.columns
+            if name not in timings.COLUMNS
+        ],
         alpha=analysis.alpha,
         figures={
             judge: Markup(plots.inline(figure, f"plot{position}-"))

@@ -19,7 +19,8 @@ MICRO, MACRO = "overall (micro)", "overall (macro)"
 NOT_APPLICABLE = "n/a"
 #: Marks in tables.
 FEW_MARK, EQUAL_MARK = f"n<{FEW}", "equal_scores"
-#: A category is marked if more than this share of at least so many scores are one same number.
+#: A category is marked if more than this share of at least so many scores are one same number;
+#: the share is what a config that does not say has.
 EQUAL_SHARE, EQUAL_FROM = 0.5, 10
 #: Samples without a difficulty or a tag.
 NONE = "(none)"
@@ -80,7 +81,10 @@ def runs(scores: Iterable[Score]) -> dict[tuple[str, str], list[Score]]:
 
 
 def summary_frame(
-    samples: Sequence[Sample], scores: Sequence[Score], categories: Sequence[str]
+    samples: Sequence[Sample],
+    scores: Sequence[Score],
+    categories: Sequence[str],
+    equal_share: float = EQUAL_SHARE,
 ) -> pd.DataFrame:
     """One row a model, judge and category, then all samples pooled (micro) and the mean of the
     categories' means (macro).
@@ -99,7 +103,7 @@ def summary_frame(
         parts = []
         for category in categories:
             members = [row for row in mine if row.category == category]
-            parts.append(head | {"category": category} | _numbers(members, sources))
+            parts.append(head | {"category": category} | _numbers(members, sources, equal_share))
         means = [part["mean"] for part in parts if part["mean"] is not None]
         if len(means) > 1 and max(means) > min(means):
             for part in parts:
@@ -107,8 +111,8 @@ def summary_frame(
                     part["extreme"] = {max(means): "best", min(means): "worst"}.get(
                         part["mean"], ""
                     )
-        micro = head | {"category": MICRO} | _numbers(mine, sources)
-        micro["marks"] = micro["marks"].replace(EQUAL_MARK, "").strip(";")
+        # The pooled scores are not marked: what is wrong is in a category.
+        micro = head | {"category": MICRO} | _numbers(mine, sources, equal_share=1)
         rows += [*parts, micro, _macro(micro, parts, mine, sources)]
     return pd.DataFrame(rows, columns=_SUMMARY_COLUMNS, dtype=object)
 
@@ -117,13 +121,15 @@ def _scored(rows: Iterable[Score]) -> list[tuple[Score, float]]:
     return [(row, row.score) for row in rows if row.status == SCORED and row.score is not None]
 
 
-def _numbers(rows: Sequence[Score], sources: Mapping[str, str]) -> dict[str, Any]:
+def _numbers(
+    rows: Sequence[Score], sources: Mapping[str, str], equal_share: float
+) -> dict[str, Any]:
     counts = Counter(row.status for row in rows)
     scored = _scored(rows)
     values = [value for _, value in scored]
     found = estimate(values, [sources[row.id] for row, _ in scored])
     bound_low, bound_high = bounds(found.mean, len(values), len(rows) - len(values))
-    equal = len(values) >= EQUAL_FROM and largest_tie(values) > EQUAL_SHARE
+    equal = len(values) >= EQUAL_FROM and largest_tie(values) > equal_share
     return {
         "n": len(rows),
         **{status: counts[status] for status in STATUSES},
@@ -185,11 +191,15 @@ def _macro(
     }
 
 
-def breakdown_frame(samples: Sequence[Sample], scores: Sequence[Score]) -> pd.DataFrame:
-    """Means by criterion (of a category), difficulty and tag, one row a model, judge and value.
+def breakdown_frame(
+    samples: Sequence[Sample], scores: Sequence[Score], languages: Mapping[str, str]
+) -> pd.DataFrame:
+    """Means by criterion (of a category), difficulty, tag and language, one row a model, judge
+    and value.
 
     ``n`` counts the samples of the cell, ``scored`` those behind its mean: for a criterion, those
-    to which it applies.
+    to which it applies. ``languages`` says in which language each model was given the
+    instructions, as far as that is known.
     """
     by_id = {sample.id: sample for sample in samples}
     rows: list[dict[str, Any]] = []
@@ -203,6 +213,9 @@ def breakdown_frame(samples: Sequence[Sample], scores: Sequence[Score]) -> pd.Da
             cells.setdefault(difficulty, []).append((row, row.score))
             for tag in sample.tags or [NONE]:
                 cells.setdefault(("tag", "", tag), []).append((row, row.score))
+            if model in languages:
+                language = ("language", "", languages[model])
+                cells.setdefault(language, []).append((row, row.score))
         for (dimension, category, value), entries in sorted(cells.items(), key=_cell_order):
             known = [(row, number) for row, number in entries if number is not None]
             found = estimate(
@@ -235,6 +248,8 @@ def _cell_order(item: tuple[tuple[str, str, str], Any]) -> tuple[Any, ...]:
         return (1, _DIFFICULTIES.get(value, 3), 0, value)
     if dimension == "tag":  # the usual ones first
         return (2, 0, -len(entries), value)
+    if dimension == "language":
+        return (3, 0, 0, value)
     return (0, 0, 0, "")  # criteria as the rubric has them
 
 

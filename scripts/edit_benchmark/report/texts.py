@@ -52,6 +52,16 @@ _COLUMNS = {
     "count": ("samples", "样本数"),
     "status": ("status", "状态"),
     "reason": ("reason", "原因"),
+    "kind": ("step", "步骤"),
+    "name": ("of", "名称"),
+    "gpu": ("GPU", "GPU"),
+    "jobs": ("jobs", "作业数"),
+    "images": ("images", "图片数"),
+    "load_seconds": ("load, s a job", "每作业加载秒数"),
+    "compile_seconds": ("compile, s a job", "每作业编译秒数"),
+    "seconds_per_image": ("s an image", "每图秒数"),
+    "idle": ("GPU idle", "GPU 空闲"),
+    "peak_gib": ("peak memory, GiB", "显存峰值 GiB"),
 }
 
 _WORDS = {
@@ -68,9 +78,21 @@ _WORDS = {
     "criterion": ("criterion", "标准"),
     "difficulty": ("difficulty", "难度"),
     "tag": ("tag", "标签"),
+    "language": ("language", "语言"),
+    "en": ("English", "英文"),
+    "zh": ("Chinese", "中文"),
     "(none)": ("(none)", "（无）"),
     "(all)": ("all models", "全部模型"),
     "human": ("human scores", "人工评分"),
+    "edit": ("edit", "编辑"),
+    "score": ("score", "评分"),
+    "encoding": ("encoding", "编码"),
+    "denoising": ("denoising", "去噪"),
+    "decoding": ("decoding", "解码"),
+    "editing": ("editing", "编辑"),
+    "judging": ("judging", "评分"),
+    "reading": ("reading, beside", "读图（并行）"),
+    "waiting": ("waiting for pictures", "等待读图"),
 }
 
 _SENTENCES = {

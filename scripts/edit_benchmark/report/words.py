@@ -81,6 +81,15 @@ _PAGE = {
     "by_criterion": ("By criterion", "按标准"),
     "by_difficulty": ("By difficulty", "按难度"),
     "by_tag": ("By tag", "按标签"),
+    "by_language": ("By language of the instruction", "按指令语言"),
+    "timings": ("Where the time went", "时间去向"),
+    "timings_note": (
+        "Of the jobs that made new edits or answers. Loading and compiling are means a job, the "
+        "stages seconds an image; idle is the share of the time from the beginning of loading in "
+        "which the GPU had no kernel running.",
+        "只计实际生成新编辑或新评分的作业。加载与编译为每作业平均值，各阶段为每图秒数；"
+        "空闲指从开始加载起 GPU 没有运行内核的时间比例。",
+    ),
     "noscript": (
         "The gallery needs JavaScript; all scores are in scores.csv.",
         "图库需要 JavaScript；所有分数见 scores.csv。",

@@ -1,0 +1,349 @@
+"""Tables that open right wherever they are put, and refuse what cannot share a column."""
+
+from __future__ import annotations
+
+import csv
+import html
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+import report_fixtures as fixtures
+from conftest import ROOT
+from edit_benchmark.records import Sample, Score
+from edit_benchmark.report import formats, timings, write_report
+from edit_benchmark.report.inputs import Inputs
+
+HOSTILE = [
+    '=HYPERLINK("http://example.org","x")',
+    "+1+1",
+    "@SUM(A1)",
+    "<script>alert(1)</script>",
+    "</script><img src=x onerror=alert(1)>",
+    "a|b `c` *d* _e_ [f](g) # h",
+    r"50% & $x^2$ \input{/etc/passwd} ~ {#1} _y_",
+    'quotes " and, commas',
+    "‮right to left‬ مرحبا",
+    "line\nbreak",
+]
+
+
+def small(results: Path, judges: tuple[str, ...] = ("judge",), each: int = 2) -> Inputs:
+    return fixtures.synthesise(results, ("alpha", "beta"), judges, each=each)
+
+
+def aggregate(
+    inputs: Inputs, out: Path, *arguments: object, code: int = 0, run: bool = True
+) -> str:
+    """scripts/aggregate.py over ``inputs``; its output."""
+    tables = fixtures.write(inputs)
+    words = [
+        sys.executable, "scripts/aggregate.py",
+        "--samples", inputs.results / "benchmark" / "samples.jsonl", "--scores", *tables,
+        "--results", inputs.results, "--out", out,
+        *(["--run", inputs.results / "run.json"] if run else []), *arguments,
+    ]  # fmt: skip
+    result = subprocess.run(
+        list(map(str, words)), cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == code, result.stdout + result.stderr
+    assert "Traceback" not in result.stderr
+    return result.stdout + result.stderr
+
+
+def hostile(results: Path) -> Inputs:
+    """A sample, with its reason for having no score, for each hostile text."""
+    samples: list[Sample] = []
+    scores: list[Score] = []
+    for number, text in enumerate(HOSTILE):
+        row = fixtures.sample(
+            number, "physical", number, id=text.replace("\n", " "), instruction=text,
+            instruction_en=text, instruction_zh=text, description_en=text, rationale_en=text,
+            tags=[text], difficulty=text,
+        )  # fmt: skip
+        fixtures.draw(results / row.source, number, "source")
+        samples.append(row)
+        scores.append(fixtures.failed(row, "edit_failed", reason=f"{text}"))
+        scores.append(fixtures.score(row, "other", text=text, flags=["other_size"]))
+        scores[-1] = replace(scores[-1], picture=row.source)
+    return Inputs(samples, scores, ["physical"], results, fixtures.record(("m", "other")))
+
+
+def test_csv_opens_in_a_spreadsheet_and_in_pandas(tmp_path: Path) -> None:
+    inputs = hostile(tmp_path / "results")
+    write_report(inputs, tmp_path / "report", [], "en")
+    path = tmp_path / "report" / "scores.csv"
+    assert path.read_bytes().startswith(b"\xef\xbb\xbf")
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 2 * len(HOSTILE)
+    for row in rows:
+        for cell in row.values():
+            assert not cell.startswith(("=", "+", "@", "\t")), cell
+    assert [row["id"].removeprefix("'") for row in rows if row["model"] == "other"] == [
+        sample.id for sample in inputs.samples
+    ]
+    read = pd.read_csv(path)
+    assert read["score"].isna().sum() == len(HOSTILE)  # missing, never 0
+    assert set(read["score"].dropna()) == {5.0}
+
+
+def test_markup_in_texts_stays_text(tmp_path: Path) -> None:
+    inputs = hostile(tmp_path / "results")
+    write_report(inputs, tmp_path / "report", HOSTILE, "en")
+    page = (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
+    assert "<script>alert" not in page
+    assert "<img src=x" not in page
+    assert html.escape("<script>alert(1)</script>") in page
+    # What the gallery is made of is read as data, and comes back whole.
+    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)
+    assert found is not None
+    samples = json.loads(found[1])["samples"]
+    assert [sample["instruction_en"] for sample in samples] == HOSTILE
+
+
+def test_markdown_and_latex_escape_names(tmp_path: Path) -> None:
+    names = [text for text in HOSTILE if "\n" not in text]
+    row = fixtures.sample(0, "physical", 0)
+    fixtures.draw(tmp_path / "results" / row.source, 0, "source")
+    scores = [fixtures.score(row, "m", name) for name in names]
+    inputs = Inputs([row], scores, ["physical"], tmp_path / "results", {})
+    summary = pd.DataFrame(
+        [{"model": "m", "judge": name, "category": "physical", "n": 1, "scored": 1,
+          "edit_failed": 0, "judge_failed": 0, "skipped": 0, "mean": 5.0, "ci95_low": None,
+          "ci95_high": None, "std": 0.0, "median": 5.0, "min": 5.0, "max": 5.0, "extreme": "",
+          "marks": ""} for name in names], dtype=object,
+    )  # fmt: skip
+    assert len(inputs.scores) == len(names)
+    markdown = formats.to_markdown(summary, "en", ["a | b <script>"])
+    assert "<script>" not in markdown
+    assert all(line.count(" | ") == 11 for line in markdown.splitlines() if line.startswith("| p"))
+    latex = formats.to_latex(summary, "en")
+    assert r"\input" not in latex.replace(r"\textbackslash{}input", "")
+    assert r"50\% \& \$x\textasciicircum{}2\$" in latex
+
+
+@pytest.mark.parametrize(
+    ("language", "engine", "packages"),
+    [
+        ("en", "pdflatex", r"\usepackage[T1]{fontenc}"),
+        ("en", "xelatex", ""),
+        ("zh", "xelatex", r"\usepackage[UTF8]{ctex}"),
+    ],
+)
+def test_the_latex_table_compiles(
+    tmp_path: Path, language: str, engine: str, packages: str
+) -> None:
+    style = "ctex.sty" if language == "zh" else "booktabs.sty"
+    if shutil.which(engine) is None or subprocess.run(["kpsewhich", style], check=False).returncode:
+        pytest.skip(f"{engine} with {style} is not installed")
+    inputs = small(tmp_path / "results")
+    write_report(inputs, tmp_path / "report", [], language)
+    document = tmp_path / "paper.tex"
+    document.write_text(
+        rf"\documentclass{{article}}{packages}\usepackage{{booktabs,graphicx}}\begin{{document}}"
+        r"\input{report/summary.tex}\end{document}",
+        encoding="utf-8",
+    )
+    result = subprocess.run(
+        [engine, "-interaction=nonstopmode", "-halt-on-error", document.name],
+        cwd=tmp_path, capture_output=True, check=False,
+    )  # fmt: skip
+    log = result.stdout.decode(errors="replace")
+    assert result.returncode == 0, log[-2000:]
+    assert "Missing character" not in log
+    assert (tmp_path / "paper.pdf").stat().st_size > 2000
+
+
+def test_plots_for_papers_are_svg_and_pdf(tmp_path: Path) -> None:
+    write_report(small(tmp_path / "results"), tmp_path / "report", [], "en")
+    plots = tmp_path / "report" / "plots"
+    assert (plots / "overview-judge.svg").read_text().rstrip().endswith("</svg>")
+    assert (plots / "overview-judge.pdf").read_bytes().startswith(b"%PDF")
+
+
+def drop_a_row(inputs: Inputs) -> Inputs:
+    return replace(inputs, scores=inputs.scores[1:])
+
+
+def double_a_row(inputs: Inputs) -> Inputs:
+    return replace(inputs, scores=[*inputs.scores, inputs.scores[0]])
+
+
+def of_no_sample(inputs: Inputs) -> Inputs:
+    return replace(inputs, scores=[*inputs.scores, replace(inputs.scores[0], id="nobody")])
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (drop_a_row, "1 samples have no score row of model alpha and judge judge, the first is"),
+        (double_a_row, "has 2 score rows of model alpha and judge judge; give each"),
+        (of_no_sample, "a score row of model alpha and judge judge is of sample nobody"),
+    ],
+)
+def test_rows_that_are_missing_or_too_many_are_refused(
+    tmp_path: Path, change: Callable[[Inputs], Inputs], sentence: str
+) -> None:
+    inputs = change(small(tmp_path / "results"))
+    output = aggregate(inputs, tmp_path / "report", code=2)
+    assert sentence in output
+    assert not (tmp_path / "report" / "index.html").exists()
+
+
+def renamed(inputs: Inputs, results: Path, **names: str) -> Inputs:
+    """The same run with other names of models and judges, in its own folder."""
+    text = json.dumps(inputs.run)
+    for old, new in names.items():
+        text = text.replace(f'"{old}"', f'"{new}"').replace(f'/{old}"', f'/{new}"')
+    shutil.copytree(inputs.results, results, dirs_exist_ok=True)
+    shutil.rmtree(results / "scores", ignore_errors=True)
+    scores = [
+        replace(row, model=names.get(row.model, row.model), judge=names.get(row.judge, row.judge))
+        for row in inputs.scores
+    ]
+    return replace(inputs, scores=scores, run=json.loads(text), results=results)
+
+
+def changed(run: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
+    """A copy of ``run`` with the field at ``path`` (parts parted by spaces) set to ``value``."""
+    copy: dict[str, Any] = json.loads(json.dumps(run))
+    *parents, last = path.split(" ")
+    place = copy
+    for part in parents:
+        place = place[part]
+    place[last] = value
+    return copy
+
+
+def test_earlier_results_are_merged(tmp_path: Path) -> None:
+    mine = small(tmp_path / "mine")
+    other = renamed(mine, tmp_path / "other", alpha="gamma", beta="delta")
+    fixtures.write(other)
+    aggregate(mine, tmp_path / "report", "--merge", other.results)
+    summary = pd.read_csv(tmp_path / "report" / "summary.csv")
+    assert list(summary["model"].unique()) == ["alpha", "beta", "delta", "gamma"]
+    means = summary[summary["category"] == "overall (micro)"].set_index("model")["mean"]
+    assert means["alpha"] == means["gamma"]
+    comparison = pd.read_csv(tmp_path / "report" / "comparison.csv")
+    assert len(comparison["a"].astype(str).str.cat(comparison["b"]).unique()) == 6
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "sentence"),
+    [
+        ("config judges judge method", "generated", "judge judge is not the same in both runs: me"),
+        ("config judges judge dtype", "float32", "dtype is 'bfloat16-judge' here and 'float32' th"),
+        ("checkpoints judges/judge commit", "e" * 40, "checkpoint (commit or fingerprint) is 'aaa"),
+        ("rubrics resources/rubrics/reasoning.yaml", "f" * 64, "rubric hash is ['ccc"),
+        ("config benchmark language", "zh", "benchmark.language is 'en' here and 'zh' there"),
+    ],
+)
+def test_judges_that_differ_cannot_share_a_column(
+    tmp_path: Path, path: str, value: str, sentence: str
+) -> None:
+    mine = small(tmp_path / "mine")
+    other = renamed(mine, tmp_path / "other", alpha="gamma", beta="delta")
+    fixtures.write(replace(other, run=changed(other.run, path, value)))
+    output = aggregate(mine, tmp_path / "report", "--merge", other.results, code=2)
+    assert sentence in output
+    assert "their numbers cannot share a column; rename it in one of the configs." in output
+
+
+def test_a_model_with_an_approximation_cannot_join_one_without(tmp_path: Path) -> None:
+    mine = small(tmp_path / "mine")
+    scores = [row for row in mine.scores if row.category == "social"]
+    other = replace(renamed(mine, tmp_path / "other"), scores=scores)
+    run = changed(other.run, "config models alpha fp8", True)
+    fixtures.write(replace(other, run=run))
+    kept = [row for row in mine.samples if row.category != "social"]
+    mine = replace(
+        mine,
+        samples=kept,
+        scores=[row for row in mine.scores if row.category != "social"],
+        categories=[name for name in mine.categories if name != "social"],
+    )
+    output = aggregate(mine, tmp_path / "report", "--merge", other.results, code=2)
+    assert "model alpha is not the same in both runs: fp8 is None here and True there" in output
+
+
+def test_a_score_that_is_in_both_runs_is_refused(tmp_path: Path) -> None:
+    mine = small(tmp_path / "mine")
+    other = renamed(mine, tmp_path / "other")
+    fixtures.write(other)
+    output = aggregate(mine, tmp_path / "report", "--merge", other.results, code=2)
+    assert "has a score of model alpha and judge judge in both runs; leave one of the" in output
+
+
+def test_runs_in_two_languages_stand_side_by_side(tmp_path: Path) -> None:
+    mine = small(tmp_path / "mine", each=5)
+    other = renamed(mine, tmp_path / "other", alpha="alpha-zh", beta="beta-zh", judge="judge-zh")
+    chinese = [replace(row, instruction=row.instruction_zh) for row in other.samples]
+    run = changed(other.run, "config benchmark language", "zh")
+    fixtures.write(replace(other, samples=chinese, run=run))
+    output = aggregate(mine, tmp_path / "report", "--merge", other.results)
+    assert "alpha-zh" in output
+    table = pd.read_csv(tmp_path / "report" / "breakdown.csv")
+    rows = table[table["dimension"] == "language"].set_index("model")["value"].to_dict()
+    assert rows == {"alpha": "en", "beta": "en", "alpha-zh": "zh", "beta-zh": "zh"}
+
+
+def test_a_category_of_equal_scores_is_warned_of(tmp_path: Path) -> None:
+    inputs = small(tmp_path / "results", each=12)
+    scores = _mostly_five(inputs, "causal", 9)
+    inputs = replace(inputs, scores=scores)
+    loose = aggregate(inputs, tmp_path / "loose", "--equal-share", 0.9)
+    strict = aggregate(inputs, tmp_path / "strict", "--equal-share", 0.5)
+    assert "are exactly 5" not in loose
+    assert "scores of alpha by judge in causal are exactly 5: the judge may not be" in strict
+    page = (tmp_path / "strict" / "index.html").read_text(encoding="utf-8")
+    assert "are exactly 5: the judge may not be" in page
+
+
+def _mostly_five(inputs: Inputs, category: str, count: int) -> list[Score]:
+    """The first ``count`` samples of a category scored 5 by everybody."""
+    chosen = {row.id for row in inputs.samples if row.category == category and row.index < count}
+    return [
+        replace(row, score=5.0) if row.id in chosen and row.score is not None else row
+        for row in inputs.scores
+    ]
+
+
+def test_a_cell_of_fewer_than_five_is_marked(tmp_path: Path) -> None:
+    aggregate(small(tmp_path / "results", each=5), tmp_path / "report")
+    for name in ("summary", "breakdown"):
+        table = pd.read_csv(tmp_path / "report" / f"{name}.csv", keep_default_na=False)
+        table = table[table["category"] != "overall (macro)"]
+        few = table["scored"].astype(int) < 5
+        assert few.any()
+        assert (table["marks"].str.contains("n<5") == few).all()
+
+
+def test_the_report_says_where_the_time_went(tmp_path: Path) -> None:
+    inputs = small(tmp_path / "results")
+    fixtures.write(inputs)
+    with (inputs.results / "timings.jsonl").open("a") as file:
+        file.write('{"kind": "edit", "na')  # a job that was killed
+    write_report(
+        replace(inputs, timings=timings.read(inputs.results)), tmp_path / "report", [], "en"
+    )
+    table = pd.read_csv(tmp_path / "report" / "timings.csv").set_index("name")
+    alpha = table.loc["alpha"]
+    assert (alpha["jobs"], alpha["images"]) == (2, 40)
+    assert alpha["seconds_per_image"] == 160 / 40
+    assert alpha["denoising_seconds"] == 120 / 40
+    # 0.9 of 160 s of work, in 160 s and twice 30 s of loading and compiling.
+    assert alpha["idle"] == pytest.approx(1 - 0.9 * 160 / 220)
+    assert pd.isna(table.loc["judge"]["denoising_seconds"])
+    page = (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
+    assert "Where the time went" in page
+    assert "35 %" in page
