@@ -117,7 +117,23 @@ def synthesise(
                         _row(rng, row, model, judge, "" if dead else picture, true, number)
                     )
     run = record(models, judges)
-    return Inputs(samples, scores, list(CATEGORIES), results, run, timings=timings(models, judges))
+    return Inputs(
+        samples, scores, list(CATEGORIES), results, run,
+        selftests=[selftested(judge, models[0], run) for judge in judges[:1]],
+        timings=timings(models, judges),
+    )  # fmt: skip
+
+
+def selftested(judge: str, model: str, run: dict[str, Any]) -> dict[str, Any]:
+    """A judge that failed its self-test."""
+    check = {"measure": "auc", "n": 40, "limit": 0.9, "value": 0.52, "low": 0.4, "high": 0.6}
+    return {
+        "judge": judge,
+        "model": model,
+        "verdict": "fails",
+        "checks": [{**check, "name": "black", "passed": False}],
+        "settings": run["config"]["judges"][judge],
+    }
 
 
 def timings(models: Sequence[str], judges: Sequence[str]) -> list[dict[str, Any]]:

@@ -160,3 +160,12 @@ def test_the_target_puts_every_judge_to_the_test(project: Project) -> None:
     record = json.loads((project.root / "results/selftest/ruler/painter.json").read_text())
     assert record["verdict"] == "fails"
     assert record["settings"]["class_path"] == "toys.Ruler"
+
+
+def test_a_model_without_any_edit_is_reported_all_the_same(project: Project) -> None:
+    project.benchmark(five_each(1, instruction="fail"))
+    project.configure(selftest_samples=40)
+    output = project.run()
+    assert "self-test of ruler on 0 edits of painter: UNTESTED" in output
+    page = (project.root / "results/report/index.html").read_text(encoding="utf-8")
+    assert "Judge ruler could not be put to the self-test: the model has no edit" in page

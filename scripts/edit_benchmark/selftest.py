@@ -33,6 +33,8 @@ ESSENTIAL = frozenset({"answers", "on_scale", "black", "noise", "repeated", "reo
 FEW = 10
 
 PASSES, DOUBTFUL, FAILS = "passes", "doubtful", "fails"
+#: There was nothing to test with.
+UNTESTED = "untested"
 
 
 @dataclass(frozen=True)

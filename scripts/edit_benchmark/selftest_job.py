@@ -12,8 +12,9 @@ from typing import Any
 from tqdm import tqdm
 
 from . import checkpoints, devices, judges, probes, rubrics, selftest
+from .checkpoints import Checkpoint
 from .config import rubric_path
-from .errors import SampleError, UserError
+from .errors import SampleError
 from .faults import loading
 from .judges import Answer, Case
 from .judges.asking import answers_of
@@ -43,21 +44,40 @@ def self_test(
     -------
     dict
         What :func:`selftest.run` gives, and what identifies the judge: ``settings``,
-        ``checkpoint`` and ``rubric_sha256``.
+        ``checkpoint`` and ``rubric_sha256``. Where the model has no edit at all, the verdict is
+        ``untested``: a report of nothing but failures is a report.
 
     Raises
     ------
     UserError
-        If no sample was edited, or the judge cannot be loaded.
+        If the judge cannot be loaded.
     """
-    by_id = {sample.id: sample for sample in samples}
-    chosen = probes.choose(edits, count)
-    if not chosen:
-        raise UserError(
-            f"self-test of {judge}: no sample was edited; look at why the edits failed, and run "
-            "the same command again."
-        )
     checkpoint = checkpoints.read(checkpoint_record)
+    chosen = probes.choose(edits, count)
+    began = time.monotonic()
+    if chosen:
+        record = _asked(samples, chosen, judge, settings, language, checkpoint, results, request)
+    else:
+        record = {"verdict": selftest.UNTESTED, "checks": [], "n": 0, "asked": 0}
+    return record | {
+        "seconds": round(time.monotonic() - began, 1),
+        "settings": dict(settings),
+        "checkpoint": checkpoint.identity if checkpoint else None,
+        "rubric_sha256": rubric_hash(rubric_path(settings["rubric"])),
+    }
+
+
+def _asked(
+    samples: Sequence[Sample],
+    chosen: Sequence[Edit],
+    judge: str,
+    settings: Mapping[str, Any],
+    language: str,
+    checkpoint: Checkpoint | None,
+    results: Path,
+    request: devices.Request,
+) -> dict[str, Any]:
+    by_id = {sample.id: sample for sample in samples}
     path = rubric_path(settings["rubric"])
     cases = [
         case_of(by_id[edit.id], edit, rubrics.load(path, edit.category, language), results)
@@ -72,7 +92,6 @@ def self_test(
             loaded = loading(
                 lambda: judges.build(settings, checkpoint, device.torch_name), f"judge {judge}"
             )
-        began = time.monotonic()
         with tqdm(
             desc=f"self-test of {judge}", unit="image", mininterval=5, file=sys.stderr
         ) as bar:
@@ -84,10 +103,4 @@ def self_test(
                     bar.update(len(found) - start)
                 return found
 
-            record = selftest.run(ask, cases, others)
-    return record | {
-        "seconds": round(time.monotonic() - began, 1),
-        "settings": dict(settings),
-        "checkpoint": checkpoint.identity if checkpoint else None,
-        "rubric_sha256": rubric_hash(path),
-    }
+            return selftest.run(ask, cases, others)

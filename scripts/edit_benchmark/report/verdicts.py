@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UserError
+from ..selftest import UNTESTED
 
 MISSING = "missing"
 
@@ -16,6 +17,10 @@ _VERDICTS = {
     "passes": ("passed its self-test", "通过自检"),
     "doubtful": ("leaves doubts in its self-test", "自检存疑"),
     "fails": ("FAILED its self-test: do not trust its scores", "未通过自检：其分数不可信"),
+    UNTESTED: (
+        "could not be put to the self-test: the model has no edit",
+        "无法自检：该模型没有任何编辑结果",
+    ),
     MISSING: (
         "was not put to the self-test; run: snakemake judge_selftest",
         "未经自检；请运行 snakemake judge_selftest",
@@ -67,7 +72,7 @@ class Verdict:
     Attributes
     ----------
     state
-        ``passes``, ``doubtful``, ``fails`` or ``missing``.
+        ``passes``, ``doubtful``, ``fails``, ``untested`` or ``missing``.
     sentence
         The verdict in words.
     failures
@@ -132,7 +137,7 @@ def verdicts(
         found += [_verdict(record, language) for record in mine]
         if not mine:
             found.append(Verdict(judge, "", MISSING, _pick(_VERDICTS[MISSING], language), [], []))
-    order = ["fails", MISSING, "doubtful", "passes"]
+    order = ["fails", MISSING, UNTESTED, "doubtful", "passes"]
     return sorted(found, key=lambda verdict: order.index(verdict.state))
 
 

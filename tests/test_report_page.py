@@ -1,0 +1,249 @@
+"""The page as a reader uses it, in a real browser; skipped where no Chromium is installed."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Locator, Page
+
+import report_fixtures as fixtures
+from edit_benchmark.report import write_report
+from edit_benchmark.report.inputs import Inputs
+from test_report import HOSTILE, hostile
+
+playwright = pytest.importorskip("playwright.sync_api")
+expect = playwright.expect
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))),
+                None)  # fmt: skip
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
+OFFLINE = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
+           "--disable-component-update", "--disable-sync"]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with playwright.sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=OFFLINE)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A report of three models and two judges over 30 samples."""
+    folder = tmp_path_factory.mktemp("report")
+    write_report(fixtures.synthesise(folder / "results"), folder / "report", [], "en")
+    return folder / "report"
+
+
+class Opened:
+    """A page from the file system, and what it asked for and complained of."""
+
+    def __init__(self, browser: Browser, report: Path, anchor: str = "", **context: object) -> None:
+        self.page: Page = browser.new_context(**context).new_page()
+        self.page.set_default_timeout(10_000)
+        self.asked: list[str] = []
+        self.errors: list[str] = []
+        self.page.on("request", lambda request: self.asked.append(request.url))
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("console", lambda line: self.errors.append(line.text))
+        self.page.goto((report / "index.html").as_uri() + anchor)
+
+    def close(self) -> None:
+        assert self.errors == []
+        assert all(url.startswith(("file:", "data:")) for url in self.asked)
+        self.page.context.close()
+
+
+@pytest.fixture
+def opened(browser: Browser, report: Path) -> Iterator[Opened]:
+    found = Opened(browser, report)
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def page(opened: Opened) -> Page:
+    return opened.page
+
+
+def shown(page: Page) -> list[str]:
+    """Ids of the samples in the gallery, as far as it is built."""
+    return page.locator("article.card h3").all_inner_texts()
+
+
+def choose(page: Page, name: str) -> Locator:
+    """One of the filters."""
+    return page.locator(f"#filters select[name={name}]")
+
+
+def test_filters_leave_what_fits(page: Page) -> None:
+    expect(page.locator("#count")).to_have_text("30 of 30 samples")
+    choose(page, "category").select_option("social")
+    expect(page.locator("#count")).to_have_text("6 of 30 samples")
+    assert all(name.endswith("社会") for name in shown(page))
+    choose(page, "difficulty").select_option("hard")
+    assert 0 < len(shown(page)) < 6
+    page.get_by_role("button", name="Reset").click()
+    choose(page, "status").select_option("edit_failed")
+    expect(page.locator("#count")).to_have_text("3 of 30 samples")
+    assert page.locator("article.card .nopic").count() == 3
+    page.get_by_role("button", name="Reset").click()
+    choose(page, "tag").select_option("gravity")
+    expect(page.locator("#count")).to_have_text("10 of 30 samples")
+    page.get_by_role("button", name="Reset").click()
+    page.get_by_role("searchbox").fill("积木")
+    expect(page.locator("#count")).to_have_text("6 of 30 samples")
+    page.get_by_role("button", name="Reset").click()
+    for model in ("qwen-image-edit-2511", "identity"):
+        page.get_by_label(model, exact=True).first.uncheck()
+    assert page.locator("article.card").first.locator("figure").count() == 2
+
+
+def test_the_gallery_is_sorted_worst_first(page: Page) -> None:
+    choose(page, "sort").select_option("worst")
+    cards = page.locator("article.card")
+    lowest = []
+    for position in range(8):
+        scores = cards.nth(position).locator(".score b").all_inner_texts()
+        lowest.append(min(map(float, scores)))
+    assert lowest == sorted(lowest)
+    choose(page, "sort").select_option("best")
+    assert min(map(float, cards.first.locator(".score b").all_inner_texts())) > lowest[0]
+
+
+def test_tables_are_sorted_by_a_click_on_their_heads(page: Page) -> None:
+    table = page.locator("section[aria-labelledby=h-summary] table")
+    head = table.locator("thead").get_by_text("mean", exact=True)
+    column = head.evaluate("node => node.closest('th').cellIndex")
+    cells = table.locator(f"tbody tr > :nth-child({column + 1})")
+
+    def means() -> list[float]:
+        return [float(text.rstrip("†‡")) for text in cells.all_inner_texts() if text != "n/a"]
+
+    head.click()
+    assert means() == sorted(means(), reverse=True)
+    head.click()
+    assert means() == sorted(means())
+    assert head.locator("..").get_attribute("aria-sort") == "ascending"
+
+
+def test_two_models_are_compared_on_one_sample(page: Page) -> None:
+    page.locator("article.card").nth(3).get_by_role("button", name="Compare: 0").first.click()
+    viewer = page.locator("#viewer")
+    expect(viewer).to_be_visible()
+    images = viewer.locator("#stage img")
+    alts = [images.nth(position).get_attribute("alt") or "" for position in range(2)]
+    assert alts[0].endswith("by qwen-image-edit")
+    assert alts[1].endswith("by qwen-image-edit-2511")
+    assert viewer.locator("#viewer-scores .score").count() == 4  # two models, two judges
+    viewer.locator("#viewer-left").select_option(label="source")
+    viewer.get_by_role("button", name="Slider").click()
+    handle = viewer.get_by_label("Where the two pictures meet")
+    handle.fill("20")
+    assert page.locator("#stage").evaluate("node => node.style.getPropertyValue('--at')") == "20%"
+    viewer.get_by_role("button", name="Difference").click()
+    blend = images.nth(1).evaluate("node => getComputedStyle(node).mixBlendMode")
+    assert blend == "difference"
+    viewer.get_by_role("button", name="Close").click()
+    expect(viewer).to_be_hidden()
+
+
+def test_each_sample_has_a_link(browser: Browser, report: Path) -> None:
+    anchor = "#" + quote("00027_指代")
+    linked = Opened(browser, report, anchor)
+    card = linked.page.locator("article.card.here")
+    expect(card.locator("h3")).to_have_text("00027_指代")
+    expect(card).to_be_in_viewport()
+    linked.close()
+
+
+def test_the_page_is_used_by_keyboard(page: Page) -> None:
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    second = page.locator("article.card").nth(1)
+    expect(second).to_have_class("card here")
+    page.keyboard.press("Enter")
+    viewer = page.locator("#viewer")
+    expect(viewer).to_be_visible()
+    title = viewer.locator("#viewer-title")
+    before = title.inner_text()
+    page.keyboard.press("ArrowRight")
+    assert title.inner_text() != before
+    page.keyboard.press("3")
+    expect(viewer.get_by_role("button", name="Difference")).to_have_attribute(
+        "aria-pressed", "true"
+    )
+    page.keyboard.press("Escape")
+    expect(viewer).to_be_hidden()
+    page.keyboard.press("/")
+    expect(page.get_by_role("searchbox")).to_be_focused()
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_axe_finds_nothing_serious(browser: Browser, tmp_path: Path, language: str) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright")
+    inputs = fixtures.synthesise(tmp_path / "results", each=3)
+    write_report(inputs, tmp_path / "report", ["Random weights."], language)
+    for scheme in ("light", "dark"):
+        opened = Opened(browser, tmp_path / "report", color_scheme=scheme)
+        opened.page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
+        found = axe.Axe().run(opened.page).response["violations"]
+        opened.page.locator("article.card header button").first.click()
+        found += axe.Axe().run(opened.page).response["violations"]
+        serious = [
+            (entry["id"], [node["html"][:200] for node in entry["nodes"][:3]])
+            for entry in found
+            if entry["impact"] in ("serious", "critical")
+        ]
+        assert serious == []
+        opened.close()
+
+
+def test_a_phone_scrolls_down_only(browser: Browser, report: Path) -> None:
+    opened = Opened(browser, report, viewport={"width": 390, "height": 844})
+    assert opened.page.evaluate("document.documentElement.scrollWidth") <= 390
+    opened.close()
+
+
+def test_hostile_texts_are_shown_as_text(browser: Browser, tmp_path: Path) -> None:
+    write_report(hostile(tmp_path / "results"), tmp_path / "report", HOSTILE, "en")
+    opened = Opened(browser, tmp_path / "report")
+    texts = opened.page.locator("article.card > p[lang=en]").all_text_contents()
+    assert texts == HOSTILE
+    notes = opened.page.locator("p.note").all_text_contents()
+    assert [text for text in notes if "JavaScript" not in text] == HOSTILE
+    assert opened.page.locator("img[src=x]").count() == 0
+    opened.close()
+
+
+def thousand(results: Path) -> Inputs:
+    """1,000 samples of three models and one judge; 50 different pictures of each."""
+    inputs = fixtures.synthesise(results, judges=("judge",), each=200, distinct=50)
+    return replace(inputs, run={})
+
+
+def test_a_thousand_samples_are_there_within_two_seconds(browser: Browser, tmp_path: Path) -> None:
+    write_report(thousand(tmp_path / "results"), tmp_path / "report", [], "en")
+    opened = Opened(browser, tmp_path / "report")
+    expect(opened.page.locator("#count")).to_have_text("1000 of 1000 samples")
+    timing = opened.page.evaluate(
+        "(() => { const t = performance.getEntriesByType('navigation')[0];"
+        " return [t.domContentLoadedEventEnd, t.loadEventEnd]; })()"
+    )
+    print(f"1,000 samples: usable after {timing[0]:.0f} ms, loaded after {timing[1]:.0f} ms")
+    # Only what is in view is built and loaded; the rest comes when it is scrolled to.
+    assert opened.page.locator("article.card").count() < 200
+    assert len([url for url in opened.asked if url.endswith(".jpg")]) < 400
+    opened.page.evaluate("document.querySelector('#end').scrollIntoView()")
+    opened.page.wait_for_function("document.querySelectorAll('article.card').length > 20")
+    opened.close()
