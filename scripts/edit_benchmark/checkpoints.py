@@ -147,20 +147,32 @@ def fingerprint(folder: Path) -> str:
     for path in _files(folder):
         digest.update(f"{path.relative_to(folder).as_posix()}\0".encode())
         if path.suffix == ".safetensors":
-            with path.open("rb") as file:
-                header, start = _header(file.fileno())
-                digest.update(json.dumps(header, sort_keys=True).encode())
-                for tensor in sorted(header):
-                    if tensor == "__metadata__":
-                        continue
-                    first, last = header[tensor]["data_offsets"]
-                    middle = start + max(first, (first + last - _PROBE) // 2)
-                    digest.update(os.pread(file.fileno(), min(_PROBE, last - first), middle))
+            _probe(path, digest)
         elif path.suffix in _PICKLED:
             digest.update(f"{path.stat().st_size}\0{path.stat().st_mtime_ns}".encode())
         else:
             digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()
+
+
+def file_fingerprint(path: Path) -> str:
+    """The same of one safetensors file."""
+    digest = hashlib.sha256()
+    _probe(path, digest)
+    return digest.hexdigest()
+
+
+def _probe(path: Path, digest: Any) -> None:
+    """Add the header and the middle of every tensor of a safetensors file to ``digest``."""
+    with path.open("rb") as file:
+        header, start = safetensors_header(file.fileno())
+        digest.update(json.dumps(header, sort_keys=True).encode())
+        for tensor in sorted(header):
+            if tensor == "__metadata__":
+                continue
+            first, last = header[tensor]["data_offsets"]
+            middle = start + max(first, (first + last - _PROBE) // 2)
+            digest.update(os.pread(file.fileno(), min(_PROBE, last - first), middle))
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -237,7 +249,7 @@ def _check_whole(folder: Path, where: str, *, allow_pickle: bool) -> int:
     for path in weights:
         with path.open("rb") as file:
             try:
-                header, start = _header(file.fileno())
+                header, start = safetensors_header(file.fileno())
                 ends = [value["data_offsets"][1] for key, value in header.items()
                         if key != "__metadata__"]  # fmt: skip
             except (ValueError, KeyError, struct.error):
@@ -267,7 +279,7 @@ def _incomplete(where: str, folder: Path, what: str) -> UserError:
     )
 
 
-def _header(descriptor: int) -> tuple[dict[str, Any], int]:
+def safetensors_header(descriptor: int) -> tuple[dict[str, Any], int]:
     """Header of a safetensors file and the offset at which its data starts.
 
     Format: 8 bytes of little-endian header length, the header as JSON, the data
@@ -284,7 +296,7 @@ def _weight_bytes(folder: Path, dtype: str) -> int:
     total = 0
     for path in folder.rglob("*.safetensors"):
         with path.open("rb") as file:
-            header, _ = _header(file.fileno())
+            header, _ = safetensors_header(file.fileno())
         for name, tensor in header.items():
             if name == "__metadata__":
                 continue

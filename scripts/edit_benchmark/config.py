@@ -11,6 +11,7 @@ import jsonschema
 import yaml
 
 from .categories import canonical
+from .editors import APPROXIMATIONS
 from .errors import UserError
 
 SCHEMA = Path(__file__).parents[2] / "workflow" / "schemas" / "config.schema.yaml"
@@ -186,8 +187,28 @@ def _check_model(where: str, model: Mapping[str, Any]) -> None:
             "negative_prompt the pipeline would drop it silently; set negative_prompt (the usual "
             'one is " ") or true_cfg_scale: 1.'
         )
+    _check_approximations(where, model)
     if (model["height"] is None) != (model["width"] is None):
         raise UserError(f"config: {where}: height and width go together.")
+
+
+def _check_approximations(where: str, model: Mapping[str, Any]) -> None:
+    chosen = [name for name in APPROXIMATIONS if model[name]]
+    if chosen and model["editor"] != "diffusers":
+        raise UserError(
+            f"config: {where}: {chosen[0]} is not used by {model['editor']}; remove it."
+        )
+    if model["fp8"] and model["exact"] == "bitwise":
+        raise UserError(
+            f"config: {where}: exact: bitwise and fp8 contradict each other; leave one out."
+        )
+    if model["lora"]:
+        path = Path(model["lora"]["path"]).expanduser()
+        if path.suffix != ".safetensors" or not path.is_file():
+            raise UserError(
+                f"config: {where}: lora.path {path} is not a safetensors file; give the path of "
+                "the adapter, relative to the working directory."
+            )
 
 
 def _check_judge(where: str, judge: Mapping[str, Any]) -> None:

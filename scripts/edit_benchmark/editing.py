@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +84,8 @@ def edit_shard(
             f"{failed[0].reason}; mend the cause (the traceback is in the job's log) and run the "
             "same command again."
         )
-    return [rows[task.sample.id] for task in tasks]
+    named = editors.approximations(settings)
+    return [replace(rows[task.sample.id], approximations=named) for task in tasks]
 
 
 def found(store: Store, key: str) -> dict[str, Any] | None:

@@ -10,6 +10,7 @@ All compute in float32 and round once. Arrays are contiguous, tokens first; a mo
 
 from __future__ import annotations
 
+import torch
 import triton
 import triton.language as tl
 
@@ -124,3 +125,35 @@ def unpad_kernel(
     value = tl.load(attended + at, cells, other=0.0).to(tl.float32)
     value = value / (1.0 - share)[:, None]
     tl.store(attended + at, value.to(attended.dtype.element_ty), cells)
+
+
+@triton.jit
+def float8_kernel(
+    rows,
+    values,
+    scales,
+    largest,
+    least,
+    WIDTH: tl.constexpr,
+    BLOCK: tl.constexpr,
+):
+    """One row: its float8 values and their scale, so that its largest number becomes largest."""
+    row = tl.program_id(0).to(tl.int64)
+    column = tl.arange(0, BLOCK)
+    inside = column < WIDTH
+    x = tl.load(rows + row * WIDTH + column, inside, other=0.0).to(tl.float32)
+    scale = tl.maximum(tl.max(tl.abs(x)) / largest, least)
+    tl.store(values + row * WIDTH + column, (x / scale).to(values.dtype.element_ty), inside)
+    tl.store(scales + row, scale)
+
+
+def row_to_float8(rows, largest, least):
+    """(N, D) contiguous to float8 values (N, D) and float32 scales (N, 1)."""
+    count, width = rows.shape
+    values = torch.empty_like(rows, dtype=torch.float8_e4m3fn)
+    scales = rows.new_empty(count, 1, dtype=torch.float32)
+    float8_kernel[(count,)](
+        rows, values, scales, largest, least,
+        WIDTH=width, BLOCK=triton.next_power_of_2(width), num_warps=8,
+    )  # fmt: skip
+    return values, scales

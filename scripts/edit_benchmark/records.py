@@ -58,7 +58,8 @@ class Edit:
     """What became of one sample under one model.
 
     ``status`` is ``edited``, ``edit_failed`` or ``skipped``; ``picture`` is relative to the results
-    directory and empty unless edited; ``seconds`` is the time of the editor's call.
+    directory and empty unless edited; ``seconds`` is the time of the editor's call;
+    ``approximations`` are the settings that made the model another, faster one.
     """
 
     id: str
@@ -75,6 +76,7 @@ class Edit:
     width: int | None = None
     height: int | None = None
     device: str = ""
+    approximations: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,7 @@ class Score:
     judge_seconds: float | None = None
     picture: str = ""
     text: str = ""
+    approximations: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         if (self.score is not None) != (self.status == SCORED):

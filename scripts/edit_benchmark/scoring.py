@@ -261,5 +261,6 @@ def _row(edit: Edit, judge: str, **fields: Any) -> Score:
         key=edit.key,
         edit_seconds=edit.seconds,
         picture=edit.picture,
+        approximations=edit.approximations,
         **fields,
     )

@@ -7,11 +7,12 @@ neither, only ``class_path`` in the configuration.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, Protocol
 
 from PIL import Image
 
-from ..checkpoints import Checkpoint
+from ..checkpoints import Checkpoint, file_fingerprint
 from ..plugins import load_class, source_hash
 from ..versions import installed
 
@@ -63,6 +64,8 @@ _IDENTITY = {
     ),
     "class_path": ("class_path", "params", "dtype"),
 }
+#: Settings that make a faster model that is not the model, in the order in which tables name them.
+APPROXIMATIONS = ("lora", "fp8", "block_cache")
 # Raised when our own code changes what an editor produces from the same settings.
 _PROTOCOL = {"identity": 1, "diffusers": 1, "class_path": 1}
 _LIBRARIES = {"identity": (), "diffusers": ("torch", "diffusers", "transformers"), "class_path": ()}
@@ -78,9 +81,19 @@ def facts(settings: Mapping[str, Any], checkpoint: Checkpoint | None) -> dict[st
         "versions": installed(*_LIBRARIES[kind]),
     }
     result |= {name: settings[name] for name in _IDENTITY[kind]}
+    result |= {name: settings[name] for name in approximations(settings)}
+    if settings.get("lora"):
+        path = Path(settings["lora"]["path"]).expanduser()
+        # The adapter is what is in the file, wherever it lies.
+        result["lora"] = {**settings["lora"], "path": None, "fingerprint": file_fingerprint(path)}
     if kind == "class_path":
         result["source_hash"] = source_hash(settings["class_path"])
     return result
+
+
+def approximations(settings: Mapping[str, Any]) -> list[str]:
+    """The approximations that a model's settings ask for."""
+    return [name for name in APPROXIMATIONS if settings.get(name)]
 
 
 def build(settings: Mapping[str, Any], checkpoint: Checkpoint | None, device: str) -> Editor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import diffusers
@@ -17,6 +18,7 @@ from .. import acceleration
 from ..checkpoints import Checkpoint
 from ..errors import SampleError, UserError
 from ..prompts import TextGuard
+from . import approximate, weights
 from .stages import Stages
 
 log = logging.getLogger(__name__)
@@ -58,6 +60,12 @@ class DiffusersEditor:
             # depend on how many cores a job was given.
             torch.set_num_threads(1)
         self.pipeline = load_pipeline(settings, checkpoint, device)
+        transformer = getattr(self.pipeline, "transformer", None)
+        if settings["lora"]:
+            approximate.fuse_lora(self.pipeline, settings["lora"])
+        if settings["fp8"]:
+            layers = approximate.quantise(transformer)
+            log.info("fp8: %d layers", layers)
         processor = getattr(self.pipeline, "processor", None)
         self._guard = TextGuard(processor.tokenizer) if processor is not None else None
         self._tokenizers = [
@@ -78,7 +86,10 @@ class DiffusersEditor:
         levers = acceleration.apply(self.pipeline, exact=settings["exact"])
         self.compile_seconds = acceleration.warm_up(self.pipeline)
         log.info("kernels compiled in %.1f s", self.compile_seconds)
+        if settings["block_cache"]:
+            approximate.cache_blocks(transformer, settings["block_cache"])
         self.details = {"acceleration": levers}
+        self._reset = getattr(transformer, "_reset_stateful_cache", None)
         self._stages = Stages(self.pipeline, device)
         self.stages: dict[str, float] = {}
 
@@ -89,6 +100,8 @@ class DiffusersEditor:
         """
         generator = torch.Generator("cpu").manual_seed(seed)
         self.stages = {}  # of this picture, should it fail
+        if self._reset is not None:
+            self._reset()  # what a picture that failed half way left in a cache
         self._stages.begin()
         result = self.pipeline(
             image=source,
@@ -120,9 +133,16 @@ def load_pipeline(
     settings: Mapping[str, Any], checkpoint: Checkpoint, device: str
 ) -> diffusers.DiffusionPipeline:
     """The checkpoint's pipeline on ``device`` in the configured dtype, known faults mended."""
+    dtype = getattr(torch, settings["dtype"])
+    read = {
+        name: model
+        for name in ("transformer", "unet")
+        if (model := weights.load_model(Path(checkpoint.path) / name, dtype, device)) is not None
+    }
     pipeline = diffusers.DiffusionPipeline.from_pretrained(
         checkpoint.path,
-        dtype=getattr(torch, settings["dtype"]),
+        **read,
+        dtype=dtype,
         use_safetensors=None if settings["allow_pickle"] else True,
         trust_remote_code=settings["trust_remote_code"],
         local_files_only=True,

@@ -96,7 +96,39 @@ def load(
         scores=[row for row in found.scores if row.category in found.categories],
     )
     check_complete(chosen.samples, chosen.scores)
-    return chosen
+    return _with_approximations(chosen)
+
+
+def configured(model: str) -> str:
+    """The name in the configuration of a model as it stands in tables."""
+    return model.partition("+")[0]
+
+
+def _with_approximations(inputs: Inputs) -> Inputs:
+    """Models named with their approximations, ``name+fp8``, wherever the report names them.
+
+    A name in a configuration holds no plus, so that no two models can get one name.
+    """
+    shown = {
+        row.model: "+".join([row.model, *row.approximations])
+        for row in inputs.scores
+        if row.approximations
+    }
+    if not shown:
+        return inputs
+    return replace(
+        inputs,
+        scores=[replace(row, model=shown.get(row.model, row.model)) for row in inputs.scores],
+        selftests=[
+            record | {"model": shown.get(record["model"], record["model"])}
+            for record in map(dict, inputs.selftests)
+        ],
+        timings=[
+            job | {"name": shown.get(job["name"], job["name"]) if job["kind"] == "edit" else
+                   job["name"]}
+            for job in map(dict, inputs.timings)
+        ],
+    )  # fmt: skip
 
 
 def _record(path: Path) -> dict[str, Any]:

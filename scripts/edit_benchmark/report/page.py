@@ -17,7 +17,7 @@ from ..records import SCORED, STATUSES, Sample, Score, dumps, write_text
 from ..statistics import FEW
 from . import formats, plots, texts, timings, words
 from .analysis import Analysis
-from .inputs import Inputs
+from .inputs import Inputs, configured
 from .tables import EQUAL_MARK, FEW_MARK, MACRO, MICRO, plain
 from .thumbnails import Thumbnail
 from .verdicts import verdicts
@@ -228,7 +228,7 @@ def _fact(value: Any) -> str:
 def _seconds(scores: Sequence[Score], kind: str, name: str) -> dict[str, str]:
     """Median seconds an image of a model or judge."""
     if kind == "models":
-        once = {row.id: row.edit_seconds for row in scores if row.model == name}
+        once = {row.id: row.edit_seconds for row in scores if configured(row.model) == name}
         found = [value for value in once.values() if value is not None]
     else:
         mine = [row for row in scores if row.judge == name and row.status == SCORED]

@@ -13,6 +13,7 @@ import pandas as pd
 from ..categories import label
 from ..records import SCORED, STATUSES, Sample, Score
 from ..statistics import FEW, Estimate, bounds, estimate, largest_tie, macro_estimate
+from .inputs import configured
 
 MICRO, MACRO = "overall (micro)", "overall (macro)"
 #: A criterion that the judge found not to apply; pandas and R read it as missing.
@@ -213,8 +214,8 @@ def breakdown_frame(
             cells.setdefault(difficulty, []).append((row, row.score))
             for tag in sample.tags or [NONE]:
                 cells.setdefault(("tag", "", tag), []).append((row, row.score))
-            if model in languages:
-                language = ("language", "", languages[model])
+            if configured(model) in languages:
+                language = ("language", "", languages[configured(model)])
                 cells.setdefault(language, []).append((row, row.score))
         for (dimension, category, value), entries in sorted(cells.items(), key=_cell_order):
             known = [(row, number) for row, number in entries if number is not None]

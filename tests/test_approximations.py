@@ -1,0 +1,194 @@
+"""Our own reader of weights, and the opt-in approximations: what they change and who says so."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import numpy as np
+import peft
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+import report_fixtures as fixtures
+from conftest import draw
+from edit_benchmark import checkpoints, editors
+from edit_benchmark.editors import approximate, weights
+from edit_benchmark.editors.diffusers_editor import DiffusersEditor
+from edit_benchmark.errors import UserError
+from edit_benchmark.report import write_report
+from edit_benchmark.report.inputs import load
+from edit_benchmark.tiny_models import save_edit_pipeline
+from test_editors import settings
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("tiny") / "edit"
+    save_edit_pipeline(path, "edit")
+    return path
+
+
+@pytest.fixture(scope="module")
+def adapter(checkpoint: Path) -> Path:
+    """A LoRA of random weights for the tiny transformer."""
+    transformer = diffusers.QwenImageTransformer2DModel.from_pretrained(checkpoint / "transformer")
+    torch.manual_seed(5)
+    targets = ["to_q", "to_v", "img_mlp.net.2"]
+    transformer.add_adapter(peft.LoraConfig(r=4, target_modules=targets, init_lora_weights=False))
+    layers = peft.get_peft_model_state_dict(transformer)
+    folder = checkpoint.parent / "adapter"
+    diffusers.QwenImageEditPipeline.save_lora_weights(folder, layers)
+    return next(folder.glob("*.safetensors"))
+
+
+def edited(path: Path, **changes: Any) -> tuple[DiffusersEditor, np.ndarray]:
+    chosen = settings(path, **changes)
+    editor = editors.build(chosen, checkpoints.resolve(chosen, "models.m"), "cpu")
+    assert isinstance(editor, DiffusersEditor)
+    return editor, np.asarray(editor.edit(draw("a"), "make it red", 1))
+
+
+@pytest.fixture(scope="module")
+def exact(checkpoint: Path) -> np.ndarray:
+    return edited(checkpoint)[1]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("sharded", [False, True])
+def test_our_reader_gives_the_same_model(
+    checkpoint: Path, tmp_path: Path, dtype: str, sharded: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(weights, "PIECE", 1000)  # tensors of many pieces, the last one short
+    folder = checkpoint / "transformer"
+    kind, wanted = diffusers.QwenImageTransformer2DModel, getattr(torch, dtype)
+    reference = kind.from_pretrained(folder, torch_dtype=wanted)
+    if sharded:
+        folder = tmp_path / "transformer"
+        kind.from_pretrained(checkpoint / "transformer").save_pretrained(
+            folder, max_shard_size="100KB"
+        )
+        assert len(list(folder.glob("*.safetensors"))) > 1
+    ours = weights.load_model(folder, wanted, "cpu")
+    assert ours is not None
+    assert not ours.training
+    expected, found = reference.state_dict(), ours.state_dict()
+    assert list(found) == list(expected)
+    assert all(torch.equal(found[name], value) for name, value in expected.items())
+    assert {value.dtype for value in found.values()} == {wanted}
+
+
+def test_weights_of_another_model_are_refused(checkpoint: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "transformer"
+    diffusers.QwenImageTransformer2DModel.from_pretrained(
+        checkpoint / "transformer"
+    ).save_pretrained(folder)
+    file = next(folder.glob("*.safetensors"))
+    state = load_file(file)
+    state.pop("img_in.bias")
+    save_file(state, file)
+    with pytest.raises(UserError, match=r"do not fit its config.json .*img_in.bias"):
+        weights.load_model(folder, torch.float32, "cpu")
+
+
+def test_a_float8_layer_is_near_the_exact_one() -> None:
+    torch.manual_seed(0)
+    layer = torch.nn.Linear(256, 64)
+    tokens = torch.randn(3, 50, 256) * torch.logspace(-3, 3, 50)[:, None]
+    with torch.no_grad():
+        expected, found = layer(tokens), approximate.Float8Linear(layer)(tokens)
+    # e4m3 has 3 bits behind the point: a relative error of up to 1/16 each, 0.026 on average.
+    error = ((found - expected).norm(dim=-1) / expected.norm(dim=-1)).max()
+    assert 0.001 < error < 0.06
+
+
+def test_fp8_makes_another_picture_and_leaves_modulation_alone(
+    checkpoint: Path, exact: np.ndarray
+) -> None:
+    editor, picture = edited(checkpoint, fp8=True)
+    block = editor.pipeline.transformer.transformer_blocks[0]
+    assert isinstance(block.attn.to_q, approximate.Float8Linear)
+    assert isinstance(block.img_mlp.net[2], approximate.Float8Linear)
+    assert not any(isinstance(layer, approximate.Float8Linear) for layer in block.img_mod.modules())
+    assert not np.array_equal(picture, exact)
+    assert np.abs(picture.astype(int) - exact).mean() < 20
+
+
+def test_a_lora_changes_the_picture_by_its_scale(
+    checkpoint: Path, adapter: Path, exact: np.ndarray
+) -> None:
+    editor, picture = edited(checkpoint, lora={"path": str(adapter)})
+    _, none = edited(checkpoint, lora={"path": str(adapter), "scale": 0.0})
+    assert not np.array_equal(picture, exact)
+    assert np.array_equal(none, exact)
+    # Fused: nothing is left of the adapter that would cost time.
+    assert type(editor.pipeline.transformer.transformer_blocks[0].attn.to_q) is torch.nn.Linear
+
+
+def test_a_lora_brings_its_schedule(checkpoint: Path, adapter: Path) -> None:
+    lora = {"path": str(adapter), "scheduler": {"shift_terminal": None}}
+    editor, _ = edited(checkpoint, lora=lora)
+    assert editor.pipeline.scheduler.config.shift_terminal is None
+
+
+def test_a_file_that_is_no_adapter_is_refused(checkpoint: Path, tmp_path: Path) -> None:
+    path = tmp_path / "other.safetensors"
+    save_file({"something.lora_A.weight": torch.zeros(4, 4)}, path)
+    with pytest.raises(UserError, match=r"lora: .* does not fit the pipeline QwenImage"):
+        edited(checkpoint, lora={"path": str(path)})
+
+
+def test_a_block_cache_skips_blocks_and_forgets_between_pictures(
+    checkpoint: Path, exact: np.ndarray
+) -> None:
+    editor, picture = edited(checkpoint, block_cache=1e9, num_inference_steps=4)
+    forwards = {0: 0, 1: 0}
+    for number, block in enumerate(editor.pipeline.transformer.transformer_blocks):
+
+        def count(*_: Any, number: int = number) -> None:
+            forwards[number] += 1
+
+        block.attn.to_out[0].register_forward_pre_hook(count)
+    again = np.asarray(editor.edit(draw("a"), "make it red", 1))
+    assert forwards == {0: 8, 1: 2}  # the first step with and without the instruction
+    assert np.array_equal(again, picture)
+    _, never = edited(checkpoint, block_cache=1e-9)
+    assert np.array_equal(never, exact)
+
+
+def test_each_approximation_is_another_edit(checkpoint: Path, adapter: Path) -> None:
+    def key(**changes: Any) -> str:
+        chosen = settings(checkpoint, **changes)
+        facts = editors.facts(chosen, checkpoints.resolve(chosen, "models.m"))
+        return json.dumps(facts, sort_keys=True)
+
+    off = key()
+    assert "fp8" not in off  # an edit without is the edit that it was before there were any
+    lora = {"path": str(adapter)}
+    keys = [off, key(fp8=True), key(block_cache=0.1), key(block_cache=0.2), key(lora=lora)]
+    assert len(set(keys)) == len(keys)
+    copy = adapter.with_name("copy.safetensors")
+    copy.write_bytes(adapter.read_bytes())
+    assert key(lora={"path": str(copy)}) == key(lora=lora)
+
+
+def test_every_table_names_them(tmp_path: Path) -> None:
+    inputs = fixtures.synthesise(tmp_path / "results", ("alpha", "beta"), ("judge",), each=2)
+    scores = [
+        replace(row, approximations=["lora", "fp8"]) if row.model == "alpha" else row
+        for row in inputs.scores
+    ]
+    paths = fixtures.write(replace(inputs, scores=scores))
+    results = inputs.results
+    found = load(results / "benchmark/samples.jsonl", paths, results, results / "run.json")
+    write_report(found, tmp_path / "report", [], "en")
+    for name in ("scores", "summary", "breakdown", "comparison", "ranks", "timings"):
+        text = (tmp_path / "report" / f"{name}.csv").read_text(encoding="utf-8")
+        assert "alpha+lora+fp8" in text, name
+        assert "alpha," not in text, name
+    for name in ("summary.md", "summary.tex", "summary.json", "index.html"):
+        assert "alpha+lora+fp8" in (tmp_path / "report" / name).read_text(encoding="utf-8"), name
