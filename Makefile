@@ -8,11 +8,12 @@ DEMO := --cores all --configfile config/demo.yaml
 # Written last: an installation that broke off is never taken for a whole one.
 INSTALLED := .venv/installed
 
-.PHONY: help .venv models demo test faults lint format lock clean
+.PHONY: help .venv models demo test bench faults lint format lock clean
 
 help:
 	@echo "make demo    run the whole workflow on two CPU cores with models of random weights"
 	@echo "make test    run all tests"
+	@echo "make bench   measure speed against stock diffusers; BENCH=--full-size on a GPU"
 	@echo "make faults  kill a demo run at 30 random moments and compare it with an undisturbed one"
 	@echo "make lint    check style, types and the workflow"
 	@echo "make format  format the code"
@@ -39,6 +40,10 @@ demo: models
 
 test: $(INSTALLED)
 	@python -m pytest --numprocesses auto
+
+# BENCH="--full-size" measures the released shapes on a GPU.
+bench: $(INSTALLED)
+	@python scripts/bench.py $(BENCH)
 
 faults: models
 	@python tests/fault_run.py --kills 30

@@ -31,7 +31,7 @@ _CHAT_TEMPLATE = (
     "{% endif %}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
-_MAX_PIXELS = 65_536  # of a picture as the vision encoders see it: 256 x 256
+MAX_PIXELS = 65_536  # of a picture as the vision encoders see it: 256 x 256
 # The default of 0.02 leaves a random model all but indifferent between tokens; with wider weights
 # its scores vary from picture to picture, as a plot needs.
 _JUDGE_RANGE = 0.3
@@ -67,7 +67,7 @@ def save_judge(path: Path, seed: int = 0) -> None:
             patch_size=16,
             merge_size=2,
             min_pixels=1024,
-            max_pixels=_MAX_PIXELS,
+            max_pixels=MAX_PIXELS,
             image_mean=[0.5] * 3,
             image_std=[0.5] * 3,
         ),
@@ -119,10 +119,10 @@ def _edit_pipeline(kind: Literal["edit", "plus", "plus-2511"]) -> diffusers.Diff
         latents_std=[0.4] * 16,
     )
     for model in (transformer, vae):
-        _keep_variance(model)
+        keep_variance(model)
     processor = transformers.Qwen2VLProcessor(
         image_processor=transformers.Qwen2VLImageProcessor(
-            patch_size=14, merge_size=2, min_pixels=3136, max_pixels=_MAX_PIXELS
+            patch_size=14, merge_size=2, min_pixels=3136, max_pixels=MAX_PIXELS
         ),
         tokenizer=tokenizer,
         video_processor=transformers.Qwen2VLVideoProcessor(),
@@ -192,7 +192,7 @@ def _seeded(seed: int) -> Iterator[None]:
         yield
 
 
-def _keep_variance(model: torch.nn.Module) -> None:
+def keep_variance(model: torch.nn.Module) -> None:
     """Draw all weights anew with variance 1 / fan-in (LeCun), and without biases.
 
     torch's own initialisation shrinks what comes in at every layer and adds biases, until pictures

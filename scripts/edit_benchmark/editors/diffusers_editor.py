@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from ..checkpoints import Checkpoint
 from ..errors import SampleError, UserError
 from ..prompts import TextGuard
 from . import approximate, weights
-from .stages import Stages
+from .stages import Stages, process_seconds
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +55,7 @@ class DiffusersEditor:
     """
 
     def __init__(self, settings: Mapping[str, Any], checkpoint: Checkpoint, device: str) -> None:
+        log.info("libraries imported %.1f s after the process began", process_seconds())
         diffusers.utils.logging.disable_progress_bar()
         if device == "cpu":
             # How many threads share a sum decides its rounding: one, so that a picture does not
@@ -134,11 +136,14 @@ def load_pipeline(
 ) -> diffusers.DiffusionPipeline:
     """The checkpoint's pipeline on ``device`` in the configured dtype, known faults mended."""
     dtype = getattr(torch, settings["dtype"])
+    began = time.monotonic()
     read = {
         name: model
         for name in ("transformer", "unet")
         if (model := weights.load_model(Path(checkpoint.path) / name, dtype, device)) is not None
     }
+    if read:
+        log.info("%s read in %.1f s", " and ".join(read), time.monotonic() - began)
     pipeline = diffusers.DiffusionPipeline.from_pretrained(
         checkpoint.path,
         **read,
@@ -151,6 +156,7 @@ def load_pipeline(
     )
     pipeline.set_progress_bar_config(disable=True)
     pass_token_types(pipeline)
+    log.info("pipeline loaded in %.1f s", time.monotonic() - began)
     return pipeline
 
 

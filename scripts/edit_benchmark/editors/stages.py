@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import Any
 
+import psutil
 import torch
 
+log = logging.getLogger(__name__)
+
 STAGES = ("encoding", "denoising", "decoding")
+
+
+def process_seconds() -> float:
+    """Seconds since this process began, its imports included."""
+    return time.time() - psutil.Process().create_time()
 
 
 class Stages:
@@ -20,6 +29,7 @@ class Stages:
     def __init__(self, pipeline: Any, device: str) -> None:
         self._events = device != "cpu"
         self._marks: list[Any] = []
+        self._started = False
         transformer: Any = getattr(pipeline, "transformer", None)
         vae: Any = getattr(pipeline, "vae", None)
         self._known = transformer is not None and vae is not None
@@ -50,6 +60,9 @@ class Stages:
         # Each mark once: a transformer is called at every step.
         if position != len(self._marks):
             return
+        if position == 1 and not self._started:
+            self._started = True
+            log.info("first denoising step %.1f s after the process began", process_seconds())
         if self._events:
             event = torch.cuda.Event(enable_timing=True)
             event.record()

@@ -1,0 +1,99 @@
+"""How long an edit job takes until its first denoising step: the job's own command, and its log."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from .. import checkpoints
+from ..pictures import encode_png, sha256
+from ..records import Sample, write_rows
+from . import checkpoints as made
+
+_SCRIPT = Path(__file__).parents[2] / "edit.py"
+_LINES = {
+    "imported": r"libraries imported ([\d.]+) s after",
+    "weights_read": r"transformer read in ([\d.]+) s",
+    "loaded": r"pipeline loaded in ([\d.]+) s",
+    "kernels": r"kernels compiled in ([\d.]+) s",
+    "first_step": r"first denoising step ([\d.]+) s after",
+}
+
+
+def measure(folder: Path, device: str, full_size: bool) -> dict[str, Any]:
+    """Seconds from the start of a job's process to its first denoising step.
+
+    Returns
+    -------
+    dict
+        ``cold`` (the first job, which also compiles kernels), ``warm`` (the next), and
+        ``two_at_once``: two jobs that load at the same time onto one device, as with two load slots
+        but over one bus, each with the seconds of its stages.
+    """
+    checkpoint = folder / "edit"
+    if not (checkpoint / "model_index.json").is_file():
+        made.save_edit_pipeline(checkpoint, device, full_size)
+    _prepare(folder, checkpoint, full_size)
+    result = {name: _finish(_start(folder, device, full_size, name)) for name in ("cold", "warm")}
+    pair = [_start(folder, device, full_size, name) for name in ("first", "second")]
+    return {**result, "two_at_once": [_finish(job) for job in pair]}
+
+
+def _prepare(folder: Path, checkpoint: Path, full_size: bool) -> None:
+    from .edit import _source
+
+    side = 1024 if full_size else 64
+    picture = encode_png(_source((side, side)), {})
+    settings = made.settings(checkpoint, full_size, num_inference_steps=2)
+    checkpoints.write(checkpoints.resolve(settings, "models.bench"), folder / "checkpoint.json")
+    (folder / "source.png").write_bytes(picture)
+    sample = Sample(
+        id="a", category="physical", index=0, instruction="Paint it green.", source="source.png",
+        source_sha256=sha256(picture), width=side, height=side,
+    )  # fmt: skip
+    write_rows(folder / "samples.jsonl", [sample])
+
+
+def _start(folder: Path, device: str, full_size: bool, name: str) -> tuple[Any, float]:
+    """A job of its own results folder and leases, so that two can be on one device."""
+    results = folder / f"startup-{name}"
+    made.remove(results)
+    results.mkdir(parents=True)
+    (results / "source.png").write_bytes((folder / "source.png").read_bytes())
+    settings = made.settings(folder / "edit", full_size, num_inference_steps=2)
+    words = [
+        sys.executable, _SCRIPT, "--samples", folder / "samples.jsonl", "--category", "physical",
+        "--shard", "1-of-1", "--model", "bench", "--settings", json.dumps(settings),
+        "--checkpoint", folder / "checkpoint.json", "--results", results,
+        "--out", results / "edits.jsonl", "--device-ids", "0" if device == "cuda" else "cpu",
+    ]  # fmt: skip
+    began = time.perf_counter()
+    job = subprocess.Popen(
+        list(map(str, words)),
+        env=os.environ | {"EDIT_BENCHMARK_LEASES": str(results / "leases")},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    return job, began
+
+
+def _finish(started: tuple[Any, float]) -> dict[str, float]:
+    job, began = started
+    _, log = job.communicate()
+    if job.returncode:
+        raise RuntimeError(log[-2000:])
+    found = {}
+    for name, pattern in _LINES.items():
+        match = re.search(pattern, log)
+        if match:
+            found[name] = float(match[1])
+    row = found | {"process_seconds": round(time.perf_counter() - began, 2)}
+    print(row, flush=True)
+    return row

@@ -1,0 +1,29 @@
+"""The benchmark of ``make bench`` runs at tiny size on a CPU, through the workflow's own code."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from conftest import ROOT
+
+
+def test_the_benchmark_measures_every_part(tmp_path: Path) -> None:
+    words = [sys.executable, "scripts/bench.py", "--device", "cpu",
+             "--work", str(tmp_path / "work"), "--out", str(tmp_path)]  # fmt: skip
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    result = json.loads((tmp_path / "bench.json").read_text(encoding="utf-8"))
+    (edit,) = result["edit"]["edit"]
+    assert edit["forwards"] == 2 * edit["steps"]  # guidance was on
+    assert edit["psnr_to_stock"] > 50  # the same picture
+    assert edit["ratio_to_stock"] > 0
+    assert result["edit"]["plus"][0]["forwards"] == 2 * edit["steps"]
+    names = [row["approximation"] for row in result["edit"]["approximations"]]
+    assert names == ["block_cache", "lora", "fp8"]
+    assert set(result["judge"]["expected"]) == {"1", "5"}
+    warm = result["startup"]["warm"]
+    assert 0 < warm["imported"] < warm["first_step"] < warm["process_seconds"]
+    assert "start-up, two at once" in done.stdout
