@@ -64,15 +64,11 @@ def test_our_reader_gives_the_same_model(
     checkpoint: Path, tmp_path: Path, dtype: str, sharded: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(weights, "PIECE", 1000)  # tensors of many pieces, the last one short
-    folder = checkpoint / "transformer"
+    folder = tmp_path / "transformer"
     kind, wanted = diffusers.QwenImageTransformer2DModel, getattr(torch, dtype)
-    reference = kind.from_pretrained(folder, torch_dtype=wanted)
-    if sharded:
-        folder = tmp_path / "transformer"
-        kind.from_pretrained(checkpoint / "transformer").save_pretrained(
-            folder, max_shard_size="100KB"
-        )
-        assert len(list(folder.glob("*.safetensors"))) > 1
+    reference = kind.from_pretrained(checkpoint / "transformer", torch_dtype=wanted)
+    reference.save_pretrained(folder, max_shard_size="100KB" if sharded else "1GB")
+    assert (len(list(folder.glob("*.safetensors"))) > 1) == sharded
     ours = weights.load_model(folder, wanted, "cpu")
     assert ours is not None
     assert not ours.training
@@ -80,6 +76,12 @@ def test_our_reader_gives_the_same_model(
     assert list(found) == list(expected)
     assert all(torch.equal(found[name], value) for name, value in expected.items())
     assert {value.dtype for value in found.values()} == {wanted}
+
+
+def test_weights_in_another_dtype_are_left_to_diffusers(checkpoint: Path) -> None:
+    assert weights.load_model(checkpoint / "transformer", torch.bfloat16, "cpu") is None
+    editor, _ = edited(checkpoint, dtype="bfloat16")
+    assert editor.pipeline.transformer.dtype == torch.bfloat16
 
 
 def test_weights_of_another_model_are_refused(checkpoint: Path, tmp_path: Path) -> None:
