@@ -112,18 +112,10 @@ def _build_identity(
 def _build_diffusers(
     settings: Mapping[str, Any], checkpoint: Checkpoint | None, device: str
 ) -> Editor:
-    import torch
-
-    from .weights import Ahead
-
-    assert checkpoint is not None
-    # The largest part is read while diffusers and transformers are imported, which takes as long.
-    folder = Path(checkpoint.path) / "transformer"
-    ahead = Ahead(folder, getattr(torch, settings["dtype"]), device) if folder.is_dir() else None
-
     from .diffusers_editor import DiffusersEditor
 
-    return DiffusersEditor(settings, checkpoint, device, ahead)
+    assert checkpoint is not None
+    return DiffusersEditor(settings, checkpoint, device)
 
 
 def _build_own(settings: Mapping[str, Any], checkpoint: Checkpoint | None, device: str) -> Editor:

@@ -40,8 +40,6 @@ class DiffusersEditor:
         Where its weights are.
     device
         ``cuda`` or ``cpu``.
-    ahead
-        A reading of the transformer's weights that was begun before.
 
     Attributes
     ----------
@@ -56,20 +54,14 @@ class DiffusersEditor:
         If the pipeline takes no picture, or lacks an argument that the settings name.
     """
 
-    def __init__(
-        self,
-        settings: Mapping[str, Any],
-        checkpoint: Checkpoint,
-        device: str,
-        ahead: weights.Ahead | None = None,
-    ) -> None:
+    def __init__(self, settings: Mapping[str, Any], checkpoint: Checkpoint, device: str) -> None:
         log.info("libraries imported %.1f s after the process began", process_seconds())
         diffusers.utils.logging.disable_progress_bar()
         if device == "cpu":
             # How many threads share a sum decides its rounding: one, so that a picture does not
             # depend on how many cores a job was given.
             torch.set_num_threads(1)
-        self.pipeline = load_pipeline(settings, checkpoint, device, ahead)
+        self.pipeline = load_pipeline(settings, checkpoint, device)
         transformer = getattr(self.pipeline, "transformer", None)
         if settings["lora"]:
             approximate.fuse_lora(self.pipeline, settings["lora"])
@@ -140,19 +132,18 @@ class DiffusersEditor:
 
 
 def load_pipeline(
-    settings: Mapping[str, Any],
-    checkpoint: Checkpoint,
-    device: str,
-    ahead: weights.Ahead | None = None,
+    settings: Mapping[str, Any], checkpoint: Checkpoint, device: str
 ) -> diffusers.DiffusionPipeline:
     """The checkpoint's pipeline on ``device`` in the configured dtype, known faults mended."""
     dtype = getattr(torch, settings["dtype"])
     began = time.monotonic()
-    folder = Path(checkpoint.path) / "transformer"
-    transformer = weights.load_model(folder, dtype, device, ahead)
-    read = {} if transformer is None else {"transformer": transformer}
+    read = {
+        name: model
+        for name in ("transformer", "unet")
+        if (model := weights.load_model(Path(checkpoint.path) / name, dtype, device)) is not None
+    }
     if read:
-        log.info("transformer read in %.1f s", time.monotonic() - began)
+        log.info("%s read in %.1f s", " and ".join(read), time.monotonic() - began)
     pipeline = diffusers.DiffusionPipeline.from_pretrained(
         checkpoint.path,
         **read,

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import accelerate
+import diffusers
 import torch
 
 from ..checkpoints import safetensors_header
@@ -39,88 +41,36 @@ class _Piece:
     target: torch.Tensor
 
 
-class Ahead:
-    """Weights that are read while the libraries that know their model are still being imported.
-
-    Nothing is known of the model yet: :func:`load_model` says whether it can use them.
-    """
-
-    def __init__(self, folder: Path, dtype: torch.dtype, device: str) -> None:
-        self._state: dict[str, torch.Tensor] = {}
-        self._error: BaseException | None = None
-        self._thread = threading.Thread(
-            target=self._read, args=(folder, dtype, device), daemon=True
-        )
-        self._thread.start()
-
-    def state(self) -> dict[str, torch.Tensor]:
-        """The tensors, once they are there; once only, so that they are not held twice."""
-        self._thread.join()
-        if self._error is not None:
-            raise self._error
-        state, self._state = self._state, {}
-        return state
-
-    def _read(self, folder: Path, dtype: torch.dtype, device: str) -> None:
-        try:
-            self._state = read(_files(folder, dtype), device)
-        except BaseException as error:
-            self._error = error
-
-
-def _files(folder: Path, dtype: torch.dtype) -> list[Path]:
-    """The weight files of a model; none if they are quantised, a variant, or in another dtype.
-
-    Weights in another dtype would be on the device twice until they are converted.
-    """
-    files = sorted(folder.glob("diffusion_pytorch_model*.safetensors"))
-    try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return []
-    if "quantization_config" in config or any(".fp16" in file.name for file in files):
-        return []
-    for path in files:
-        with path.open("rb") as file:
-            header, _ = safetensors_header(file.fileno())
-        kinds = {_DTYPES[entry["dtype"]] for name, entry in header.items() if name[:2] != "__"}
-        if any(kind.is_floating_point and kind != dtype for kind in kinds):
-            return []
-    return files
-
-
-def load_model(
-    folder: Path, dtype: torch.dtype, device: str, ahead: Ahead | None = None
-) -> Any | None:
+def load_model(folder: Path, dtype: torch.dtype, device: str) -> Any | None:
     """The diffusers model in ``folder`` on ``device``; None where only from_pretrained knows how.
 
     None stands for a class that is not diffusers' own or keeps parts in float32, and for weights
-    that are quantised, in another dtype or not safetensors. ``ahead`` is a reading of this folder
-    that was begun before.
+    that are quantised, in another dtype or not safetensors.
 
     Raises
     ------
     UserError
         If the weights are not those of the model that ``config.json`` describes.
     """
-    import accelerate
-    import diffusers
-
-    files = _files(folder, dtype)
-    if not files:
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
         return None
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     kind: Any = getattr(diffusers, str(config.get("_class_name")), None)
-    if not (isinstance(kind, type) and issubclass(kind, diffusers.ModelMixin)) or getattr(
-        kind, "_keep_in_fp32_modules", None
+    files = sorted(folder.glob("diffusion_pytorch_model*.safetensors"))
+    if (
+        not (isinstance(kind, type) and issubclass(kind, diffusers.ModelMixin))
+        or not files
+        or "quantization_config" in config
+        or getattr(kind, "_keep_in_fp32_modules", None)
+        or any(".fp16" in file.name for file in files)
+        or any(_in_another(dtype, file) for file in files)
     ):
-        if ahead is not None:
-            ahead.state()  # read in vain: dropped, or it would be on the device twice
         return None
     # Buffers are computed, not read, and so they are made for real.
     with accelerate.init_empty_weights(include_buffers=False):
         model: Any = kind.from_config(config)  # type: ignore[attr-defined]
-    state = ahead.state() if ahead is not None else read(files, device)
+    state = read(files, device)
     try:
         model.load_state_dict(state, strict=True, assign=True)
     except RuntimeError as error:
@@ -129,6 +79,14 @@ def load_model(
             f"({' '.join(str(error).split())[:300]}); download the checkpoint again."
         ) from None
     return model.to(device).eval()
+
+
+def _in_another(dtype: torch.dtype, path: Path) -> bool:
+    """Whether weights would be on the device twice until they are converted."""
+    with path.open("rb") as file:
+        header, _ = safetensors_header(file.fileno())
+    kinds = {_DTYPES[entry["dtype"]] for name, entry in header.items() if name != "__metadata__"}
+    return any(kind.is_floating_point and kind != dtype for kind in kinds)
 
 
 def read(files: Sequence[Path], device: str) -> dict[str, torch.Tensor]:
