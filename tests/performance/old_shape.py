@@ -264,24 +264,30 @@ def _rows(results: Path, pattern: str) -> list[dict[str, Any]]:
 
 def run(arguments: argparse.Namespace) -> None:
     arguments.out.mkdir(parents=True, exist_ok=True)
+    path = arguments.out / "measured.json"
     measured: dict[str, Any] = {
         "command": "python tests/performance/old_shape.py run",
         "devices": len(arguments.devices), "samples": arguments.samples, "steps": arguments.steps,
     }  # fmt: skip
+    if path.exists():  # of a run of the other part
+        found = json.loads(path.read_text())
+        if any(found[name] != value for name, value in measured.items()):
+            raise SystemExit(f"{path} is of other devices, samples or steps; take another folder.")
+        measured = found
     with tempfile.TemporaryDirectory(prefix="old-shape-") as name:
         folder = Path(name)
         benchmark = write_benchmark(folder / "data", arguments.samples, arguments.side)
-        parts: list[tuple[str, Callable[[], dict[str, Any]]]] = [
-            ("ours", lambda: ours(arguments, benchmark, folder)),
-            ("old", lambda: old(arguments, benchmark)),
-        ]
         # The old shape last: what it holds in this process would be in the way of the other.
-        for part, call in parts:
+        parts: dict[str, Callable[[], dict[str, Any]]] = {
+            "ours": lambda: ours(arguments, benchmark, folder),
+            "old": lambda: old(arguments, benchmark),
+        }
+        for part in [name for name in parts if name in arguments.parts]:
             with Busy(arguments.devices) as busy:
-                found = call()
+                found = parts[part]()
             measured[part] = found | busy.facts()
             print(part, json.dumps(measured[part]), flush=True)
-            (arguments.out / "measured.json").write_text(json.dumps(measured, indent=1) + "\n")
+            path.write_text(json.dumps(measured, indent=1) + "\n")
 
 
 # ----- The model -----
@@ -292,12 +298,13 @@ def predict_old(measured: dict[str, Any], samples: int, devices: int) -> float:
     part = measured["old"]
     rounds = math.ceil(samples / devices)
     batches = math.ceil(samples / JUDGE_BATCH)
+    full = part["judge_batch_seconds"][: max(1, measured["samples"] // JUDGE_BATCH)]
     return (
         part["import_seconds"]
         + devices * fmean(part["load_seconds"])
         + rounds * fmean(part["edit_seconds"])
         + part["judge_load_seconds"]
-        + batches * fmean(part["judge_batch_seconds"])
+        + batches * fmean(full)
     )
 
 
@@ -376,6 +383,7 @@ def main() -> None:
     measure.add_argument("--devices", nargs="+", required=True, help="GPU numbers, or cpu")
     measure.add_argument("--samples", type=int, default=10)
     measure.add_argument("--steps", type=int, default=10)
+    measure.add_argument("--parts", nargs="+", choices=["ours", "old"], default=["ours", "old"])
     measure.add_argument("--side", type=int, default=_SIDE, help="pixels of a source picture")
     measure.add_argument("--out", type=Path, required=True)
     measure.set_defaults(call=run)

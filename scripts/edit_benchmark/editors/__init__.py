@@ -112,10 +112,17 @@ def _build_identity(
 def _build_diffusers(
     settings: Mapping[str, Any], checkpoint: Checkpoint | None, device: str
 ) -> Editor:
-    from .diffusers_editor import DiffusersEditor
+    import torch
+
+    from .weights import Ahead
 
     assert checkpoint is not None
-    return DiffusersEditor(settings, checkpoint, device)
+    # Importing diffusers and transformers takes longer than reading 54 GiB beside it.
+    ahead = Ahead(Path(checkpoint.path), getattr(torch, settings["dtype"]), device)
+
+    from .diffusers_editor import DiffusersEditor
+
+    return DiffusersEditor(settings, checkpoint, device, ahead)
 
 
 def _build_own(settings: Mapping[str, Any], checkpoint: Checkpoint | None, device: str) -> Editor:

@@ -6,7 +6,6 @@ import inspect
 import logging
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import diffusers
@@ -40,6 +39,8 @@ class DiffusersEditor:
         Where its weights are.
     device
         ``cuda`` or ``cpu``.
+    ahead
+        The reading of its weights, begun before.
 
     Attributes
     ----------
@@ -54,14 +55,20 @@ class DiffusersEditor:
         If the pipeline takes no picture, or lacks an argument that the settings name.
     """
 
-    def __init__(self, settings: Mapping[str, Any], checkpoint: Checkpoint, device: str) -> None:
+    def __init__(
+        self,
+        settings: Mapping[str, Any],
+        checkpoint: Checkpoint,
+        device: str,
+        ahead: weights.Ahead,
+    ) -> None:
         log.info("libraries imported %.1f s after the process began", process_seconds())
         diffusers.utils.logging.disable_progress_bar()
         if device == "cpu":
             # How many threads share a sum decides its rounding: one, so that a picture does not
             # depend on how many cores a job was given.
             torch.set_num_threads(1)
-        self.pipeline = load_pipeline(settings, checkpoint, device)
+        self.pipeline = load_pipeline(settings, checkpoint, device, ahead)
         transformer = getattr(self.pipeline, "transformer", None)
         if settings["lora"]:
             approximate.fuse_lora(self.pipeline, settings["lora"])
@@ -132,18 +139,14 @@ class DiffusersEditor:
 
 
 def load_pipeline(
-    settings: Mapping[str, Any], checkpoint: Checkpoint, device: str
+    settings: Mapping[str, Any], checkpoint: Checkpoint, device: str, ahead: weights.Ahead
 ) -> diffusers.DiffusionPipeline:
     """The checkpoint's pipeline on ``device`` in the configured dtype, known faults mended."""
     dtype = getattr(torch, settings["dtype"])
     began = time.monotonic()
-    read = {
-        name: model
-        for name in ("transformer", "unet")
-        if (model := weights.load_model(Path(checkpoint.path) / name, dtype, device)) is not None
-    }
+    read = ahead.models()
     if read:
-        log.info("%s read in %.1f s", " and ".join(read), time.monotonic() - began)
+        log.info("%s placed in %.1f s", " and ".join(read), time.monotonic() - began)
     pipeline = diffusers.DiffusionPipeline.from_pretrained(
         checkpoint.path,
         **read,

@@ -9,27 +9,35 @@ from __future__ import annotations
 import json
 import os
 import queue
+import sys
 import threading
 from collections.abc import Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
-import accelerate
-import diffusers
 import torch
 
 from ..checkpoints import safetensors_header
 from ..errors import UserError
 
 #: Reading threads, and bytes that one reads at a time; each has two buffers of that size.
-THREADS, PIECE = 8, 32 * 2**20
+THREADS, PIECE = 12, 16 * 2**20
+# While modules are imported, a reading thread would wait 5 ms for each turn of the interpreter,
+# which is longer than its reading: 5 GB/s where 20 are possible.
+_SWITCH_SECONDS = 0.0002
 _DTYPES = {
     "F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16,
     "I64": torch.int64, "I32": torch.int32, "I16": torch.int16, "I8": torch.int8,
     "U8": torch.uint8, "BOOL": torch.bool, "F8_E4M3": torch.float8_e4m3fn,
     "F8_E5M2": torch.float8_e5m2,
 }  # fmt: skip
+
+
+#: The tensors of a model by their names, once they are read.
+_State = Future[dict[str, torch.Tensor]]
 
 
 @dataclass(frozen=True)
@@ -41,52 +49,163 @@ class _Piece:
     target: torch.Tensor
 
 
-def load_model(folder: Path, dtype: torch.dtype, device: str) -> Any | None:
-    """The diffusers model in ``folder`` on ``device``; None where only from_pretrained knows how.
+class Ahead:
+    """A checkpoint's weights, read while the libraries that know its models are being imported.
 
-    None stands for a class that is not diffusers' own or keeps parts in float32, and for weights
-    that are quantised, in another dtype or not safetensors.
+    Nothing is known of the models yet: :meth:`models` leaves out what it cannot use.
 
-    Raises
-    ------
-    UserError
-        If the weights are not those of the model that ``config.json`` describes.
+    Parameters
+    ----------
+    checkpoint
+        Folder of a diffusers pipeline, with a ``model_index.json``.
+    dtype
+        Of the weights; what is in another is left to from_pretrained.
+    device
+        ``cuda`` or ``cpu``.
     """
+
+    def __init__(self, checkpoint: Path, dtype: torch.dtype, device: str) -> None:
+        self._checkpoint, self._dtype, self._device = checkpoint, dtype, device
+        self._classes = _classes(checkpoint)
+        files = {name: _files(checkpoint / name, dtype) for name in self._classes}
+        self._states: dict[str, _State] = {name: Future() for name, paths in files.items() if paths}
+        parts = [(files[name], state) for name, state in self._states.items()]
+        threading.Thread(target=self._read, args=(parts,), daemon=True).start()
+
+    def models(self) -> dict[str, Any]:
+        """The pipeline's models by their names, on the device; those are missing for which only
+        from_pretrained knows how.
+
+        That is a class that is not the library's own or keeps parts in float32, and weights that
+        are quantised, in another dtype or not safetensors. To be called once.
+
+        Raises
+        ------
+        UserError
+            If weights are not those of the model that its ``config.json`` describes.
+        """
+        found = {}
+        for name in list(self._states):
+            library, kind = self._classes[name]
+            place = _diffusers_model if library == "diffusers" else _transformers_model
+            # Not kept beside the model: it would be on the device twice once layers are replaced.
+            state = self._states.pop(name)
+            model = place(self._checkpoint / name, kind, state, self._dtype, self._device)
+            if model is not None:
+                found[name] = model
+        return found
+
+    def _read(self, parts: Sequence[tuple[Sequence[Path], _State]]) -> None:
+        usual = sys.getswitchinterval()
+        sys.setswitchinterval(_SWITCH_SECONDS)
+        try:
+            for files, state in parts:
+                try:
+                    state.set_result(read(files, self._device))
+                except BaseException as error:
+                    state.set_exception(error)
+        finally:
+            sys.setswitchinterval(usual)
+
+
+def _classes(checkpoint: Path) -> dict[str, tuple[str, str]]:
+    """Library and class of the models worth reading ahead, the largest first."""
     try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        index = json.loads((checkpoint / "model_index.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return None
-    kind: Any = getattr(diffusers, str(config.get("_class_name")), None)
-    files = sorted(folder.glob("diffusion_pytorch_model*.safetensors"))
-    if (
-        not (isinstance(kind, type) and issubclass(kind, diffusers.ModelMixin))
-        or not files
-        or "quantization_config" in config
-        or getattr(kind, "_keep_in_fp32_modules", None)
-        or any(".fp16" in file.name for file in files)
-        or any(_in_another(dtype, file) for file in files)
-    ):
-        return None
-    # Buffers are computed, not read, and so they are made for real.
-    with accelerate.init_empty_weights(include_buffers=False):
-        model: Any = kind.from_config(config)  # type: ignore[attr-defined]
-    state = read(files, device)
+        return {}
+    pairs = {name: tuple(value) for name, value in index.items() if isinstance(value, list)}
+    return {name: pairs[name] for name in ("transformer", "unet") if name in pairs} | {
+        name: pair for name, pair in pairs.items() if pair[0] == "transformers"
+    }
+
+
+def _files(folder: Path, dtype: torch.dtype) -> list[Path]:
+    """The weight files of a model; none if they are quantised, a variant, or in another dtype.
+
+    Weights in another dtype would be on the device twice until they are converted.
+    """
+    if "quantization_config" in _config(folder):
+        return []
+    for name in ("diffusion_pytorch_model.safetensors", "model.safetensors"):
+        index = folder / f"{name}.index.json"
+        if (folder / name).is_file():
+            files = [folder / name]
+        elif index.is_file():
+            parts = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
+            files = [folder / part for part in sorted(set(parts))]
+        else:
+            continue
+        return [] if any(_in_another(dtype, file) for file in files) else files
+    return []
+
+
+def _config(folder: Path) -> dict[str, Any]:
     try:
-        model.load_state_dict(state, strict=True, assign=True)
-    except RuntimeError as error:
-        raise UserError(
-            f"{folder}: the weights do not fit its config.json "
-            f"({' '.join(str(error).split())[:300]}); download the checkpoint again."
-        ) from None
-    return model.to(device).eval()
+        config: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {"quantization_config": "unknown"}
+    return config
 
 
 def _in_another(dtype: torch.dtype, path: Path) -> bool:
-    """Whether weights would be on the device twice until they are converted."""
     with path.open("rb") as file:
         header, _ = safetensors_header(file.fileno())
-    kinds = {_DTYPES[entry["dtype"]] for name, entry in header.items() if name != "__metadata__"}
-    return any(kind.is_floating_point and kind != dtype for kind in kinds)
+    kinds = {_DTYPES.get(entry["dtype"]) for name, entry in header.items() if name[:2] != "__"}
+    return any(kind is None or (kind.is_floating_point and kind != dtype) for kind in kinds)
+
+
+def _diffusers_model(
+    folder: Path, name: str, state: _State, dtype: torch.dtype, device: str
+) -> Any | None:
+    import accelerate
+    import diffusers
+
+    kind = _subclass(diffusers, name, diffusers.ModelMixin)
+    if kind is None or getattr(kind, "_keep_in_fp32_modules", None):
+        return None
+    # Buffers are computed, not read, and so they are made for real.
+    with accelerate.init_empty_weights(include_buffers=False):
+        model: Any = kind.from_config(_config(folder))
+    try:
+        model.load_state_dict(state.result(), strict=True, assign=True)
+    except RuntimeError as error:
+        raise _misfit(folder, str(error)) from None
+    return model.to(device).eval()
+
+
+def _transformers_model(
+    folder: Path, name: str, state: _State, dtype: torch.dtype, device: str
+) -> Any | None:
+    # transformers itself places the tensors: it knows which are renamed and which are tied.
+    import transformers
+
+    kind = _subclass(transformers, name, transformers.PreTrainedModel)
+    if kind is None:
+        return None
+    model, found = kind.from_pretrained(
+        None,
+        config=kind.config_class.from_pretrained(folder, local_files_only=True),
+        state_dict=state.result(),
+        dtype=dtype,
+        device_map=device if device != "cpu" else None,
+        output_loading_info=True,
+    )
+    if found["missing_keys"]:
+        raise _misfit(folder, f"missing: {', '.join(sorted(found['missing_keys']))}")
+    return model.eval()
+
+
+def _subclass(library: ModuleType, name: str, base: type) -> Any | None:
+    kind = getattr(library, name, None)
+    return kind if isinstance(kind, type) and issubclass(kind, base) else None
+
+
+def _misfit(folder: Path, problem: str) -> UserError:
+    return UserError(
+        f"{folder}: the weights do not fit its config.json ({' '.join(problem.split())[:300]}); "
+        "download the checkpoint again."
+    )
 
 
 def read(files: Sequence[Path], device: str) -> dict[str, torch.Tensor]:
