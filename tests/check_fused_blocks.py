@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -9,16 +10,16 @@ import torch
 from torch import nn
 
 from edit_benchmark import acceleration, fused_blocks
-from qwen_transformer import IMAGE_TOKENS, inputs, transformer
+from qwen_transformer import GRIDS, IMAGE_TOKENS, inputs, transformer
 
 #: Relative error allowed: rounding of single precision; of bfloat16, whose digit is 4e-3.
 TOLERANCE = {torch.float32: 1e-6, torch.bfloat16: 1.5e-2}
 
 
-def fused(zero_cond_t: bool, dtype: torch.dtype) -> Any:
+def fused(zero_cond_t: bool, dtype: torch.dtype, only_made: bool = False) -> Any:
     model = transformer(zero_cond_t, dtype)
     acceleration.cache_modulation(model)
-    acceleration.fuse_blocks(model)
+    acceleration.fuse_blocks(model, only_made)
     return model
 
 
@@ -41,9 +42,26 @@ def test_forwards_agree_for_texts_of_any_length(zero_cond_t: bool, dtype: torch.
         assert error(model(**given)[0], reference(**given)[0]) < TOLERANCE[dtype]
 
 
+@pytest.mark.parametrize("zero_cond_t", [False, True])
+@pytest.mark.parametrize("masked", [False, True])
+def test_the_picture_is_the_same_where_nothing_else_is_computed(
+    zero_cond_t: bool, masked: bool
+) -> None:
+    dtype, made = torch.float32, math.prod(GRIDS[0])
+    reference, model = transformer(zero_cond_t, dtype), fused(zero_cond_t, dtype, only_made=True)
+    given = inputs(dtype, 4, 0.75)
+    if masked:
+        given["encoder_hidden_states_mask"] = torch.tensor([[1, 1, 0, 1]])
+    found, expected = model(**given)[0], reference(**given)[0]
+    assert error(found[:, :made], expected[:, :made]) < TOLERANCE[dtype]
+    assert found.shape == expected.shape
+    assert error(found[:, made:], expected[:, made:]) > 0.1  # not computed, as it was to be
+
+
+@pytest.mark.parametrize("only_made", [False, True])
 @pytest.mark.parametrize("size", [1.0, 6.0])
 def test_keys_filled_up_to_whole_tiles_leave_no_trace(
-    size: float, monkeypatch: pytest.MonkeyPatch
+    size: float, only_made: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """``size`` stretches queries and keys, until single keys win all the attention."""
     padded = []
@@ -61,12 +79,13 @@ def test_keys_filled_up_to_whole_tiles_leave_no_trace(
             block.attn.norm_q.weight.mul_(size)
             block.attn.norm_added_k.weight.mul_(size)
     acceleration.cache_modulation(model)
-    acceleration.fuse_blocks(model)
+    acceleration.fuse_blocks(model, only_made)
     monkeypatch.setattr(fused_blocks, "_cudnn_attends", lambda *_: True)
     monkeypatch.setattr(fused_blocks, "_attention_and_logarithms", attention_of_the_cpu)
     given = inputs(torch.float32, 3, 0.5)
+    made = math.prod(GRIDS[0]) if only_made else None
     # With 115 copies of one key some digits go to the correction: 128 times the rounding at worst.
-    assert error(model(**given)[0], reference(**given)[0]) < 1e-5
+    assert error(model(**given)[0][:, :made], reference(**given)[0][:, :made]) < 1e-5
     assert padded == [fused_blocks.KEY_TILE] * 2
 
 

@@ -102,6 +102,25 @@ def test_the_embeddings_are_those_of_the_text_encoder(editor: Any) -> None:
     assert torch.equal(ours, own)
 
 
+def test_a_source_is_seen_once_for_prompt_and_negative_prompt(editor: Any) -> None:
+    tower = editor.pipeline.text_encoder.model.visual
+    runs: list[None] = []
+    handle = tower.patch_embed.register_forward_hook(lambda *_: runs.append(None))
+    remembering, pictures, counts = tower.forward, [], []
+    for forward in (remembering, type(tower).forward.__get__(tower)):
+        tower.forward = forward
+        for sources in ("ab", "ba"):
+            runs.clear()
+            pictures += [pixels(editor.edit(draw(name), "make it red", 1)) for name in sources]
+            counts.append(len(runs))
+    tower.forward = remembering
+    handle.remove()
+    # The second pair begins with the source that the first ended with.
+    assert counts == [2, 1, 4, 4]
+    assert all(map(np.array_equal, pictures[:4], pictures[4:]))
+    assert not np.array_equal(pictures[0], pictures[1])
+
+
 def test_stock_diffusers_embeddings_differ(plain: Path) -> None:
     """The fault that our editor mends: once it is gone upstream, so can our mending be."""
     editor = load(plain)

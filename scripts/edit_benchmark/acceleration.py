@@ -1,4 +1,4 @@
-"""Faster arithmetic for an edit pipeline's transformer, without approximation.
+"""Faster arithmetic for an edit pipeline, without approximation.
 
 Two classes of levers. Bit-exact ones leave every output bit as the reference has it. Numeric ones
 are the same mathematics with other rounding: fused kernels keep more digits between two steps than
@@ -8,7 +8,9 @@ the reference, which rounds after each. Written for ``QwenImageTransformer2DMode
 
 from __future__ import annotations
 
+import copy
 import logging
+import math
 import os
 import time
 from collections import OrderedDict
@@ -28,6 +30,9 @@ KEPT_STEPS = 256
 #: Token grids and text length of the warming forward: one source, 1 MP, a picture-aware prompt.
 WARM_UP_GRIDS = [(1, 64, 64), (1, 64, 64)]
 WARM_UP_TEXT = 1400
+#: Pipelines that take the first tokens of the transformer's output, the picture's own, and drop the
+#: sources'.
+_READ_ONLY_WHAT_THEY_MAKE = {"QwenImageEditPipeline", "QwenImageEditPlusPipeline"}
 
 
 def compile_cache_dir() -> Path:
@@ -54,21 +59,30 @@ def apply(pipeline: Any, exact: Literal["bitwise", "numeric"]) -> list[str]:
     Returns
     -------
     list[str]
-        Names for the record of how a picture was made: ``modulation_cache`` (bit-exact),
-        ``fused_blocks`` and ``regional_compile`` (numeric).
+        Names for the record of how a picture was made: ``vision_cache`` and ``modulation_cache``
+        (bit-exact), ``fused_blocks`` and ``regional_compile`` (numeric).
     """
     transformer: Any = getattr(pipeline, "transformer", None)
     levers: list[str] = []
+    encoder: Any = getattr(pipeline, "text_encoder", None)
+    if type(encoder).__name__ == "Qwen2_5_VLForConditionalGeneration":
+        remember_vision(encoder)
+        levers.append("vision_cache")
     if transformer is not None:
         compile_cache_dir()
         weight = next(transformer.parameters())
         on_gpu = weight.device.type == "cuda"
-        if type(transformer).__name__ == "QwenImageTransformer2DModel":
+        is_known = type(transformer).__name__ == "QwenImageTransformer2DModel"
+        if is_known:
             cache_modulation(transformer)
             levers.append("modulation_cache")
         if exact == "numeric" and on_gpu:
-            if levers and weight.dtype == torch.bfloat16 and torch.version.cuda is not None:
-                fuse_blocks(transformer)
+            if (
+                "modulation_cache" in levers
+                and weight.dtype == torch.bfloat16
+                and torch.version.cuda is not None
+            ):
+                fuse_blocks(transformer, type(pipeline).__name__ in _READ_ONLY_WHAT_THEY_MAKE)
                 levers.append("fused_blocks")
             elif getattr(transformer, "_repeated_blocks", None):
                 compile_blocks(transformer)
@@ -205,6 +219,37 @@ def cache_modulation(transformer: Any) -> None:
     transformer.time_text_embed.register_forward_hook(ModulationCache(transformer))
 
 
+class RememberedVision:
+    """The vision tower of a text encoder, not run again for the picture that it saw last.
+
+    An edit pipeline encodes its prompt and its negative prompt, each with the same source. The key
+    is every bit of the tower's input, so the result is the same to the bit.
+    """
+
+    def __init__(self, tower: Any) -> None:
+        self._compute = tower.forward
+        self._seen: tuple[torch.Tensor, torch.Tensor, Any] | None = None
+
+    def __call__(self, pixels: torch.Tensor, grid_thw: torch.Tensor, **kwargs: Any) -> Any:
+        """The tower's forward: patches (N, C) and their grids (pictures, 3)."""
+        # Meant for the language model: nobody reads the tower's, half a gigabyte at 1 MP.
+        kwargs.pop("output_hidden_states", None)
+        if kwargs:
+            return self._compute(pixels, grid_thw=grid_thw, **kwargs)
+        seen = self._seen
+        if seen is None or not (torch.equal(seen[0], pixels) and torch.equal(seen[1], grid_thw)):
+            found = self._compute(pixels, grid_thw=grid_thw)
+            self._seen = seen = (pixels.clone(), grid_thw.clone(), found)
+        # The caller puts its own tensors into the output.
+        return copy.copy(seen[2])
+
+
+def remember_vision(text_encoder: Any) -> None:
+    """Bit-exact: a source is seen once for prompt and negative prompt."""
+    tower = text_encoder.model.visual
+    tower.forward = RememberedVision(tower)
+
+
 class RealRope(nn.Module):
     """``pos_embed`` that answers with cosines and sines of all tokens, the text's first.
 
@@ -214,18 +259,31 @@ class RealRope(nn.Module):
     def __init__(self, original: nn.Module) -> None:
         super().__init__()
         self.original = original
+        self._made = 0
 
-    def forward(self, *args: Any, **kwargs: Any) -> tuple[torch.Tensor, torch.Tensor]:
-        image, text = self.original(*args, **kwargs)
+    def made(self) -> int:
+        """Image tokens of the picture that the last forward made; its sources' come after them."""
+        return self._made
+
+    def forward(
+        self, grids: list[list[tuple[int, int, int]]], *args: Any, **kwargs: Any
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        self._made = math.prod(grids[0][0])
+        image, text = self.original(grids, *args, **kwargs)
         turns = torch.cat([text, image])
         return turns.real.contiguous(), turns.imag.contiguous()
 
 
-def fuse_blocks(transformer: Any) -> None:
-    """Numeric: blocks with own kernels, see ``fused_blocks``; modulation must be cached."""
+def fuse_blocks(transformer: Any, only_made: bool = False) -> None:
+    """Numeric: blocks with own kernels, see ``fused_blocks``; modulation must be cached.
+
+    With ``only_made`` the last block computes the tokens of the picture that is made and no others:
+    for a pipeline that reads no others.
+    """
     from .fused_blocks import FusedBlock  # needs Triton, which not every machine has
 
-    transformer.pos_embed = RealRope(transformer.pos_embed)
+    transformer.pos_embed = rope = RealRope(transformer.pos_embed)
     after = None
     for block in reversed(transformer.transformer_blocks):
-        block.forward = after = FusedBlock(block, after)
+        made = rope.made if only_made and after is None else None
+        block.forward = after = FusedBlock(block, after, made)

@@ -10,6 +10,7 @@ depend on nothing measured and nothing seen before.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -34,11 +35,17 @@ class FusedBlock:
     Uses the block's own layers. ``block.modulation`` (rows, 6 D) must hold the modulation of the
     image stream, one row or the two of zero_cond_t, and then that of the text stream. A block norms
     its result for the block ``after`` it on the way.
+
+    With ``made`` only the first ``made()`` image tokens are computed, those of the picture that is
+    made, and the others stay as they are: for a last block, whose other tokens nobody reads.
     """
 
-    def __init__(self, block: Any, after: FusedBlock | None) -> None:
+    def __init__(
+        self, block: Any, after: FusedBlock | None, made: Callable[[], int] | None = None
+    ) -> None:
         self._block = block
         self._after = after
+        self._made = made
         self._handed: tuple[torch.Tensor, torch.Tensor] | None = None
         attention = block.attn
         norms = (attention.norm_added_q, attention.norm_added_k, attention.norm_q, attention.norm_k)
@@ -74,38 +81,50 @@ class FusedBlock:
         else:
             normed = self._update(tokens, None, None, (rows, ATTENTION), text, modulate_index)[1]
 
+        # The rows that are computed; all of them are attended to.
+        first, end = (0, count) if self._made is None else (text, text + self._made())
         mask = encoder_hidden_states_mask
         padding = -count % KEY_TILE if mask is None else 0
         parts = tokens.new_empty(3, count + padding, tokens.shape[1])
-        for layers, part in zip(
-            (
-                (attention.add_q_proj, attention.to_q),
-                (attention.add_k_proj, attention.to_k),
-                (attention.add_v_proj, attention.to_v),
-            ),
-            parts,
-            strict=True,
-        ):
-            _project(layers, (normed[:text], normed[text:]), part)
+        streams = normed[:text], normed[text:]
+        if first == 0:
+            _project((attention.add_q_proj, attention.to_q), streams, parts[0])
+        else:
+            _project((attention.to_q,), (normed[first:end],), parts[0, first:end])
+        _project((attention.add_k_proj, attention.to_k), streams, parts[1])
+        _project((attention.add_v_proj, attention.to_v), streams, parts[2])
         self._turn(parts, image_rotary_emb, count, text)
-        seen = self._attend(parts, count, text, mask)
-        branch = torch.empty_like(tokens)
-        _project((attention.to_add_out, attention.to_out[0]), (seen[:text], seen[text:]), branch)
+        seen = self._attend(parts, slice(first, end), count, text, mask)
 
+        before, tokens = tokens, tokens[first:end]
+        text_left = text - first
+        used = slice(0 if text_left else 1, 2)  # streams with tokens left: text, image
+
+        def of_streams(array: torch.Tensor) -> Sequence[torch.Tensor]:
+            return [array[:text_left], array[text_left:]][used]
+
+        branch = torch.empty_like(tokens)
+        _project((attention.to_add_out, attention.to_out[0])[used], of_streams(seen), branch)
         tokens, normed = self._update(
-            tokens, branch, (rows, ATTENTION), (rows, MLP), text, modulate_index
+            tokens, branch, (rows, ATTENTION), (rows, MLP), text_left, modulate_index
         )
-        networks = block.txt_mlp.net, block.img_mlp.net
+        networks = (block.txt_mlp.net, block.img_mlp.net)[used]
         wide = [
             _gelu_project(net[0].proj, part)
-            for net, part in zip(networks, (normed[:text], normed[text:]), strict=True)
+            for net, part in zip(networks, of_streams(normed), strict=True)
         ]
         _project([net[2] for net in networks], wide, branch)
         after = self._after
         following = None if after is None else (after._block.modulation, ATTENTION)
-        tokens, normed = self._update(tokens, branch, (rows, MLP), following, text, modulate_index)
+        tokens, normed = self._update(
+            tokens, branch, (rows, MLP), following, text_left, modulate_index
+        )
         if after is not None:
             after._handed = tokens, normed
+        if len(tokens) < count:
+            before = before.clone()
+            before[first:end] = tokens
+            tokens = before
         return tokens[None, :text], tokens[None, text:]
 
     def _update(
@@ -167,9 +186,16 @@ class FusedBlock:
         )
 
     def _attend(
-        self, parts: torch.Tensor, count: int, text: int, mask: torch.Tensor | None
+        self,
+        parts: torch.Tensor,
+        asking: slice,
+        count: int,
+        text: int,
+        mask: torch.Tensor | None,
     ) -> torch.Tensor:
-        """Attention (count, D) of queries, keys and values in ``parts`` (3, count or more, D).
+        """Attention of queries, keys and values in ``parts`` (3, count or more, D).
+
+        Of the queries only the rows ``asking`` attend: the result is (rows, D).
 
         Where cuDNN attends, the keys are filled up to whole tiles with copies of the last one whose
         values are zero. That adds a known term to each softmax's denominator, which is taken out
@@ -183,14 +209,14 @@ class FusedBlock:
         if padding and backend is None and _cudnn_attends(queries, keys, values):
             keys[count:] = keys[count - 1]
             values[count:] = 0
-            queries = queries[:count]
+            queries = queries[asking]
             seen, logarithms = _attention_and_logarithms(queries, keys, values)
-            kernels.unpad_kernel[(count,)](
+            kernels.unpad_kernel[(len(queries),)](
                 seen,
                 logarithms,
                 queries,
                 keys[count],
-                count,
+                len(queries),
                 padding,
                 keys.shape[-1] ** -0.5,
                 HEADS=heads,
@@ -201,7 +227,7 @@ class FusedBlock:
             return seen.flatten(1)
         if mask is not None:
             mask = torch.cat([mask, mask.new_ones(1, count - text)], dim=1)[:, None, None]
-        streams = (part[None, :count] for part in (queries, keys, values))
+        streams = queries[None, asking], keys[None, :count], values[None, :count]
         return dispatch_attention_fn(*streams, attn_mask=mask, backend=backend)[0].flatten(1)
 
 

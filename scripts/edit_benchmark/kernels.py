@@ -98,13 +98,13 @@ def turn_kernel(
     tl.store(queries_keys + at, turned.to(queries_keys.dtype.element_ty))
 
 
-@triton.jit(do_not_specialize=["padded", "padding"])
+@triton.jit(do_not_specialize=["asking", "padding"])
 def unpad_kernel(
     attended,
     logarithms,
     queries,
     last_key,
-    padded,
+    asking,
     padding,
     scale,
     HEADS: tl.constexpr,
@@ -119,7 +119,7 @@ def unpad_kernel(
     cells = inside[:, None] & (tl.arange(0, SIZE) < SIZE)[None, :]
     query = tl.load(queries + token * HEADS * SIZE + at, cells, other=0.0).to(tl.float32)
     key = tl.load(last_key + at, cells, other=0.0).to(tl.float32)
-    logarithm = tl.load(logarithms + head * padded + token, inside, other=0.0)
+    logarithm = tl.load(logarithms + head * asking + token, inside, other=0.0)
     share = padding * tl.exp(tl.sum(query * key, 1) * scale - logarithm)
     attended += token * HEADS * SIZE
     value = tl.load(attended + at, cells, other=0.0).to(tl.float32)

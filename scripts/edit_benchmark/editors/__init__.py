@@ -67,7 +67,7 @@ _IDENTITY = {
 #: Settings that make a faster model that is not the model, in the order in which tables name them.
 APPROXIMATIONS = ("lora", "fp8", "block_cache")
 # Raised when our own code changes what an editor produces from the same settings.
-_PROTOCOL = {"identity": 1, "diffusers": 1, "class_path": 1}
+_PROTOCOL = {"identity": 1, "diffusers": 2, "class_path": 1}
 _LIBRARIES = {"identity": (), "diffusers": ("torch", "diffusers", "transformers"), "class_path": ()}
 
 
