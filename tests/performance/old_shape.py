@@ -347,6 +347,7 @@ def model(arguments: argparse.Namespace) -> None:
     import matplotlib as mpl
 
     mpl.use("Agg")
+    mpl.rcParams["svg.fonttype"] = "none"
     from matplotlib import pyplot as plt
 
     measured = json.loads(arguments.measured.read_text())
@@ -364,9 +365,11 @@ def model(arguments: argparse.Namespace) -> None:
     content = {"predicted_over_measured": fit, "steps": measured["steps"], "rows": rows}
     (arguments.out / "model.json").write_text(json.dumps(content, indent=1) + "\n")
     figure, axes = plt.subplots(figsize=(5, 3.2), layout="constrained")
-    for name, marker in (("old", "s"), ("ours", "o")):
-        axes.plot(counts, [row[f"{name}_hours"] for row in rows], marker=marker, label=name)
-    axes.set(xlabel="GPUs", ylabel="hours for 270 pictures", ylim=(0, None), xticks=counts)
+    labels = (("old", "s", "earlier program's shape"), ("ours", "o", "this workflow"))
+    for name, marker, label in labels:
+        axes.plot(counts, [row[f"{name}_hours"] for row in rows], marker=marker, label=label)
+    ylabel = f"hours for 270 pictures of {measured['steps']} steps"
+    axes.set(xlabel="GPUs", ylabel=ylabel, ylim=(0, None), xticks=counts)
     axes.legend(frameon=False)
     figure.savefig(arguments.out / "model.svg")
     print(json.dumps(content, indent=1))
