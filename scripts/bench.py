@@ -46,7 +46,8 @@ def table(result: dict[str, Any]) -> str:
                 f"{row['ratio_to_stock']:14.2f}x{psnr:>8}"
             )
     for row in edit.get("approximations", []):
-        name = f"{row['approximation']}, {row['steps']} steps"
+        name = f"{row['approximation']} {row.get('threshold', '')}".strip()
+        name = f"{name}, {row['steps']} steps"
         lines.append(
             f"{name:34}{row['seconds_per_image']:12.2f}{'':8}"
             f"{row['ratio_to_exact_step']:14.2f}x of an exact step"
@@ -64,9 +65,10 @@ def table(result: dict[str, Any]) -> str:
         if name in startup:
             stages = ", ".join(f"{key} {value:.1f}" for key, value in startup[name].items())
             lines.append(f"start-up, {name}: {stages} s")
-    if "two_at_once" in startup:
-        steps = " and ".join(f"{job['first_step']:.1f}" for job in startup["two_at_once"])
-        lines.append(f"start-up, two at once: first step after {steps} s")
+    for name, what in (("two_slots", "at once"), ("one_slot", "one after the other")):
+        if name in startup:
+            steps = " and ".join(f"{job['first_step']:.1f}" for job in startup[name])
+            lines.append(f"start-up, two jobs that load {what}: first step after {steps} s")
     return "\n".join(lines)
 
 

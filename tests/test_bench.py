@@ -22,8 +22,12 @@ def test_the_benchmark_measures_every_part(tmp_path: Path) -> None:
     assert edit["ratio_to_stock"] > 0
     assert result["edit"]["plus"][0]["forwards"] == 2 * edit["steps"]
     names = [row["approximation"] for row in result["edit"]["approximations"]]
-    assert names == ["block_cache", "lora", "fp8"]
+    assert names == ["block_cache", "block_cache", "lora", "fp8"]
+    usual, most = result["edit"]["approximations"][:2]
+    assert most["forwards_computed_whole"] < usual["forwards_computed_whole"] == usual["forwards"]
     assert set(result["judge"]["expected"]) == {"1", "5"}
     warm = result["startup"]["warm"]
     assert 0 < warm["imported"] < warm["first_step"] < warm["process_seconds"]
-    assert "start-up, two at once" in done.stdout
+    first, second = (job["first_step"] for job in result["startup"]["one_slot"])
+    assert abs(first - second) > 0.5  # one waited while the other loaded
+    assert "start-up, two jobs that load one after the other" in done.stdout

@@ -34,16 +34,30 @@ def measure(folder: Path, device: str, full_size: bool) -> dict[str, Any]:
     -------
     dict
         ``cold`` (the first job, which also compiles kernels), ``warm`` (the next), and
-        ``two_at_once``: two jobs that load at the same time onto one device, as with two load slots
-        but over one bus, each with the seconds of its stages.
+        ``two_slots`` and ``one_slot``: two jobs that begin at the same time on one device, and load
+        over its one bus at once or one after the other. Each with the seconds of its stages.
     """
     checkpoint = folder / "edit"
     if not (checkpoint / "model_index.json").is_file():
         made.save_edit_pipeline(checkpoint, device, full_size)
     _prepare(folder, checkpoint, full_size)
-    result = {name: _finish(_start(folder, device, full_size, name)) for name in ("cold", "warm")}
-    pair = [_start(folder, device, full_size, name) for name in ("first", "second")]
-    return {**result, "two_at_once": [_finish(job) for job in pair]}
+    result: dict[str, Any] = {}
+    for name in ("cold", "warm"):
+        _clear(folder, name)
+        result[name] = _finish(_start(folder, device, full_size, name))
+    pairs = {}
+    for slots in ("two_slots", "one_slot"):
+        names = [f"{slots}-{number}" for number in (1, 2)]
+        for name in names:
+            _clear(folder, name)
+        if slots == "one_slot":
+            # The jobs have lease folders of their own, or they would wait for the device itself.
+            locks = [_leases(folder, name) / "load-0.lock" for name in names]
+            locks[0].touch()
+            locks[1].symlink_to(locks[0])
+        jobs = [_start(folder, device, full_size, name) for name in names]
+        pairs[slots] = [_finish(job) for job in jobs]
+    return result | pairs
 
 
 def _prepare(folder: Path, checkpoint: Path, full_size: bool) -> None:
@@ -61,12 +75,24 @@ def _prepare(folder: Path, checkpoint: Path, full_size: bool) -> None:
     write_rows(folder / "samples.jsonl", [sample])
 
 
+def _results(folder: Path, name: str) -> Path:
+    return folder / f"startup-{name}"
+
+
+def _leases(folder: Path, name: str) -> Path:
+    return _results(folder, name) / "leases"
+
+
+def _clear(folder: Path, name: str) -> None:
+    """An empty results folder, with leases of its own so that two jobs can be on one device."""
+    made.remove(_results(folder, name))
+    _leases(folder, name).mkdir(parents=True)
+    source = (folder / "source.png").read_bytes()
+    (_results(folder, name) / "source.png").write_bytes(source)
+
+
 def _start(folder: Path, device: str, full_size: bool, name: str) -> tuple[Any, float]:
-    """A job of its own results folder and leases, so that two can be on one device."""
-    results = folder / f"startup-{name}"
-    made.remove(results)
-    results.mkdir(parents=True)
-    (results / "source.png").write_bytes((folder / "source.png").read_bytes())
+    results = _results(folder, name)
     settings = made.settings(folder / "edit", full_size, num_inference_steps=2)
     words = [
         sys.executable, _SCRIPT, "--samples", folder / "samples.jsonl", "--category", "physical",
@@ -80,7 +106,7 @@ def _start(folder: Path, device: str, full_size: bool, name: str) -> tuple[Any, 
     began = time.perf_counter()
     job = subprocess.Popen(
         list(map(str, words)),
-        env=environment | {"EDIT_BENCHMARK_LEASES": str(results / "leases")},
+        env=environment | {"EDIT_BENCHMARK_LEASES": str(_leases(folder, name))},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
