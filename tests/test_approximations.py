@@ -1,9 +1,8 @@
-"""Our own reader of weights, and the opt-in approximations: what they change and who says so."""
+"""The opt-in approximations: what they change and who says so."""
 
 from __future__ import annotations
 
 import json
-import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,13 +12,12 @@ import numpy as np
 import peft
 import pytest
 import torch
-import transformers
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
 import report_fixtures as fixtures
 from conftest import draw
 from edit_benchmark import checkpoints, editors
-from edit_benchmark.editors import approximate, weights
+from edit_benchmark.editors import approximate
 from edit_benchmark.editors.diffusers_editor import DiffusersEditor
 from edit_benchmark.errors import UserError
 from edit_benchmark.report import write_report
@@ -58,74 +56,6 @@ def edited(path: Path, **changes: Any) -> tuple[DiffusersEditor, np.ndarray]:
 @pytest.fixture(scope="module")
 def exact(checkpoint: Path) -> np.ndarray:
     return edited(checkpoint)[1]
-
-
-PARTS = {
-    "transformer": diffusers.QwenImageTransformer2DModel,
-    "text_encoder": transformers.Qwen2_5_VLForConditionalGeneration,
-}
-
-
-@pytest.fixture
-def copied(checkpoint: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(checkpoint, tmp_path / "copied"))
-
-
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-@pytest.mark.parametrize("sharded", [False, True])
-def test_our_reader_gives_the_same_models(
-    copied: Path, dtype: str, sharded: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(weights, "PIECE", 1000)  # tensors of many pieces, the last one short
-    wanted, references = getattr(torch, dtype), {}
-    for name, kind in PARTS.items():
-        model = kind.from_pretrained(copied / name, dtype=wanted)
-        for file in (copied / name).glob("*.safetensors"):
-            file.unlink()
-        model.save_pretrained(copied / name, max_shard_size="100KB" if sharded else "1GB")
-        assert (len(list((copied / name).glob("*.safetensors"))) > 1) == sharded
-        references[name] = kind.from_pretrained(copied / name, dtype=wanted)
-    ours = weights.Ahead(copied, wanted, "cpu").models()
-    assert list(ours) == list(PARTS)
-    for name, reference in references.items():
-        assert not ours[name].training
-        expected, found = reference.state_dict(), ours[name].state_dict()
-        assert list(found) == list(expected)
-        assert all(torch.equal(found[key], value) for key, value in expected.items())
-        assert {value.dtype for value in found.values()} == {wanted}
-        buffers = dict(ours[name].named_buffers())  # computed, not stored
-        assert all(torch.equal(buffers[key], value) for key, value in reference.named_buffers())
-
-
-def test_tied_weights_are_one_tensor(copied: Path) -> None:
-    path = copied / "text_encoder" / "config.json"
-    config = json.loads(path.read_text(encoding="utf-8"))
-    config["tie_word_embeddings"] = config["text_config"]["tie_word_embeddings"] = True
-    path.write_text(json.dumps(config), encoding="utf-8")
-    file = copied / "text_encoder" / "model.safetensors"
-    state = load_file(file)
-    del state["lm_head.weight"]
-    save_file(state, file, {"format": "pt"})
-    encoder = weights.Ahead(copied, torch.float32, "cpu").models()["text_encoder"]
-    assert encoder.lm_head.weight is encoder.get_input_embeddings().weight
-
-
-def test_weights_in_another_dtype_are_left_to_the_libraries(checkpoint: Path) -> None:
-    assert weights.Ahead(checkpoint, torch.bfloat16, "cpu").models() == {}
-    editor, _ = edited(checkpoint, dtype="bfloat16")
-    assert editor.pipeline.transformer.dtype == torch.bfloat16
-
-
-@pytest.mark.parametrize(("part", "key"), [
-    ("transformer", "img_in.bias"), ("text_encoder", "visual.merger.ln_q.weight"),
-])  # fmt: skip
-def test_weights_of_another_model_are_refused(copied: Path, part: str, key: str) -> None:
-    (file,) = (copied / part).glob("*.safetensors")
-    state = load_file(file)
-    state.pop(next(name for name in state if name.endswith(key)))
-    save_file(state, file, {"format": "pt"})
-    with pytest.raises(UserError, match=rf"do not fit its config.json .*{key}"):
-        weights.Ahead(copied, torch.float32, "cpu").models()
 
 
 def test_a_float8_layer_is_near_the_exact_one() -> None:

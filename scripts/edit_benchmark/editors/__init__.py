@@ -114,11 +114,16 @@ def _build_diffusers(
 ) -> Editor:
     import torch
 
-    from .weights import Ahead
+    from ..weights import Ahead, worth_reading
 
     assert checkpoint is not None
     # Importing diffusers and transformers takes longer than reading 54 GiB beside it.
-    ahead = Ahead(Path(checkpoint.path), getattr(torch, settings["dtype"]), device)
+    ahead = Ahead(
+        worth_reading(Path(checkpoint.path)),
+        getattr(torch, settings["dtype"]),
+        device,
+        allow_pickle=settings["allow_pickle"],
+    )
 
     from .diffusers_editor import DiffusersEditor
 

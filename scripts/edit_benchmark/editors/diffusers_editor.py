@@ -6,6 +6,7 @@ import inspect
 import logging
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import diffusers
@@ -14,11 +15,11 @@ import torch
 import transformers
 from PIL import Image
 
-from .. import acceleration
+from .. import acceleration, weights
 from ..checkpoints import Checkpoint
 from ..errors import SampleError, UserError
 from ..prompts import TextGuard
-from . import approximate, weights
+from . import approximate
 from .stages import Stages, process_seconds
 
 log = logging.getLogger(__name__)
@@ -144,12 +145,12 @@ def load_pipeline(
     """The checkpoint's pipeline on ``device`` in the configured dtype, known faults mended."""
     dtype = getattr(torch, settings["dtype"])
     began = time.monotonic()
-    read = ahead.models()
-    if read:
-        log.info("%s placed in %.1f s", " and ".join(read), time.monotonic() - began)
+    models = _models(Path(checkpoint.path), ahead)
+    if models:
+        log.info("%s placed in %.1f s", ", ".join(models), time.monotonic() - began)
     pipeline = diffusers.DiffusionPipeline.from_pretrained(
         checkpoint.path,
-        **read,
+        **models,
         dtype=dtype,
         use_safetensors=None if settings["allow_pickle"] else True,
         trust_remote_code=settings["trust_remote_code"],
@@ -161,6 +162,16 @@ def load_pipeline(
     pass_token_types(pipeline)
     log.info("pipeline loaded in %.1f s", time.monotonic() - began)
     return pipeline
+
+
+def _models(checkpoint: Path, ahead: weights.Ahead) -> dict[str, Any]:
+    """The pipeline's models; those that only the pipeline itself can load are not among them."""
+    found = {}
+    for name, (library, class_name) in weights.parts(checkpoint).items():
+        kind = weights.model_class(library, class_name)
+        if kind is not None and weights.is_plain(checkpoint / name):
+            found[name] = ahead.load(checkpoint / name, kind)
+    return found
 
 
 def pass_token_types(pipeline: diffusers.DiffusionPipeline) -> bool:

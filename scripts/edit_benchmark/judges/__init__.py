@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 from PIL import Image
@@ -119,10 +120,21 @@ def build(settings: Mapping[str, Any], checkpoint: Checkpoint | None, device: st
 def _build_transformers(
     settings: Mapping[str, Any], checkpoint: Checkpoint | None, device: str
 ) -> Judge:
-    from .transformers_judge import TransformersJudge
+    import torch
+
+    from ..weights import Ahead
 
     assert checkpoint is not None
-    return TransformersJudge(settings, checkpoint, device)
+    ahead = Ahead(
+        [Path(checkpoint.path)],
+        getattr(torch, settings["dtype"]),
+        device,
+        allow_pickle=settings["allow_pickle"],
+    )
+
+    from .transformers_judge import TransformersJudge
+
+    return TransformersJudge(settings, checkpoint, device, ahead)
 
 
 def _build_own(settings: Mapping[str, Any], checkpoint: Checkpoint | None, device: str) -> Judge:

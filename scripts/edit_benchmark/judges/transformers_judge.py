@@ -7,12 +7,15 @@ import logging
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 import transformers
 from PIL import Image
+from transformers.models.auto import modeling_auto
 
+from .. import weights
 from ..checkpoints import Checkpoint
 from ..errors import SampleError, UserError
 from ..prompts import TextGuard
@@ -49,29 +52,31 @@ class TransformersJudge:
         Where its weights are.
     device
         ``cuda`` or ``cpu``.
+    ahead
+        The reading of its weights, begun before.
     """
 
-    def __init__(self, settings: Mapping[str, Any], checkpoint: Checkpoint, device: str) -> None:
+    def __init__(
+        self,
+        settings: Mapping[str, Any],
+        checkpoint: Checkpoint,
+        device: str,
+        ahead: weights.Ahead,
+    ) -> None:
         if device == "cpu":
             torch.set_num_threads(1)  # as for the editor: the rounding must not depend on it
         transformers.utils.logging.disable_progress_bar()
-        common = {
-            "trust_remote_code": settings["trust_remote_code"],
-            "local_files_only": True,
-        }
         self._settings = settings
         self._device = device
-        self.processor = transformers.AutoProcessor.from_pretrained(checkpoint.path, **common)
+        folder = Path(checkpoint.path)
+        code = {"trust_remote_code": settings["trust_remote_code"]}
+        self.processor = transformers.AutoProcessor.from_pretrained(
+            folder, local_files_only=True, **code
+        )
         # Padding stands before the text, so that the last position is the answer's in every row.
         self.processor.tokenizer.padding_side = "left"
         self._guard = TextGuard(self.processor.tokenizer)
-        self.model = transformers.AutoModelForImageTextToText.from_pretrained(
-            checkpoint.path,
-            dtype=getattr(torch, settings["dtype"]),
-            use_safetensors=None if settings["allow_pickle"] else True,
-            device_map=device if device != "cpu" else None,
-            **common,
-        ).eval()
+        self.model = ahead.load(folder, _model_class(folder), **code)
         accepted = inspect.signature(self.model.forward).parameters
         self._last_only = {"logits_to_keep": 1} if "logits_to_keep" in accepted else {}
         self._is_adapted = shared_prefix.adapt(self.model)
@@ -275,6 +280,16 @@ class TransformersJudge:
             return_tensors="pt",
             processor_kwargs={"padding": True},
         )
+
+
+def _model_class(folder: Path) -> type:
+    """The class that Auto would take; Auto itself where it has to look further."""
+    auto: type = transformers.AutoModelForImageTextToText
+    if not weights.is_plain(folder):
+        return auto
+    config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True)
+    name = modeling_auto.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES.get(config.model_type)
+    return weights.model_class("transformers", str(name)) or auto
 
 
 def _text(text: str) -> dict[str, Any]:

@@ -6,22 +6,22 @@ read large pieces into page-locked memory and hand them to the device, which cop
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import queue
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import torch
 
-from ..checkpoints import safetensors_header
-from ..errors import UserError
+from .checkpoints import safetensors_header
+from .errors import UserError
 
 #: Reading threads, and bytes that one reads at a time; each has two buffers of that size.
 THREADS, PIECE = 12, 16 * 2**20
@@ -35,6 +35,9 @@ _DTYPES = {
     "F8_E5M2": torch.float8_e5m2,
 }  # fmt: skip
 
+# Raised as an error they would be in a table of many lines, and the exception would not name them.
+_MISMATCHES_ARE_TOLD = {"ignore_mismatched_sizes": True}
+_BASES = {"diffusers": "ModelMixin", "transformers": "PreTrainedModel"}
 
 #: The tensors of a model by their names, once they are read.
 _State = Future[dict[str, torch.Tensor]]
@@ -50,56 +53,93 @@ class _Piece:
 
 
 class Ahead:
-    """A checkpoint's weights, read while the libraries that know its models are being imported.
-
-    Nothing is known of the models yet: :meth:`models` leaves out what it cannot use.
+    """Weights of models, read while the libraries that know these models are being imported.
 
     Parameters
     ----------
-    checkpoint
-        Folder of a diffusers pipeline, with a ``model_index.json``.
+    folders
+        Of the models, each with a ``config.json``.
     dtype
         Of the weights; what is in another is left to from_pretrained.
     device
         ``cuda`` or ``cpu``.
+    allow_pickle
+        Whether from_pretrained may load weights that are not safetensors.
     """
 
-    def __init__(self, checkpoint: Path, dtype: torch.dtype, device: str) -> None:
-        self._checkpoint, self._dtype, self._device = checkpoint, dtype, device
-        self._classes = _classes(checkpoint)
-        files = {name: _files(checkpoint / name, dtype) for name in self._classes}
-        self._states: dict[str, _State] = {name: Future() for name, paths in files.items() if paths}
+    def __init__(
+        self, folders: Iterable[Path], dtype: torch.dtype, device: str, *, allow_pickle: bool
+    ) -> None:
+        self._dtype, self._device, self._allow_pickle = dtype, device, allow_pickle
+        files = {folder: _files(folder, dtype) for folder in folders}
+        self._states: dict[Path, _State] = {
+            name: Future() for name, paths in files.items() if paths
+        }
         parts = [(files[name], state) for name, state in self._states.items()]
         threading.Thread(target=self._read, args=(parts,), daemon=True).start()
 
-    def models(self) -> dict[str, Any]:
-        """The pipeline's models by their names, on the device; those are missing for which only
-        from_pretrained knows how.
+    def load(self, folder: Path, kind: type, **more: Any) -> Any:
+        """The model in ``folder``, on the device, with all of its weights.
 
-        That is a class that is not the library's own or keeps parts in float32, and weights that
-        are quantised, in another dtype or not safetensors. To be called once.
+        ``from_pretrained`` draws those at random that its files lack, and only warns.
+
+        Parameters
+        ----------
+        folder
+            One of those that are read, or any other.
+        kind
+            The model's class, of diffusers or of transformers, or one of the latter's Auto classes.
+        **more
+            Further arguments of its ``from_pretrained``.
 
         Raises
         ------
         UserError
             If weights are not those of the model that its ``config.json`` describes.
         """
-        found = {}
-        for name in list(self._states):
-            library, kind = self._classes[name]
-            place = _diffusers_model if library == "diffusers" else _transformers_model
-            # Not kept beside the model: it would be on the device twice once layers are replaced.
-            state = self._states.pop(name)
-            model = place(self._checkpoint / name, kind, state, self._dtype, self._device)
-            if model is not None:
-                found[name] = model
-        return found
+        # Not kept beside the model: it would be on the device twice once layers are replaced.
+        state = self._states.pop(folder, None)
+        placed = None
+        if state is not None:
+            place = _place_diffusers if _is_of_diffusers(kind) else _place_transformers
+            placed = place(folder, kind, state, self._dtype, self._device)
+        model, found = placed or self._from_pretrained(folder, kind, more)
+        lacking = sorted(found["missing_keys"])
+        lacking += [f"{key} of shape {tuple(ours)} in place of {tuple(wanted)}"
+                    for key, ours, wanted in sorted(found.get("mismatched_keys", []))]  # fmt: skip
+        if lacking:
+            raise _misfit(folder, f"missing: {', '.join(lacking)}")
+        return model.eval()
 
-    def _read(self, parts: Sequence[tuple[Sequence[Path], _State]]) -> None:
+    def _from_pretrained(
+        self, folder: Path, kind: Any, more: dict[str, Any]
+    ) -> tuple[Any, dict[str, Any]]:
+        if _is_of_diffusers(kind):
+            try:
+                return self._whole(kind, folder, **more)
+            except (RuntimeError, ValueError) as error:
+                if "expected shape" in str(error) or "size mismatch" in str(error):
+                    raise _misfit(folder, str(error)) from None
+                raise
+        return self._whole(kind, folder, **_MISMATCHES_ARE_TOLD, **more)
+
+    def _whole(self, kind: Any, folder: Path, **more: Any) -> tuple[Any, dict[str, Any]]:
+        pair: tuple[Any, dict[str, Any]] = kind.from_pretrained(
+            folder,
+            dtype=self._dtype,
+            use_safetensors=None if self._allow_pickle else True,
+            device_map=self._device if self._device != "cpu" else None,
+            local_files_only=True,
+            output_loading_info=True,
+            **more,
+        )
+        return pair
+
+    def _read(self, work: Sequence[tuple[Sequence[Path], _State]]) -> None:
         usual = sys.getswitchinterval()
         sys.setswitchinterval(_SWITCH_SECONDS)
         try:
-            for files, state in parts:
+            for files, state in work:
                 try:
                     state.set_result(read(files, self._device))
                 except BaseException as error:
@@ -108,24 +148,60 @@ class Ahead:
             sys.setswitchinterval(usual)
 
 
-def _classes(checkpoint: Path) -> dict[str, tuple[str, str]]:
-    """Library and class of the models worth reading ahead, the largest first."""
+def parts(checkpoint: Path) -> dict[str, tuple[str, str]]:
+    """Library and class of the parts of a diffusers pipeline by their names."""
     try:
         index = json.loads((checkpoint / "model_index.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    pairs = {name: tuple(value) for name, value in index.items() if isinstance(value, list)}
-    return {name: pairs[name] for name in ("transformer", "unet") if name in pairs} | {
-        name: pair for name, pair in pairs.items() if pair[0] == "transformers"
-    }
+    return {name: (value[0], value[1]) for name, value in index.items() if isinstance(value, list)}
+
+
+def worth_reading(checkpoint: Path) -> list[Path]:
+    """The folders of a pipeline's large models, the largest first.
+
+    Nothing is known of them yet but their libraries. The others of diffusers' models are small, and
+    it has to rename some of their old tensors.
+    """
+    found = parts(checkpoint)
+    first = [name for name in ("transformer", "unet") if name in found]
+    then = [name for name, (library, _) in found.items() if library == "transformers"]
+    return [checkpoint / name for name in [*first, *then]]
+
+
+def model_class(library: str, name: str) -> type | None:
+    """A model's class, if it is one of the library's own; a tokenizer is none."""
+    if library not in _BASES:
+        return None
+    module = importlib.import_module(library)
+    kind = getattr(module, name, None)
+    base = getattr(module, _BASES[library])
+    return kind if isinstance(kind, type) and issubclass(kind, base) else None
+
+
+def _is_of_diffusers(kind: type) -> bool:
+    return kind.__module__.partition(".")[0] == "diffusers"
+
+
+def is_plain(folder: Path) -> bool:
+    """Whether a model is nothing but its config and its weights.
+
+    Quantised ones, adapters and those with code of their own only from_pretrained can make.
+    """
+    config = _config(folder)
+    return (
+        config is not None
+        and not {"quantization_config", "auto_map"} & set(config)
+        and not (folder / "adapter_config.json").is_file()
+    )
 
 
 def _files(folder: Path, dtype: torch.dtype) -> list[Path]:
-    """The weight files of a model; none if they are quantised, a variant, or in another dtype.
+    """The weight files of a model; none if it is not plain, a variant, or in another dtype.
 
     Weights in another dtype would be on the device twice until they are converted.
     """
-    if "quantization_config" in _config(folder):
+    if not is_plain(folder):
         return []
     for name in ("diffusion_pytorch_model.safetensors", "model.safetensors"):
         index = folder / f"{name}.index.json"
@@ -140,11 +216,11 @@ def _files(folder: Path, dtype: torch.dtype) -> list[Path]:
     return []
 
 
-def _config(folder: Path) -> dict[str, Any]:
+def _config(folder: Path) -> dict[str, Any] | None:
     try:
         config: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return {"quantization_config": "unknown"}
+        return None
     return config
 
 
@@ -155,50 +231,45 @@ def _in_another(dtype: torch.dtype, path: Path) -> bool:
     return any(kind is None or (kind.is_floating_point and kind != dtype) for kind in kinds)
 
 
-def _diffusers_model(
-    folder: Path, name: str, state: _State, dtype: torch.dtype, device: str
-) -> Any | None:
+def _place_diffusers(
+    folder: Path, kind: Any, state: _State, dtype: torch.dtype, device: str
+) -> tuple[Any, dict[str, Any]] | None:
     import accelerate
-    import diffusers
 
-    kind = _subclass(diffusers, name, diffusers.ModelMixin)
-    if kind is None or getattr(kind, "_keep_in_fp32_modules", None):
+    if getattr(kind, "_keep_in_fp32_modules", None):
         return None
     # Buffers are computed, not read, and so they are made for real.
     with accelerate.init_empty_weights(include_buffers=False):
         model: Any = kind.from_config(_config(folder))
     try:
-        model.load_state_dict(state.result(), strict=True, assign=True)
+        found = model.load_state_dict(state.result(), strict=False, assign=True)
     except RuntimeError as error:
         raise _misfit(folder, str(error)) from None
-    return model.to(device).eval()
+    if found.missing_keys:
+        return None  # perhaps only renamed; what is really missing diffusers will say
+    return model.to(device), {"missing_keys": []}
 
 
-def _transformers_model(
-    folder: Path, name: str, state: _State, dtype: torch.dtype, device: str
-) -> Any | None:
+def _place_transformers(
+    folder: Path, kind: Any, state: _State, dtype: torch.dtype, device: str
+) -> tuple[Any, dict[str, Any]]:
     # transformers itself places the tensors: it knows which are renamed and which are tied.
     import transformers
 
-    kind = _subclass(transformers, name, transformers.PreTrainedModel)
-    if kind is None:
-        return None
-    model, found = kind.from_pretrained(
+    own = {}
+    if (folder / "generation_config.json").is_file():
+        own["generation_config"] = transformers.GenerationConfig.from_pretrained(folder)
+    pair: tuple[Any, dict[str, Any]] = kind.from_pretrained(
         None,
         config=kind.config_class.from_pretrained(folder, local_files_only=True),
         state_dict=state.result(),
         dtype=dtype,
         device_map=device if device != "cpu" else None,
         output_loading_info=True,
+        **_MISMATCHES_ARE_TOLD,
+        **own,
     )
-    if found["missing_keys"]:
-        raise _misfit(folder, f"missing: {', '.join(sorted(found['missing_keys']))}")
-    return model.eval()
-
-
-def _subclass(library: ModuleType, name: str, base: type) -> Any | None:
-    kind = getattr(library, name, None)
-    return kind if isinstance(kind, type) and issubclass(kind, base) else None
+    return pair
 
 
 def _misfit(folder: Path, problem: str) -> UserError:

@@ -1,0 +1,173 @@
+"""Weights: read beside the imports, the same as the libraries read them, and whole or refused."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import diffusers
+import pytest
+import torch
+import transformers
+from safetensors.torch import load_file, save_file
+
+from edit_benchmark import checkpoints, editors, weights
+from edit_benchmark.editors.diffusers_editor import DiffusersEditor
+from edit_benchmark.errors import UserError
+from edit_benchmark.tiny_models import save_edit_pipeline, save_judge
+from test_editors import settings as editor_settings
+from test_judges import load as load_judge
+
+PARTS = {
+    "transformer": diffusers.QwenImageTransformer2DModel,
+    "text_encoder": transformers.Qwen2_5_VLForConditionalGeneration,
+    "vae": diffusers.AutoencoderKLQwenImage,
+}
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("tiny")
+    save_edit_pipeline(path / "edit", "edit")
+    save_judge(path / "judge")
+    return path
+
+
+@pytest.fixture
+def edit(saved: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(saved / "edit", tmp_path / "edit"))
+
+
+@pytest.fixture
+def judge(saved: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(saved / "judge", tmp_path / "judge"))
+
+
+def load_editor(folder: Path, dtype: str = "float32") -> DiffusersEditor:
+    chosen = editor_settings(folder, dtype=dtype)
+    editor = editors.build(chosen, checkpoints.resolve(chosen, "models.m"), "cpu")
+    assert isinstance(editor, DiffusersEditor)
+    return editor
+
+
+def assert_equal(found: torch.nn.Module, expected: torch.nn.Module, dtype: torch.dtype) -> None:
+    ours, theirs = found.state_dict(), expected.state_dict()
+    assert list(ours) == list(theirs)
+    assert all(torch.equal(ours[key], value) for key, value in theirs.items())
+    assert {value.dtype for value in ours.values()} == {dtype}
+    buffers = dict(found.named_buffers())  # computed, not stored
+    assert all(torch.equal(buffers[key], value) for key, value in expected.named_buffers())
+    assert not found.training
+
+
+@pytest.fixture
+def placed(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The folders whose weights were read ahead and used."""
+    folders: list[Path] = []
+    for name in ("_place_diffusers", "_place_transformers"):
+        place = getattr(weights, name)
+
+        def noted(folder: Path, *rest: object, place: Callable[..., object] = place) -> object:
+            folders.append(folder)
+            return place(folder, *rest)
+
+        monkeypatch.setattr(weights, name, noted)
+    return folders
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("sharded", [False, True])
+def test_the_editor_has_the_weights_that_the_libraries_read(
+    edit: Path, dtype: str, sharded: bool, placed: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(weights, "PIECE", 1000)  # tensors of many pieces, the last one short
+    wanted, references = getattr(torch, dtype), {}
+    for name, kind in PARTS.items():
+        model = kind.from_pretrained(edit / name, dtype=wanted)
+        for file in (edit / name).glob("*.safetensors"):
+            file.unlink()
+        model.save_pretrained(edit / name, max_shard_size="50KB" if sharded else "1GB")
+        assert (len(list((edit / name).glob("*.safetensors"))) > 1) == sharded
+        references[name] = kind.from_pretrained(edit / name, dtype=wanted)
+    pipeline = load_editor(edit, dtype).pipeline
+    assert {path.name for path in placed} == {"transformer", "text_encoder"}
+    for name, reference in references.items():
+        assert_equal(getattr(pipeline, name), reference, wanted)
+
+
+@pytest.mark.parametrize("sharded", [False, True])
+def test_the_judge_is_the_model_that_transformers_reads(
+    judge: Path, sharded: bool, placed: list[Path]
+) -> None:
+    kind = transformers.AutoModelForImageTextToText
+    reference = kind.from_pretrained(judge)
+    if sharded:
+        (judge / "model.safetensors").unlink()
+        reference.save_pretrained(judge, max_shard_size="100KB")
+    found = load_judge(judge).model
+    assert placed == [judge]
+    assert type(found) is type(reference)
+    assert_equal(found, reference, torch.float32)
+    assert found.generation_config.to_dict() == reference.generation_config.to_dict()
+
+
+def test_tied_weights_are_one_tensor(edit: Path) -> None:
+    path = edit / "text_encoder" / "config.json"
+    config = json.loads(path.read_text(encoding="utf-8"))
+    config["tie_word_embeddings"] = config["text_config"]["tie_word_embeddings"] = True
+    path.write_text(json.dumps(config), encoding="utf-8")
+    drop(edit / "text_encoder", "lm_head.weight")
+    encoder = load_editor(edit).pipeline.text_encoder
+    assert encoder.lm_head.weight is encoder.get_input_embeddings().weight
+
+
+def test_weights_in_another_dtype_are_left_to_the_libraries(
+    saved: Path, placed: list[Path]
+) -> None:
+    assert load_editor(saved / "edit", "bfloat16").pipeline.transformer.dtype == torch.bfloat16
+    assert load_judge(saved / "judge", dtype="bfloat16").model.dtype == torch.bfloat16
+    assert placed == []
+
+
+def drop(folder: Path, key: str) -> None:
+    """Take a tensor out of a model's weights."""
+    (file,) = folder.glob("*.safetensors")
+    state = load_file(file)
+    state.pop(next(name for name in state if name.endswith(key)))
+    save_file(state, file, {"format": "pt"})
+
+
+def cut(folder: Path, key: str) -> None:
+    """Halve a tensor of a model's weights."""
+    (file,) = folder.glob("*.safetensors")
+    state = load_file(file)
+    name = next(name for name in state if name.endswith(key))
+    state[name] = state[name][: len(state[name]) // 2].contiguous()
+    save_file(state, file, {"format": "pt"})
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])  # read by us, and by the libraries
+@pytest.mark.parametrize("spoil", [drop, cut])
+@pytest.mark.parametrize(("part", "key"), [
+    ("transformer", "img_in.bias"), ("text_encoder", "visual.merger.ln_q.weight"),
+    ("vae", "decoder.conv_in.bias"),
+])  # fmt: skip
+def test_an_editor_without_its_own_weights_is_refused(
+    edit: Path, part: str, key: str, spoil: Callable[[Path, str], None], dtype: str
+) -> None:
+    spoil(edit / part, key)
+    with pytest.raises(UserError, match=rf"{part}: the weights do not fit its config.json .*{key}"):
+        load_editor(edit, dtype)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("spoil", [drop, cut])
+def test_a_judge_without_its_own_weights_is_refused(
+    judge: Path, spoil: Callable[[Path, str], None], dtype: str
+) -> None:
+    key = "visual.merger.norm.weight"
+    spoil(judge, key)
+    with pytest.raises(UserError, match=rf"the weights do not fit its config.json .*{key}"):
+        load_judge(judge, dtype=dtype)
