@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -195,6 +196,22 @@ def test_other_weights_of_the_same_shape_are_another_checkpoint(
 
     assert identity(plain) == identity(tmp_path / "same")
     assert identity(plain) != identity(tmp_path / "other")
+
+
+def test_a_checkpoint_may_link_to_the_parts_of_another(plain: Path, tmp_path: Path) -> None:
+    linked = tmp_path / "m"
+    linked.mkdir()
+    for part in plain.iterdir():
+        (linked / part.name).symlink_to(part)
+    expected = checkpoints.resolve(settings(plain), "models.m")
+    found = checkpoints.resolve(settings(linked), "models.m")
+    assert found == replace(expected, name=str(linked), path=str(linked))
+    weights = next((plain / "vae").glob("*.safetensors"))
+    (linked / "vae").unlink()
+    (linked / "vae").mkdir()
+    (linked / "vae" / weights.name).write_bytes(weights.read_bytes()[:-100])
+    with pytest.raises(UserError, match="is incomplete: vae/"):
+        checkpoints.resolve(settings(linked), "models.m")
 
 
 def test_a_truncated_weight_file_is_named_with_both_sizes(plain: Path, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ downloaded one costs no GPU time and six jobs do not download the same files.
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import math
@@ -177,10 +178,19 @@ def _probe(path: Path, digest: Any) -> None:
 
 def _files(folder: Path) -> Iterator[Path]:
     """The checkpoint's own files, sorted; a download's hidden bookkeeping is not among them."""
-    for path in sorted(folder.rglob("*")):
-        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if path.is_file() and not hidden and path.suffix not in {".md", ".png", ".jpg", ".webp"}:
+    for path in _found(folder, "*"):
+        if path.is_file() and path.suffix not in {".md", ".png", ".jpg", ".webp"}:
             yield path
+
+
+def _found(folder: Path, pattern: str) -> list[Path]:
+    """Paths below ``folder``, sorted: none that is hidden, those in linked folders too.
+
+    A fine-tuned transformer among links to the parts of its base model is a checkpoint as well.
+    """
+    # Path.rglob passes linked folders by before Python 3.13.
+    found = glob.iglob(f"**/{pattern}", root_dir=folder, recursive=True)  # noqa: PTH207
+    return sorted(folder / path for path in found)
 
 
 def _from_hub(name: str, settings: Mapping[str, Any], where: str) -> tuple[Path, str]:
@@ -239,13 +249,13 @@ def _check_whole(folder: Path, where: str, *, allow_pickle: bool) -> int:
             present = isinstance(value, list) and value[0] is not None
             if present and not (folder / name).is_dir():
                 raise _incomplete(where, folder, f"{name}/ is missing")
-    for path in folder.rglob("*.safetensors.index.json"):
+    for path in _found(folder, "*.safetensors.index.json"):
         names = set(json.loads(path.read_text(encoding="utf-8"))["weight_map"].values())
         missing = sorted(name for name in names if not (path.parent / name).is_file())
         if missing:
             relative = path.parent.relative_to(folder)
             raise _incomplete(where, folder, f"{relative / missing[0]} is missing")
-    weights = list(folder.rglob("*.safetensors"))
+    weights = _found(folder, "*.safetensors")
     for path in weights:
         with path.open("rb") as file:
             try:
@@ -294,7 +304,7 @@ def safetensors_header(descriptor: int) -> tuple[dict[str, Any], int]:
 def _weight_bytes(folder: Path, dtype: str) -> int:
     """Bytes of all tensors once floating-point ones are cast to ``dtype``."""
     total = 0
-    for path in folder.rglob("*.safetensors"):
+    for path in _found(folder, "*.safetensors"):
         with path.open("rb") as file:
             header, _ = safetensors_header(file.fileno())
         for name, tensor in header.items():
