@@ -61,7 +61,7 @@ def table(result: dict[str, Any]) -> str:
                 f"{row['ratio_to_stock']:14.2f}x"
             )
     startup = result.get("startup") or {}
-    for name in ("cold", "warm"):
+    for name in ("cold", "warm", "score_cold", "score"):
         if name in startup:
             stages = ", ".join(f"{key} {value:.1f}" for key, value in startup[name].items())
             lines.append(f"start-up, {name}: {stages} s")

@@ -28,6 +28,8 @@ def test_the_benchmark_measures_every_part(tmp_path: Path) -> None:
     assert set(result["judge"]["expected"]) == {"1", "5"}
     warm = result["startup"]["warm"]
     assert 0 < warm["imported"] < warm["first_step"] < warm["process_seconds"]
+    score = result["startup"]["score"]
+    assert 0 < score["imported"] < score["first_answers"] < score["process_seconds"]
     first, second = (job["first_step"] for job in result["startup"]["one_slot"])
     assert abs(first - second) > 0.5  # one waited while the other loaded
     assert "start-up, two jobs that load one after the other" in done.stdout

@@ -11,10 +11,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from statistics import fmean
 
+import psutil
+
 from .devices import Device
 
 _SAMPLE_SECONDS = 0.5
 _GIB = 2**30
+
+
+def process_seconds() -> float:
+    """Seconds since this process began, its imports included."""
+    return time.time() - psutil.Process().create_time()
 
 
 class Meter:

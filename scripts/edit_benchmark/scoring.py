@@ -19,7 +19,7 @@ from .errors import SampleError, UserError
 from .faults import loading, stop_if_fatal
 from .judges import Case
 from .judges.asking import answers_of, read_ahead
-from .meter import Meter
+from .meter import Meter, process_seconds
 from .records import EDITED, JUDGE_FAILED, SCORED, Edit, Sample, Score
 from .rubrics import Rubric, overall
 from .samples import load_source
@@ -167,6 +167,8 @@ def _ask(
                 began = time.monotonic()
                 answers = answers_of(loaded, batch.cases)
                 spent = time.monotonic() - began
+                if not answered and not failures:
+                    log.info("first answers %.1f s after the process began", process_seconds())
                 seconds = round(spent / len(batch.tasks), 3)
                 meter.count(len(batch.tasks), reading=batch.seconds, judging=spent)
                 for task, answer in zip(batch.tasks, answers, strict=True):

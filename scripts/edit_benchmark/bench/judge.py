@@ -97,16 +97,14 @@ def measure(folder: Path, device: str, full_size: bool) -> dict[str, Any]:
     """
     transformers.utils.logging.disable_progress_bar()
     extent = _FULL if full_size else _TINY
-    save_judge(folder)
-    if full_size:
-        _enlarge(folder, device)
+    save(folder, device, full_size)
     pairs = [_pair(number, extent.side) for number in range(4)]
     rubric = rubrics.load(RUBRICS / "reasoning.yaml", "physical", "en")
     rubric_of = {
         count: replace(rubric, criteria=rubric.criteria[:count])
         for count in (1, len(rubric.criteria))
     }
-    ours, load_seconds = _load(folder, device, extent, method="expected", batch_size=8)
+    ours, load_seconds = _load(folder, device, full_size)
     stock = _Stock(ours, folder, device, extent.dtype, extent.new_tokens)
     result: dict[str, Any] = {
         "full_size": full_size,
@@ -134,7 +132,7 @@ def measure(folder: Path, device: str, full_size: bool) -> dict[str, Any]:
     }  # fmt: skip
     del ours
     reference = _stock(stock.write, pairs, rubric, extent.alone)
-    written, _ = _load(folder, device, extent, method="generated", batch_size=extent.batches[-1])
+    written, _ = _load(folder, device, full_size, method="generated", batch_size=extent.batches[-1])
     for size in (1, *extent.batches):
         images = extent.alone if size == 1 else max(2 * size, extent.expected // 2)
         seconds = _ours(written, pairs, rubric, images, size)
@@ -142,6 +140,26 @@ def measure(folder: Path, device: str, full_size: bool) -> dict[str, Any]:
     if device == "cuda":
         result["peak_memory_gib"] = round(torch.cuda.max_memory_allocated() / 2**30, 1)
     return result
+
+
+def save(folder: Path, device: str, full_size: bool) -> None:
+    """Save a judge, 18 GB at full size, made on ``device``; one that is there is left."""
+    if not (folder / "config.json").is_file():
+        save_judge(folder)
+        if full_size:
+            _enlarge(folder, device)
+            torch.cuda.empty_cache()
+
+
+def settings(folder: Path, full_size: bool, **changes: Any) -> dict[str, Any]:
+    """A judge of the configuration, with what its random weights call for."""
+    extent = _FULL if full_size else _TINY
+    return {
+        "judge": "transformers", "checkpoint": str(folder), "revision": None,
+        "dtype": extent.dtype, "method": "expected", "batch_size": 8, "repeat": 0,
+        "max_pixels": 2**20, "max_new_tokens": extent.new_tokens, "min_mass": 0,
+        "trust_remote_code": False, "allow_pickle": False, "rubric": "reasoning",
+    } | changes  # fmt: skip
 
 
 def _enlarge(folder: Path, device: str) -> None:
@@ -197,16 +215,11 @@ def _case(pair: _Pair, rubric: Rubric) -> Case:
 
 
 def _load(
-    folder: Path, device: str, extent: _Extent, method: str, batch_size: int
+    folder: Path, device: str, full_size: bool, **changes: Any
 ) -> tuple[TransformersJudge, float]:
-    settings = {
-        "judge": "transformers", "checkpoint": str(folder), "revision": None,
-        "dtype": extent.dtype, "method": method, "batch_size": batch_size,
-        "max_pixels": 2**20, "max_new_tokens": extent.new_tokens, "min_mass": 0,
-        "trust_remote_code": False, "allow_pickle": False,
-    }  # fmt: skip
+    chosen = settings(folder, full_size, **changes)
     began = time.perf_counter()
-    judge = judges.build(settings, checkpoints.resolve(settings, "judges.bench"), device)
+    judge = judges.build(chosen, checkpoints.resolve(chosen, "judges.bench"), device)
     assert isinstance(judge, TransformersJudge)
     return judge, time.perf_counter() - began
 

@@ -1,4 +1,7 @@
-"""How long an edit job takes until its first denoising step: the job's own command, and its log."""
+"""How long a job takes until it works: its own command, and what its log says.
+
+An edit job until its first denoising step, a score job until its first answers.
+"""
 
 from __future__ import annotations
 
@@ -16,35 +19,37 @@ from ..pictures import encode_png, sha256
 from ..records import Sample, write_rows
 from . import checkpoints as made
 
-_SCRIPT = Path(__file__).parents[2] / "edit.py"
+_SCRIPTS = Path(__file__).parents[2]
 _NO_BYTECODE = "PYTHONDONTWRITEBYTECODE"
 _LINES = {
     "imported": r"libraries imported ([\d.]+) s after",
-    "weights_read": r"placed in ([\d.]+) s",
+    "weights_placed": r"placed in ([\d.]+) s",
     "loaded": r"pipeline loaded in ([\d.]+) s",
     "kernels": r"kernels compiled in ([\d.]+) s",
     "first_step": r"first denoising step ([\d.]+) s after",
+    "first_answers": r"first answers ([\d.]+) s after",
 }
 
 
 def measure(folder: Path, device: str, full_size: bool) -> dict[str, Any]:
-    """Seconds from the start of a job's process to its first denoising step.
+    """Seconds from the start of a job's process to its first denoising step or answers.
 
     Returns
     -------
     dict
         ``cold`` (the first job, which also compiles kernels), ``warm`` (the next), and
         ``two_slots`` and ``one_slot``: two jobs that begin at the same time on one device, and load
-        over its one bus at once or one after the other. Each with the seconds of its stages.
+        over its one bus at once or one after the other. ``score_cold`` and ``score`` are the first
+        and the next score job. Each with the seconds of its stages.
     """
     checkpoint = folder / "edit"
     if not (checkpoint / "model_index.json").is_file():
         made.save_edit_pipeline(checkpoint, device, full_size)
-    _prepare(folder, checkpoint, full_size)
+    _prepare(folder, checkpoint, device, full_size)
     result: dict[str, Any] = {}
     for name in ("cold", "warm"):
         _clear(folder, name)
-        result[name] = _finish(_start(folder, device, full_size, name))
+        result[name] = _finish(_edit(folder, device, full_size, name))
     pairs = {}
     for slots in ("two_slots", "one_slot"):
         names = [f"{slots}-{number}" for number in (1, 2)]
@@ -55,14 +60,21 @@ def measure(folder: Path, device: str, full_size: bool) -> dict[str, Any]:
             locks = [_leases(folder, name) / "load-0.lock" for name in names]
             locks[0].touch()
             locks[1].symlink_to(locks[0])
-        jobs = [_start(folder, device, full_size, name) for name in names]
+        jobs = [_edit(folder, device, full_size, name) for name in names]
         pairs[slots] = [_finish(job) for job in jobs]
+    for name in ("score_cold", "score"):
+        made.remove(_results(folder, "warm") / "store" / "answers")
+        result[name] = _finish(_score(folder, device, full_size))
     return result | pairs
 
 
-def _prepare(folder: Path, checkpoint: Path, full_size: bool) -> None:
+def _prepare(folder: Path, checkpoint: Path, device: str, full_size: bool) -> None:
+    from . import judge
     from .edit import _source
 
+    judge.save(folder / "judge", device, full_size)
+    asked = judge.settings(folder / "judge", full_size)
+    checkpoints.write(checkpoints.resolve(asked, "judges.bench"), folder / "judge.json")
     side = 1024 if full_size else 64
     picture = encode_png(_source((side, side)), {})
     settings = made.settings(checkpoint, full_size, num_inference_steps=2)
@@ -91,14 +103,37 @@ def _clear(folder: Path, name: str) -> None:
     (_results(folder, name) / "source.png").write_bytes(source)
 
 
-def _start(folder: Path, device: str, full_size: bool, name: str) -> tuple[Any, float]:
+def _edit(folder: Path, device: str, full_size: bool, name: str) -> tuple[Any, float]:
     results = _results(folder, name)
     settings = made.settings(folder / "edit", full_size, num_inference_steps=2)
     words = [
-        sys.executable, _SCRIPT, "--samples", folder / "samples.jsonl", "--category", "physical",
         "--shard", "1-of-1", "--model", "bench", "--settings", json.dumps(settings),
-        "--checkpoint", folder / "checkpoint.json", "--results", results,
-        "--out", results / "edits.jsonl", "--device-ids", "0" if device == "cuda" else "cpu",
+        "--checkpoint", folder / "checkpoint.json", "--out", results / "edits.jsonl",
+    ]  # fmt: skip
+    return _start("edit.py", words, folder, results, device)
+
+
+def _score(folder: Path, device: str, full_size: bool) -> tuple[Any, float]:
+    """A score job for what the warm edit job made."""
+    from . import judge
+
+    results = _results(folder, "warm")
+    words = [
+        "--edits", results / "edits.jsonl", "--chunk", "1", "--chunk-size", "64",
+        "--judge", "bench", "--settings", json.dumps(judge.settings(folder / "judge", full_size)),
+        "--checkpoint", folder / "judge.json", "--language", "en",
+        "--out", results / "scores.jsonl",
+    ]  # fmt: skip
+    return _start("score.py", words, folder, results, device)
+
+
+def _start(
+    script: str, own: list[Any], folder: Path, results: Path, device: str
+) -> tuple[Any, float]:
+    words = [
+        sys.executable, _SCRIPTS / script, "--samples", folder / "samples.jsonl",
+        "--category", "physical", "--results", results,
+        "--device-ids", "0" if device == "cuda" else "cpu", *own,
     ]  # fmt: skip
     # Python's own cache of compiled modules, as an installation has it: without, the imports of
     # torch and diffusers alone take 5 to 10 s longer.
@@ -106,7 +141,7 @@ def _start(folder: Path, device: str, full_size: bool, name: str) -> tuple[Any, 
     began = time.perf_counter()
     job = subprocess.Popen(
         list(map(str, words)),
-        env=environment | {"EDIT_BENCHMARK_LEASES": str(_leases(folder, name))},
+        env=environment | {"EDIT_BENCHMARK_LEASES": str(results / "leases")},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,

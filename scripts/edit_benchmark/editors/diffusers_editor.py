@@ -18,9 +18,10 @@ from PIL import Image
 from .. import acceleration, weights
 from ..checkpoints import Checkpoint
 from ..errors import SampleError, UserError
+from ..meter import process_seconds
 from ..prompts import TextGuard
 from . import approximate
-from .stages import Stages, process_seconds
+from .stages import Stages
 
 log = logging.getLogger(__name__)
 

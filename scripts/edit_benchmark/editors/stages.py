@@ -6,17 +6,13 @@ import logging
 import time
 from typing import Any
 
-import psutil
 import torch
+
+from ..meter import process_seconds
 
 log = logging.getLogger(__name__)
 
 STAGES = ("encoding", "denoising", "decoding")
-
-
-def process_seconds() -> float:
-    """Seconds since this process began, its imports included."""
-    return time.time() - psutil.Process().create_time()
 
 
 class Stages:

@@ -18,6 +18,7 @@ from transformers.models.auto import modeling_auto
 from .. import weights
 from ..checkpoints import Checkpoint
 from ..errors import SampleError, UserError
+from ..meter import process_seconds
 from ..prompts import TextGuard
 from ..rubrics import Rubric
 from . import Answer, Case, shared_prefix
@@ -63,6 +64,7 @@ class TransformersJudge:
         device: str,
         ahead: weights.Ahead,
     ) -> None:
+        log.info("libraries imported %.1f s after the process began", process_seconds())
         if device == "cpu":
             torch.set_num_threads(1)  # as for the editor: the rounding must not depend on it
         transformers.utils.logging.disable_progress_bar()
