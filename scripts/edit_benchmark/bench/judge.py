@@ -7,6 +7,7 @@ picture when its turn has come.
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -148,6 +149,7 @@ def save(folder: Path, device: str, full_size: bool) -> None:
         save_judge(folder)
         if full_size:
             _enlarge(folder, device)
+            gc.collect()  # a model holds itself in circles
             torch.cuda.empty_cache()
 
 
