@@ -91,6 +91,25 @@ def test_one_model_loads_at_a_time() -> None:
     assert all(first[1] <= second[0] for first, second in pairwise(sorted(times)))
 
 
+def test_who_waits_for_a_load_slot_imports_meanwhile() -> None:
+    holder = hold("holder", 0, load=3)
+    assert holder.stdout is not None
+    holder.stdout.readline()
+    done: list[float] = []
+
+    def meanwhile() -> None:
+        done.append(time.monotonic())
+        raise ImportError  # which shows when the model is loaded
+
+    with devices.load_slot(request("cpu"), meanwhile):
+        assert holder.poll() is not None or holder.stdout.readline().startswith("loaded")
+        assert len(done) == 1
+        assert time.monotonic() - done[0] > 1
+    with devices.load_slot(request("cpu"), meanwhile):
+        assert len(done) == 1  # nobody to wait for
+    holder.communicate()
+
+
 def test_a_killed_holder_frees_device_and_load_slot_and_the_waiting_say_for_whom() -> None:
     holders = [hold("edit painter physical 1-of-2", 60), hold("holder 2", 60)]
     for holder in holders:

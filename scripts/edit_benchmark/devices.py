@@ -14,8 +14,8 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -191,10 +191,14 @@ def _scheduled() -> list[str]:
 
 
 @contextmanager
-def load_slot(request: Request) -> Iterator[None]:
-    """Hold one of the host's places for loading a model; waits until one is free."""
+def load_slot(request: Request, meanwhile: Callable[[], object] | None = None) -> Iterator[None]:
+    """Hold one of the host's places for loading a model; waits until one is free.
+
+    Who has to wait calls ``meanwhile`` once, for what can be done without a place; what fails in it
+    is left, since it fails again when it is needed.
+    """
     names = [f"load-{number}" for number in range(request.load_slots)]
-    with _first_free(names, "load slot", request.purpose):
+    with _first_free(names, "load slot", request.purpose, meanwhile):
         yield
 
 
@@ -236,7 +240,12 @@ def _gib(count: int) -> str:
 
 
 @contextmanager
-def _first_free(names: Sequence[str], what: str, purpose: str) -> Iterator[str]:
+def _first_free(
+    names: Sequence[str],
+    what: str,
+    purpose: str,
+    meanwhile: Callable[[], object] | None = None,
+) -> Iterator[str]:
     """Hold the lock of the first free of ``names``, waiting while all are held."""
     folder = lease_folder()
     folder.mkdir(parents=True, exist_ok=True)
@@ -261,7 +270,12 @@ def _first_free(names: Sequence[str], what: str, purpose: str) -> Iterator[str]:
             holders = "; ".join(f"{name}: {_holder(folder / f'{name}.lock')}" for name in names)
             log.info("waiting for a %s, held are %s", what, holders)
             next_report = time.monotonic() + _REPORT_SECONDS
-        time.sleep(_POLL_SECONDS)
+        if meanwhile is not None:
+            with suppress(Exception):
+                meanwhile()
+            meanwhile = None
+        else:
+            time.sleep(_POLL_SECONDS)
 
 
 def _try_lock(path: Path, purpose: str) -> IO[str] | None:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -123,7 +124,7 @@ def _edit_missing(
         return
     with devices.lease(request) as device:
         log.info("device %s", device.label)
-        with devices.load_slot(request):
+        with devices.load_slot(request, partial(editors.import_libraries, settings, checkpoint)):
             if checkpoint is not None:
                 devices.check_memory(device, checkpoint.weight_bytes, checkpoint.name)
             began = time.monotonic()

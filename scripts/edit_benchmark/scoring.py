@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -145,7 +146,7 @@ def _ask(
 ) -> Iterator[Score]:
     with devices.lease(request) as device:
         log.info("device %s", device.label)
-        with devices.load_slot(request):
+        with devices.load_slot(request, partial(judges.import_libraries, settings, checkpoint)):
             if checkpoint is not None:
                 devices.check_memory(device, checkpoint.weight_bytes, checkpoint.name)
             began = time.monotonic()

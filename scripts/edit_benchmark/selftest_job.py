@@ -6,6 +6,7 @@ import logging
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,7 @@ def _asked(
     others = [probes.partner(case.sample, samples) for case in cases]
     with devices.lease(request) as device:
         log.info("device %s", device.label)
-        with devices.load_slot(request):
+        with devices.load_slot(request, partial(judges.import_libraries, settings, checkpoint)):
             if checkpoint is not None:
                 devices.check_memory(device, checkpoint.weight_bytes, checkpoint.name)
             loaded = loading(

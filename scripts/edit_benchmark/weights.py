@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import importlib
 import json
+import logging
 import os
 import queue
 import sys
 import threading
+import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -22,6 +24,8 @@ import torch
 
 from .checkpoints import safetensors_header
 from .errors import UserError
+
+log = logging.getLogger(__name__)
 
 #: Reading threads, and bytes that one reads at a time; each has two buffers of that size.
 THREADS, PIECE = 12, 16 * 2**20
@@ -138,6 +142,7 @@ class Ahead:
     def _read(self, work: Sequence[tuple[Sequence[Path], _State]]) -> None:
         usual = sys.getswitchinterval()
         sys.setswitchinterval(_SWITCH_SECONDS)
+        began = time.monotonic()
         try:
             for files, state in work:
                 try:
@@ -146,6 +151,8 @@ class Ahead:
                     state.set_exception(error)
         finally:
             sys.setswitchinterval(usual)
+        size = sum(path.stat().st_size for files, _ in work for path in files) / 2**30
+        log.info("%.1f GiB of weights read in %.1f s", size, time.monotonic() - began)
 
 
 def parts(checkpoint: Path) -> dict[str, tuple[str, str]]:
@@ -181,6 +188,17 @@ def model_class(library: str, name: str) -> type | None:
 
 def _is_of_diffusers(kind: type) -> bool:
     return kind.__module__.partition(".")[0] == "diffusers"
+
+
+def import_classes(checkpoint: Path) -> dict[str, type]:
+    """Import a pipeline and all that it is made of: its models' classes by the parts' names."""
+    import diffusers
+
+    index = checkpoint / "model_index.json"
+    if index.is_file():
+        getattr(diffusers, json.loads(index.read_text(encoding="utf-8"))["_class_name"], None)
+    found = {name: model_class(*part) for name, part in parts(checkpoint).items()}
+    return {name: kind for name, kind in found.items() if kind is not None}
 
 
 def is_plain(folder: Path) -> bool:

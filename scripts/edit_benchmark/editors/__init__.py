@@ -101,6 +101,15 @@ def build(settings: Mapping[str, Any], checkpoint: Checkpoint | None, device: st
     return KINDS[settings["editor"]](settings, checkpoint, device)
 
 
+def import_libraries(settings: Mapping[str, Any], checkpoint: Checkpoint | None) -> None:
+    """Import what :func:`build` will need, which takes seconds and no device."""
+    if settings["editor"] == "diffusers" and checkpoint is not None:
+        from .. import weights
+        from . import diffusers_editor  # noqa: F401  it imports what its pictures take
+
+        weights.import_classes(Path(checkpoint.path))
+
+
 def _build_identity(
     settings: Mapping[str, Any], checkpoint: Checkpoint | None, device: str
 ) -> Editor:

@@ -167,12 +167,11 @@ def load_pipeline(
 
 def _models(checkpoint: Path, ahead: weights.Ahead) -> dict[str, Any]:
     """The pipeline's models; those that only the pipeline itself can load are not among them."""
-    found = {}
-    for name, (library, class_name) in weights.parts(checkpoint).items():
-        kind = weights.model_class(library, class_name)
-        if kind is not None and weights.is_plain(checkpoint / name):
-            found[name] = ahead.load(checkpoint / name, kind)
-    return found
+    return {
+        name: ahead.load(checkpoint / name, kind)
+        for name, kind in weights.import_classes(checkpoint).items()
+        if weights.is_plain(checkpoint / name)
+    }
 
 
 def pass_token_types(pipeline: diffusers.DiffusionPipeline) -> bool:

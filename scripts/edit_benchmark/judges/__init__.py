@@ -117,6 +117,14 @@ def build(settings: Mapping[str, Any], checkpoint: Checkpoint | None, device: st
     return KINDS[settings["judge"]](settings, checkpoint, device)
 
 
+def import_libraries(settings: Mapping[str, Any], checkpoint: Checkpoint | None) -> None:
+    """Import what :func:`build` will need, which takes seconds and no device."""
+    if settings["judge"] == "transformers" and checkpoint is not None:
+        from . import transformers_judge
+
+        transformers_judge.model_class(Path(checkpoint.path))
+
+
 def _build_transformers(
     settings: Mapping[str, Any], checkpoint: Checkpoint | None, device: str
 ) -> Judge:

@@ -78,7 +78,7 @@ class TransformersJudge:
         # Padding stands before the text, so that the last position is the answer's in every row.
         self.processor.tokenizer.padding_side = "left"
         self._guard = TextGuard(self.processor.tokenizer)
-        self.model = ahead.load(folder, _model_class(folder), **code)
+        self.model = ahead.load(folder, model_class(folder), **code)
         accepted = inspect.signature(self.model.forward).parameters
         self._last_only = {"logits_to_keep": 1} if "logits_to_keep" in accepted else {}
         self._is_adapted = shared_prefix.adapt(self.model)
@@ -284,7 +284,7 @@ class TransformersJudge:
         )
 
 
-def _model_class(folder: Path) -> type:
+def model_class(folder: Path) -> type:
     """The class that Auto would take; Auto itself where it has to look further."""
     auto: type = transformers.AutoModelForImageTextToText
     if not weights.is_plain(folder):
