@@ -22,6 +22,7 @@ from PIL import Image
 from .. import acceleration, checkpoints, editors, flops
 from ..editors import approximate
 from ..editors.diffusers_editor import DiffusersEditor, pass_token_types
+from ..pictures import sha256
 from ..versions import installed
 from . import checkpoints as made
 
@@ -53,7 +54,8 @@ def measure(folder: Path, device: str, full_size: bool) -> dict[str, Any]:
     dict
         ``rate`` (R, FLOP/s, before and after), and rows of ``edit``, ``plus`` and
         ``approximations`` with ``seconds_per_image``, ``utilisation``, ``ratio_to_stock`` (of the
-        seconds of a step) and, where stock made the whole picture too, ``psnr_to_stock`` in dB.
+        seconds of a step), ``picture_sha256`` (of the RGB bytes; two GPUs of one kind should agree)
+        and, where stock made the whole picture too, ``psnr_to_stock`` in dB.
     """
     checkpoint, plus = folder / "edit", folder / "plus"
     if not (checkpoint / "model_index.json").is_file():
@@ -169,6 +171,7 @@ class _Bench:
             "forwards": count.forwards,
             "seconds_per_image": round(seconds, 3),
             "stages": stages,
+            "picture_sha256": sha256(picture.tobytes()),
             "seconds_per_step": round(step, 4),
             "utilisation": round(flops.utilisation(count.flops, seconds, self.before), 4),
         }

@@ -22,6 +22,7 @@ from . import checkpoints as made
 _SCRIPTS = Path(__file__).parents[2]
 _NO_BYTECODE = "PYTHONDONTWRITEBYTECODE"
 _LINES = {
+    "waited": r"load slot \S+ taken after ([\d.]+) s",
     "imported": r"libraries imported ([\d.]+) s after",
     "weights_placed": r"placed in ([\d.]+) s",
     "loaded": r"pipeline loaded in ([\d.]+) s",
