@@ -197,49 +197,71 @@ def old(arguments: argparse.Namespace, benchmark: Path) -> dict[str, Any]:
 # ----- The workflow -----
 
 
-def ours(arguments: argparse.Namespace, benchmark: Path, folder: Path) -> dict[str, Any]:
-    """The real workflow to its score tables, through Snakemake; seconds of its jobs."""
+def prepare(
+    folder: Path,
+    benchmark: Path,
+    devices: Sequence[str],
+    steps: int,
+    editor: Path,
+    judge: Path | None = None,
+) -> None:
+    """The workflow in a folder of its own, with a configuration for one editor and one judge."""
     import yaml
 
     for name in _NEEDED:
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
         copy(ROOT / name, folder / name)
     shutil.copytree(ROOT / "resources" / "rubrics", folder / "resources" / "rubrics")
-    on_cpu = arguments.devices[0] == "cpu"
+    on_cpu = devices[0] == "cpu"
     dtype = "float32" if on_cpu else "bfloat16"
     size = {"height": 256, "width": 256} if on_cpu else {}
     config = {
         "benchmark": {"path": str(benchmark)},
-        "device_ids": [name if name == "cpu" else int(name) for name in arguments.devices],
+        "device_ids": [name if name == "cpu" else int(name) for name in devices],
         "models": {
-            "editor": {"editor": "diffusers", "checkpoint": str(arguments.editor), "dtype": dtype,
-                       "num_inference_steps": arguments.steps, "true_cfg_scale": 4.0,
+            "editor": {"editor": "diffusers", "checkpoint": str(editor), "dtype": dtype,
+                       "num_inference_steps": steps, "true_cfg_scale": 4.0,
                        "negative_prompt": " ", **size},
         },
         "judges": {
-            "judge": {"judge": "transformers", "checkpoint": str(arguments.judge), "dtype": dtype,
+            "judge": {"judge": "transformers", "checkpoint": str(judge or editor), "dtype": dtype,
                       "min_mass": 0},
         },
     }  # fmt: skip
     (folder / "config" / "run.yaml").write_text(yaml.safe_dump(config))
-    environment = os.environ | {"EDIT_BENCHMARK_LEASES": str(folder / "leases")}
-    targets = [f"results/scores/judge/editor/{category}.jsonl" for category in CATEGORIES]
+
+
+def snakemake(folder: Path, targets: Sequence[str], gpus: int, log: Path) -> float:
+    """Run the workflow in ``folder``; seconds."""
     command = [sys.executable, "-m", "snakemake", *targets, "--cores", "all",
-               "--configfile", "config/run.yaml",
-               "--resources", f"gpu={len(arguments.devices)}"]  # fmt: skip
+               "--configfile", "config/run.yaml", "--resources", f"gpu={gpus}"]  # fmt: skip
+    environment = os.environ | {"EDIT_BENCHMARK_LEASES": str(folder / "leases")}
     began = time.monotonic()
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
     seconds = time.monotonic() - began
-    (arguments.out / "snakemake.log").write_text(done.stdout + done.stderr)
+    log.write_text(done.stdout + done.stderr)
     if done.returncode:
-        raise SystemExit(f"the workflow failed; see {arguments.out / 'snakemake.log'}")
+        raise SystemExit(f"the workflow failed; see {log}")
+    return seconds
+
+
+def ours(arguments: argparse.Namespace, benchmark: Path, folder: Path) -> dict[str, Any]:
+    """The real workflow to its score tables, through Snakemake; seconds of its jobs."""
+    prepare(
+        folder, benchmark, arguments.devices, arguments.steps, arguments.editor, arguments.judge
+    )
+    targets = [f"results/scores/judge/editor/{category}.jsonl" for category in CATEGORIES]
+    log = arguments.out / "snakemake.log"
+    seconds = snakemake(folder, targets, len(arguments.devices), log)
     results = folder / "results"
     jobs = {
         kind: [_job_seconds(path) for path in results.glob(f"benchmarks/{kind}/**/*.tsv")]
         for kind in ("edit", "score")
     }
-    edits = [row["seconds"] for row in _rows(results, "edits/editor/*/edits.jsonl")]
-    scores = [row["judge_seconds"] for row in _rows(results, "scores/judge/editor/*.jsonl")]
+    edits = [row["seconds"] for row in rows_of(results, "edits/editor/*/edits.jsonl")]
+    scores = [row["judge_seconds"] for row in rows_of(results, "scores/judge/editor/*.jsonl")]
     return {
         "seconds": seconds, "edit_job_seconds": jobs["edit"], "score_job_seconds": jobs["score"],
         "edit_seconds": edits, "judge_seconds": scores,
@@ -254,7 +276,7 @@ def _job_seconds(path: Path) -> float:
         return float(next(csv.DictReader(file, delimiter="\t"))["s"])
 
 
-def _rows(results: Path, pattern: str) -> list[dict[str, Any]]:
+def rows_of(results: Path, pattern: str) -> list[dict[str, Any]]:
     return [
         json.loads(line)
         for path in sorted(results.glob(pattern))
