@@ -215,6 +215,21 @@ def test_a_phone_scrolls_down_only(browser: Browser, report: Path) -> None:
     opened.close()
 
 
+@pytest.mark.parametrize("width", [390, 1180])
+def test_what_stands_above_a_wide_table_is_read_whole(
+    browser: Browser, report: Path, width: int
+) -> None:
+    opened = Opened(browser, report, viewport={"width": width, "height": 844})
+    seen = opened.page.eval_on_selector_all(
+        ".scroll:has(caption)",
+        """tables => tables.filter(one => one.checkVisibility()).map(one =>
+        [one.querySelector('caption').offsetWidth, one.clientWidth, one.scrollWidth])""",
+    )
+    assert any(whole > shown for _, shown, whole in seen)  # a table is wider than the page
+    assert all(caption <= shown for caption, shown, _ in seen)
+    opened.close()
+
+
 def test_hostile_texts_are_shown_as_text(browser: Browser, tmp_path: Path) -> None:
     write_report(hostile(tmp_path / "results"), tmp_path / "report", HOSTILE, "en")
     opened = Opened(browser, tmp_path / "report")
