@@ -171,3 +171,24 @@ def test_a_judge_without_its_own_weights_is_refused(
     spoil(judge, key)
     with pytest.raises(UserError, match=rf"the weights do not fit its config.json .*{key}"):
         load_judge(judge, dtype=dtype)
+
+
+class _Quantised(torch.nn.Module):
+    """Stands for a quantised model, which takes a GPU: its loading reports what it calls missing."""
+
+    @classmethod
+    def from_pretrained(cls, *_: object, **__: object) -> tuple[_Quantised, dict[str, list[str]]]:
+        return cls(), {"missing_keys": ["layer.weight"], "mismatched_keys": []}
+
+
+def test_what_a_quantiser_calls_missing_is_only_logged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = tmp_path / "config.json"
+    ahead = weights.Ahead([tmp_path], torch.float32, "cpu", allow_pickle=False)
+    config.write_text('{"quantization_config": {"quant_method": "fp8"}}', encoding="utf-8")
+    assert isinstance(ahead.load(tmp_path, _Quantised), _Quantised)
+    assert "layer.weight" in caplog.text
+    config.write_text("{}", encoding="utf-8")
+    with pytest.raises(UserError, match=r"missing: layer\.weight"):
+        ahead.load(tmp_path, _Quantised)

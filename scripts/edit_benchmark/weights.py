@@ -104,7 +104,8 @@ class Ahead:
         Raises
         ------
         UserError
-            If weights are not those of the model that its ``config.json`` describes.
+            If weights are not those of the model that its ``config.json`` describes. Of a quantised
+            one that is only logged.
         """
         # Not kept beside the model: it would be on the device twice once layers are replaced.
         state = self._states.pop(folder, None)
@@ -116,7 +117,10 @@ class Ahead:
         lacking = sorted(found["missing_keys"])
         lacking += [f"{key} of shape {tuple(ours)} in place of {tuple(wanted)}"
                     for key, ours, wanted in sorted(found.get("mismatched_keys", []))]  # fmt: skip
-        if lacking:
+        if lacking and "quantization_config" in (_config(folder) or {}):
+            # Which tensors a quantised model has, is its quantiser's affair.
+            log.warning("%s: its quantiser reports as missing: %s", folder, ", ".join(lacking))
+        elif lacking:
             raise _misfit(folder, f"missing: {', '.join(lacking)}")
         return model.eval()
 
