@@ -174,7 +174,7 @@ def test_a_judge_without_its_own_weights_is_refused(
 
 
 class _Quantised(torch.nn.Module):
-    """Stands for a quantised model, which takes a GPU: its loading reports what it calls missing."""
+    """Stands for a quantised model, which takes a GPU: its loading says what it calls missing."""
 
     @classmethod
     def from_pretrained(cls, *_: object, **__: object) -> tuple[_Quantised, dict[str, list[str]]]:
