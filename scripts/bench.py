@@ -86,6 +86,7 @@ def main() -> None:
                         help="where bench.json is written")  # fmt: skip
     arguments = parser.parse_args()
     device = arguments.device or _device()
+    arguments.work = arguments.work.resolve()
     arguments.work.mkdir(parents=True, exist_ok=True)
     result: dict[str, Any] = {
         "command": shlex.join(["python", *sys.argv]),
