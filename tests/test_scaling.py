@@ -19,14 +19,14 @@ import old_shape
 def test_two_devices_make_the_pictures_of_one(tmp_path: Path) -> None:
     save_edit_pipeline(tmp_path / "edit", "edit")
     words = ["tests/performance/scaling.py", "--editor", tmp_path / "edit", "--devices", "cpu",
-             "cpu", "--samples", "3", "--steps", "2", "--side", "64",
+             "cpu", "--samples", "2", "--steps", "2", "--side", "64",
              "--out", tmp_path / "out"]  # fmt: skip
     done = subprocess.run(
         [sys.executable, *map(str, words)], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
     result = json.loads((tmp_path / "out" / "scaling.json").read_text(encoding="utf-8"))
-    assert result["equal_pictures"] == 3
+    assert result["equal_pictures"] == 2
     assert (result["one"]["devices"], result["all"]["devices"]) == (1, 2)
     expected = result["all"]["images_per_second"] / result["one"]["images_per_second"]
     assert result["ratio"] == pytest.approx(expected, abs=1e-3)

@@ -27,7 +27,8 @@ def edit(
     arguments: argparse.Namespace, devices: Sequence[str], benchmark: Path
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """All edits on ``devices``: what they took, and each picture's hash."""
-    targets = [f"results/edits/editor/{category}/edits.jsonl" for category in CATEGORIES]
+    categories = CATEGORIES[: arguments.samples]
+    targets = [f"results/edits/editor/{category}/edits.jsonl" for category in categories]
     with tempfile.TemporaryDirectory(prefix="scaling-") as name:
         folder = Path(name)
         prepare(folder, benchmark, devices, arguments.steps, arguments.editor)
