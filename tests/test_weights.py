@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+import weakref
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import diffusers
@@ -131,6 +132,31 @@ def test_weights_in_another_dtype_are_left_to_the_libraries(
     assert placed == []
 
 
+def test_what_was_read_in_vain_is_gone_before_it_is_read_again(
+    saved: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A model of 40 GB would not be on its device twice."""
+    read, kind = weights.read, diffusers.QwenImageTransformer2DModel
+    seen: list[weakref.ref[torch.Tensor]] = []
+
+    def noted(files: Sequence[Path], device: str) -> dict[str, torch.Tensor]:
+        state = read(files, device)
+        if "transformer" in str(files[0]):
+            seen.extend(map(weakref.ref, state.values()))
+        return state
+
+    def from_pretrained(*arguments: object, **named: object) -> object:
+        assert seen
+        assert all(tensor() is None for tensor in seen)
+        return usual(*arguments, **named)
+
+    usual = kind.from_pretrained
+    monkeypatch.setattr(weights, "read", noted)
+    monkeypatch.setattr(kind, "from_pretrained", from_pretrained)
+    monkeypatch.setattr(kind, "_keep_in_fp32_modules", ["norm_out"])  # only diffusers knows how
+    load_editor(saved / "edit")
+
+
 def drop(folder: Path, key: str) -> None:
     """Take a tensor out of a model's weights."""
     (file,) = folder.glob("*.safetensors")
@@ -185,7 +211,7 @@ def test_what_a_quantiser_calls_missing_is_only_logged(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     config = tmp_path / "config.json"
-    ahead = weights.Ahead([tmp_path], torch.float32, "cpu", allow_pickle=False)
+    ahead = weights.Ahead([tmp_path], {"dtype": "float32", "allow_pickle": False}, "cpu")
     config.write_text('{"quantization_config": {"quant_method": "fp8"}}', encoding="utf-8")
     assert isinstance(ahead.load(tmp_path, _Quantised), _Quantised)
     assert "layer.weight" in caplog.text

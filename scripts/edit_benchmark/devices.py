@@ -15,7 +15,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -271,8 +271,10 @@ def _first_free(
             log.info("waiting for a %s, held are %s", what, holders)
             next_report = time.monotonic() + _REPORT_SECONDS
         if meanwhile is not None:
-            with suppress(Exception):
+            try:
                 meanwhile()
+            except Exception:
+                log.debug("what was to be done meanwhile failed", exc_info=True)
             meanwhile = None
         else:
             time.sleep(_POLL_SECONDS)

@@ -1,7 +1,9 @@
-"""Reading a model's weights at the speed of the bus.
+"""Loading models: weights read at the speed of the bus, and all of them there or refused.
 
 ``from_pretrained`` reads one tensor after another, each through mapped pages. Here several threads
-read large pieces into page-locked memory and hand them to the device, which copies meanwhile.
+read large pieces into page-locked memory, from which the device copies them, and that beside the
+imports. What of a model is not in its files ``from_pretrained`` draws at random; here it is an
+error.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ import queue
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,7 +29,7 @@ from .errors import UserError
 
 log = logging.getLogger(__name__)
 
-#: Reading threads, and bytes that one reads at a time; each has two buffers of that size.
+#: Reading threads, and bytes that one reads at a time; each has a page-locked buffer of that size.
 THREADS, PIECE = 12, 64 * 2**20
 # While modules are imported, a reading thread would wait 5 ms for each turn of the interpreter,
 # which is longer than its reading: 5 GB/s where 20 are possible.
@@ -68,24 +70,21 @@ class Ahead:
     ----------
     folders
         Of the models, each with a ``config.json``.
-    dtype
-        Of the weights; what is in another is left to from_pretrained.
+    settings
+        A model or judge of the configuration: ``dtype`` of the weights, what is in another is left
+        to from_pretrained; ``allow_pickle``, whether that may load what is not safetensors.
     device
         ``cuda`` or ``cpu``.
-    allow_pickle
-        Whether from_pretrained may load weights that are not safetensors.
     """
 
-    def __init__(
-        self, folders: Iterable[Path], dtype: torch.dtype, device: str, *, allow_pickle: bool
-    ) -> None:
-        self._dtype, self._device, self._allow_pickle = dtype, device, allow_pickle
-        files = {folder: _files(folder, dtype) for folder in folders}
-        self._states: dict[Path, _State] = {
-            name: Future() for name, paths in files.items() if paths
-        }
-        parts = [(files[name], state) for name, state in self._states.items()]
-        threading.Thread(target=self._read, args=(parts,), daemon=True).start()
+    def __init__(self, folders: Iterable[Path], settings: Mapping[str, Any], device: str) -> None:
+        self._dtype: torch.dtype = getattr(torch, settings["dtype"])
+        self._allow_pickle, self._device = settings["allow_pickle"], device
+        files = {folder: _files(folder, self._dtype) for folder in folders}
+        self._states: dict[Path, _State] = {at: Future() for at, paths in files.items() if paths}
+        work = [(files[folder], state) for folder, state in self._states.items()]
+        self._reader = threading.Thread(target=self._read, args=(work,), daemon=True)
+        self._reader.start()
 
     def load(self, folder: Path, kind: type, **more: Any) -> Any:
         """The model in ``folder``, on the device, with all of its weights.
@@ -107,13 +106,7 @@ class Ahead:
             If weights are not those of the model that its ``config.json`` describes. Of a quantised
             one that is only logged.
         """
-        # Not kept beside the model: it would be on the device twice once layers are replaced.
-        state = self._states.pop(folder, None)
-        placed = None
-        if state is not None:
-            place = _place_diffusers if _is_of_diffusers(kind) else _place_transformers
-            placed = place(folder, kind, state, self._dtype, self._device)
-        model, found = placed or self._from_pretrained(folder, kind, more)
+        model, found = self._placed(folder, kind) or self._from_pretrained(folder, kind, more)
         lacking = sorted(found["missing_keys"])
         lacking += [f"{key} of shape {tuple(ours)} in place of {tuple(wanted)}"
                     for key, ours, wanted in sorted(found.get("mismatched_keys", []))]  # fmt: skip
@@ -123,6 +116,19 @@ class Ahead:
         elif lacking:
             raise _misfit(folder, f"missing: {', '.join(lacking)}")
         return model.eval()
+
+    def _placed(self, folder: Path, kind: type) -> tuple[Any, dict[str, Any]] | None:
+        """The model with the weights read ahead; None if from_pretrained has to read them."""
+        # Not kept beside the model: it would be on the device twice once layers are replaced.
+        state = self._states.pop(folder, None)
+        if state is None:
+            return None
+        place = _place_diffusers if _is_of_diffusers(kind) else _place_transformers
+        placed = place(folder, kind, state, self._dtype, self._device)
+        if placed is None:
+            # What was read goes before it is read again: the device may not hold it twice.
+            self._reader.join()
+        return placed
 
     def _from_pretrained(
         self, folder: Path, kind: Any, more: dict[str, Any]
@@ -166,10 +172,7 @@ class Ahead:
 
 def parts(checkpoint: Path) -> dict[str, tuple[str, str]]:
     """Library and class of the parts of a diffusers pipeline by their names."""
-    try:
-        index = json.loads((checkpoint / "model_index.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
+    index = _json(checkpoint / "model_index.json") or {}
     return {name: (value[0], value[1]) for name, value in index.items() if isinstance(value, list)}
 
 
@@ -203,9 +206,8 @@ def import_classes(checkpoint: Path) -> dict[str, type]:
     """Import a pipeline and all that it is made of: its models' classes by the parts' names."""
     import diffusers
 
-    index = checkpoint / "model_index.json"
-    if index.is_file():
-        getattr(diffusers, json.loads(index.read_text(encoding="utf-8"))["_class_name"], None)
+    index = _json(checkpoint / "model_index.json") or {}
+    getattr(diffusers, index.get("_class_name", ""), None)
     found = {name: model_class(*part) for name, part in parts(checkpoint).items()}
     return {name: kind for name, kind in found.items() if kind is not None}
 
@@ -244,11 +246,16 @@ def _files(folder: Path, dtype: torch.dtype) -> list[Path]:
 
 
 def _config(folder: Path) -> dict[str, Any] | None:
+    return _json(folder / "config.json")
+
+
+def _json(path: Path) -> dict[str, Any] | None:
+    """A file's object; None if there is no such file, or nothing to be read in it."""
     try:
-        config: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return config
+    return content
 
 
 def _in_another(dtype: torch.dtype, path: Path) -> bool:

@@ -121,18 +121,11 @@ def _build_identity(
 def _build_diffusers(
     settings: Mapping[str, Any], checkpoint: Checkpoint | None, device: str
 ) -> Editor:
-    import torch
-
     from ..weights import Ahead, worth_reading
 
     assert checkpoint is not None
     # Importing diffusers and transformers takes longer than reading 54 GiB beside it.
-    ahead = Ahead(
-        worth_reading(Path(checkpoint.path)),
-        getattr(torch, settings["dtype"]),
-        device,
-        allow_pickle=settings["allow_pickle"],
-    )
+    ahead = Ahead(worth_reading(Path(checkpoint.path)), settings, device)
 
     from .diffusers_editor import DiffusersEditor
 

@@ -122,23 +122,16 @@ def import_libraries(settings: Mapping[str, Any], checkpoint: Checkpoint | None)
     if settings["judge"] == "transformers" and checkpoint is not None:
         from . import transformers_judge
 
-        transformers_judge.model_class(Path(checkpoint.path))
+        transformers_judge.judge_class(Path(checkpoint.path))
 
 
 def _build_transformers(
     settings: Mapping[str, Any], checkpoint: Checkpoint | None, device: str
 ) -> Judge:
-    import torch
-
     from ..weights import Ahead
 
     assert checkpoint is not None
-    ahead = Ahead(
-        [Path(checkpoint.path)],
-        getattr(torch, settings["dtype"]),
-        device,
-        allow_pickle=settings["allow_pickle"],
-    )
+    ahead = Ahead([Path(checkpoint.path)], settings, device)  # beside the imports
 
     from .transformers_judge import TransformersJudge
 

@@ -71,14 +71,14 @@ class TransformersJudge:
         self._settings = settings
         self._device = device
         folder = Path(checkpoint.path)
-        code = {"trust_remote_code": settings["trust_remote_code"]}
+        trusted = settings["trust_remote_code"]
         self.processor = transformers.AutoProcessor.from_pretrained(
-            folder, local_files_only=True, **code
+            folder, local_files_only=True, trust_remote_code=trusted
         )
         # Padding stands before the text, so that the last position is the answer's in every row.
         self.processor.tokenizer.padding_side = "left"
         self._guard = TextGuard(self.processor.tokenizer)
-        self.model = ahead.load(folder, model_class(folder), **code)
+        self.model = ahead.load(folder, judge_class(folder), trust_remote_code=trusted)
         accepted = inspect.signature(self.model.forward).parameters
         self._last_only = {"logits_to_keep": 1} if "logits_to_keep" in accepted else {}
         self._is_adapted = shared_prefix.adapt(self.model)
@@ -284,14 +284,14 @@ class TransformersJudge:
         )
 
 
-def model_class(folder: Path) -> type:
+def judge_class(folder: Path) -> type:
     """The class that Auto would take; Auto itself where it has to look further."""
     auto: type = transformers.AutoModelForImageTextToText
     if not weights.is_plain(folder):
         return auto
     config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True)
-    name = modeling_auto.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES.get(config.model_type)
-    return weights.model_class("transformers", str(name)) or auto
+    name = modeling_auto.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES.get(config.model_type, "")
+    return weights.model_class("transformers", name) or auto
 
 
 def _text(text: str) -> dict[str, Any]:
