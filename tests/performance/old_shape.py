@@ -223,6 +223,7 @@ def prepare(
                        "num_inference_steps": steps, "true_cfg_scale": 4.0,
                        "negative_prompt": " ", **size},
         },
+        # Edits alone ask no judge, but a configuration has one.
         "judges": {
             "judge": {"judge": "transformers", "checkpoint": str(judge or editor), "dtype": dtype,
                       "min_mass": 0},

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -63,7 +64,7 @@ def main() -> None:
         one, expected = edit(arguments, arguments.devices[:1], benchmark)
         many, found = edit(arguments, arguments.devices, benchmark)
     result = {
-        "command": "python tests/performance/scaling.py",
+        "command": shlex.join(["python", *sys.argv]),
         "samples": arguments.samples,
         "steps": arguments.steps,
         "one": one,

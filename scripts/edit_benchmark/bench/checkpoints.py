@@ -107,15 +107,8 @@ def save_lora(path: Path, config: Mapping[str, Any]) -> None:
 
 def settings(checkpoint: Path, full_size: bool, **changes: Any) -> dict[str, Any]:
     """A model of the configuration, as the README's: 50 steps with guidance; tiny ones take 2."""
-    definitions = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))["$defs"]
-    model = {
-        name: (definitions[part["$ref"].rpartition("/")[2]] if "$ref" in part else part).get(
-            "default"
-        )
-        for name, part in definitions["model"]["properties"].items()
-    }
     size = {} if full_size else {"height": 64, "width": 64}
-    return model | size | {
+    return defaults("model") | size | {
         "editor": "diffusers",
         "checkpoint": str(checkpoint),
         "dtype": "bfloat16" if full_size else "float32",
@@ -123,6 +116,17 @@ def settings(checkpoint: Path, full_size: bool, **changes: Any) -> dict[str, Any
         "true_cfg_scale": 4.0,
         "negative_prompt": " ",
     } | changes  # fmt: skip
+
+
+def defaults(kind: str) -> dict[str, Any]:
+    """What the schema gives a ``model`` or a ``judge`` by default; None where it gives nothing."""
+    definitions = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))["$defs"]
+    return {
+        name: (definitions[part["$ref"].rpartition("/")[2]] if "$ref" in part else part).get(
+            "default"
+        )
+        for name, part in definitions[kind]["properties"].items()
+    }
 
 
 def remove(folder: Path) -> None:

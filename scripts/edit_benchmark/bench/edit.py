@@ -143,7 +143,7 @@ class _Bench:
         usual = dict(editor._arguments)
         editor._arguments |= {"num_inference_steps": steps} | call
         try:
-            source = _source(size)
+            source = drawn_source(size)
             with flops.counted(editor.pipeline.transformer) as count:
                 began = time.perf_counter()
                 picture = editor.edit(source, prompt, _SEED)
@@ -205,7 +205,7 @@ class _Bench:
         arguments = made.settings(Path(), self.full_size)
         given = {name: arguments[name] for name in ("true_cfg_scale", "negative_prompt", "height",
                                                     "width") if arguments[name]}  # fmt: skip
-        source = _source(size)
+        source = drawn_source(size)
         began = time.perf_counter()
         picture = pipeline(
             image=source, prompt=prompt, num_inference_steps=steps, **given,
@@ -293,7 +293,7 @@ class _Bench:
         }
 
 
-def _source(size: tuple[int, int]) -> Image.Image:
+def drawn_source(size: tuple[int, int]) -> Image.Image:
     """A smooth picture with some noise, always the same."""
     width, height = size
     across, down = np.meshgrid(np.linspace(0, 200, width), np.linspace(0, 200, height))

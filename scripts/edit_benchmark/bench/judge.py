@@ -29,6 +29,7 @@ from ..records import Sample
 from ..rubrics import Rubric
 from ..tiny_models import save_judge
 from ..versions import installed
+from .checkpoints import defaults
 
 #: The configuration of Qwen3-VL-8B.
 _TEXT = {
@@ -156,11 +157,9 @@ def save(folder: Path, device: str, full_size: bool) -> None:
 def settings(folder: Path, full_size: bool, **changes: Any) -> dict[str, Any]:
     """A judge of the configuration, with what its random weights call for."""
     extent = _FULL if full_size else _TINY
-    return {
-        "judge": "transformers", "checkpoint": str(folder), "revision": None,
-        "dtype": extent.dtype, "method": "expected", "batch_size": 8, "repeat": 0,
+    return defaults("judge") | {
+        "judge": "transformers", "checkpoint": str(folder), "dtype": extent.dtype, "batch_size": 8,
         "max_pixels": 2**20, "max_new_tokens": extent.new_tokens, "min_mass": 0,
-        "trust_remote_code": False, "allow_pickle": False, "rubric": "reasoning",
     } | changes  # fmt: skip
 
 

@@ -18,6 +18,8 @@ from .. import checkpoints
 from ..pictures import encode_png, sha256
 from ..records import Sample, write_rows
 from . import checkpoints as made
+from . import judge
+from .edit import drawn_source
 
 _SCRIPTS = Path(__file__).parents[2]
 _NO_BYTECODE = "PYTHONDONTWRITEBYTECODE"
@@ -70,14 +72,11 @@ def measure(folder: Path, device: str, full_size: bool) -> dict[str, Any]:
 
 
 def _prepare(folder: Path, checkpoint: Path, device: str, full_size: bool) -> None:
-    from . import judge
-    from .edit import _source
-
     judge.save(folder / "judge", device, full_size)
     asked = judge.settings(folder / "judge", full_size)
     checkpoints.write(checkpoints.resolve(asked, "judges.bench"), folder / "judge.json")
     side = 1024 if full_size else 64
-    picture = encode_png(_source((side, side)), {})
+    picture = encode_png(drawn_source((side, side)), {})
     settings = made.settings(checkpoint, full_size, num_inference_steps=2)
     checkpoints.write(checkpoints.resolve(settings, "models.bench"), folder / "checkpoint.json")
     (folder / "source.png").write_bytes(picture)
@@ -116,8 +115,6 @@ def _edit(folder: Path, device: str, full_size: bool, name: str) -> tuple[Any, f
 
 def _score(folder: Path, device: str, full_size: bool) -> tuple[Any, float]:
     """A score job for what the warm edit job made."""
-    from . import judge
-
     results = _results(folder, "warm")
     words = [
         "--edits", results / "edits.jsonl", "--chunk", "1", "--chunk-size", "64",
