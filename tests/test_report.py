@@ -111,6 +111,14 @@ def test_markup_in_texts_stays_text(tmp_path: Path) -> None:
     assert [sample["instruction_en"] for sample in samples] == HOSTILE
 
 
+def test_a_card_without_a_mean_says_so_once(tmp_path: Path) -> None:
+    """With one sample a category a failed one leaves a category, and so the macro mean, empty."""
+    write_report(fixtures.synthesise(tmp_path / "results", each=1), tmp_path / "report", [], "en")
+    page = (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
+    assert "<dd>n/a</dd>" in page
+    assert "n/a n/a" not in page
+
+
 def test_markdown_and_latex_escape_names(tmp_path: Path) -> None:
     names = [text for text in HOSTILE if "\n" not in text]
     row = fixtures.sample(0, "physical", 0)
