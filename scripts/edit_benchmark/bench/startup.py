@@ -53,22 +53,21 @@ def measure(folder: Path, device: str, full_size: bool) -> dict[str, Any]:
     for name in ("cold", "warm"):
         _clear(folder, name)
         result[name] = _finish(_edit(folder, device, full_size, name))
-    pairs = {}
     for slots in ("two_slots", "one_slot"):
         names = [f"{slots}-{number}" for number in (1, 2)]
         for name in names:
             _clear(folder, name)
         if slots == "one_slot":
-            # The jobs have lease folders of their own, or they would wait for the device itself.
+            # With one lease folder for both the second would wait for the device, not for the slot.
             locks = [_leases(folder, name) / "load-0.lock" for name in names]
             locks[0].touch()
             locks[1].symlink_to(locks[0])
         jobs = [_edit(folder, device, full_size, name) for name in names]
-        pairs[slots] = [_finish(job) for job in jobs]
+        result[slots] = [_finish(job) for job in jobs]
     for name in ("score_cold", "score"):
         made.remove(_results(folder, "warm") / "store" / "answers")
         result[name] = _finish(_score(folder, device, full_size))
-    return result | pairs
+    return result
 
 
 def _prepare(folder: Path, checkpoint: Path, device: str, full_size: bool) -> None:
