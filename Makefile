@@ -43,7 +43,7 @@ test: $(INSTALLED)
 
 # BENCH="--full-size" measures the released shapes on a GPU.
 bench: $(INSTALLED)
-	@python scripts/bench.py $(BENCH)
+	@python tests/performance/bench.py $(BENCH)
 
 faults: models
 	@python tests/fault_run.py --kills 30

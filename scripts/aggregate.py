@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from edit_benchmark.cli import run
 from edit_benchmark.report import write_report
 from edit_benchmark.report.inputs import load
 from edit_benchmark.report.tables import EQUAL_SHARE
+from edit_benchmark.runtime.command_line import run
 
 
 def main() -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from edit_benchmark import checkpoints
-from edit_benchmark.cli import json_object, run
+from edit_benchmark.checkpoints import resolve as checkpoints
+from edit_benchmark.runtime.command_line import json_object, run
 
 
 def main() -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from edit_benchmark.cli import run
-from edit_benchmark.collecting import collect
-from edit_benchmark.records import EDITED, Edit, Sample, read_rows, write_rows
+from edit_benchmark.editing.collect import collect
+from edit_benchmark.records import EDITED, Edit, Sample
+from edit_benchmark.results.tables import read_rows, write_rows
+from edit_benchmark.runtime.command_line import run
 
 
 def main() -> None:

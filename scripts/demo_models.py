@@ -9,9 +9,8 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-import edit_benchmark
-from edit_benchmark.cli import run
-from edit_benchmark.records import write_text
+from edit_benchmark.results.files import write_text
+from edit_benchmark.runtime.command_line import run
 from edit_benchmark.versions import installed
 
 _MARKER = ".made-with"
@@ -22,7 +21,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder for editor/ and judge/")
     folder = parser.parse_args().out
     # Other versions of the libraries may save other files or draw other weights; so may our code.
-    code = Path(edit_benchmark.__file__).with_name("tiny_models.py").read_bytes()
+    code = Path(__file__).with_name("demo").joinpath("models.py").read_bytes()
     versions = installed("torch", "diffusers", "transformers", "tokenizers")
     wanted = f"{versions} {hashlib.sha256(code).hexdigest()}\n"
     for name in ("editor", "judge"):
@@ -38,7 +37,7 @@ def _saver(name: str) -> Callable[[Path], None]:
     # Imported only when something has to be made: torch takes seconds.
     import transformers
 
-    from edit_benchmark.tiny_models import save_edit_pipeline, save_judge
+    from demo.models import save_edit_pipeline, save_judge
 
     transformers.utils.logging.disable_progress_bar()
     return save_edit_pipeline if name == "editor" else save_judge

@@ -5,11 +5,17 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from edit_benchmark.cli import add_device_arguments, device_request, json_object, run
-from edit_benchmark.editing import edit_shard
-from edit_benchmark.progress import edit_line
-from edit_benchmark.records import Sample, read_rows, write_rows
-from edit_benchmark.samples import shard_of
+from edit_benchmark.dataset.samples import shard_of
+from edit_benchmark.editing.job import edit_shard
+from edit_benchmark.records import Sample
+from edit_benchmark.results.tables import read_rows, write_rows
+from edit_benchmark.runtime.command_line import (
+    add_device_arguments,
+    device_request,
+    json_object,
+    run,
+)
+from edit_benchmark.runtime.progress import edit_line
 
 
 def main() -> None:

@@ -11,8 +11,8 @@ import os
 import sys
 from pathlib import Path
 
-from edit_benchmark.cli import run
-from edit_benchmark.redoing import Selection, forget
+from edit_benchmark.results.redo import Selection, forget
+from edit_benchmark.runtime.command_line import run
 
 
 def main() -> None:

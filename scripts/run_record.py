@@ -6,9 +6,9 @@ import argparse
 import json
 from pathlib import Path
 
-from edit_benchmark.cli import json_object, run
-from edit_benchmark.provenance import run_record
-from edit_benchmark.records import write_text
+from edit_benchmark.report.provenance import run_record
+from edit_benchmark.results.files import write_text
+from edit_benchmark.runtime.command_line import json_object, run
 
 
 def main() -> None:

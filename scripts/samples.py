@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from edit_benchmark.cli import run
-from edit_benchmark.importers import FORMATS
-from edit_benchmark.records import write_rows
-from edit_benchmark.samples import assignment, prepare
+from edit_benchmark.dataset.readers import FORMATS
+from edit_benchmark.dataset.samples import assignment, prepare
+from edit_benchmark.results.tables import write_rows
+from edit_benchmark.runtime.command_line import run
 
 
 def main() -> None:

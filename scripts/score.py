@@ -5,12 +5,18 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from edit_benchmark import rubrics
-from edit_benchmark.cli import add_device_arguments, device_request, json_object, run
-from edit_benchmark.config import rubric_path
-from edit_benchmark.progress import score_line
-from edit_benchmark.records import Edit, Sample, read_rows, write_rows
-from edit_benchmark.scoring import chunk, score_edits
+from edit_benchmark.config.resolve import rubric_path
+from edit_benchmark.judging import rubrics
+from edit_benchmark.judging.job import chunk, score_edits
+from edit_benchmark.records import Edit, Sample
+from edit_benchmark.results.tables import read_rows, write_rows
+from edit_benchmark.runtime.command_line import (
+    add_device_arguments,
+    device_request,
+    json_object,
+    run,
+)
+from edit_benchmark.runtime.progress import score_line
 
 
 def main() -> None:

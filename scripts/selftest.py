@@ -6,10 +6,17 @@ import argparse
 import json
 from pathlib import Path
 
-from edit_benchmark.cli import add_device_arguments, device_request, json_object, run
-from edit_benchmark.records import Edit, Sample, read_rows, write_text
-from edit_benchmark.selftest import lines
-from edit_benchmark.selftest_job import self_test
+from edit_benchmark.records import Edit, Sample
+from edit_benchmark.results.files import write_text
+from edit_benchmark.results.tables import read_rows
+from edit_benchmark.runtime.command_line import (
+    add_device_arguments,
+    device_request,
+    json_object,
+    run,
+)
+from edit_benchmark.selftest.job import self_test
+from edit_benchmark.selftest.verdict import lines
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from edit_benchmark import acceleration, fused_blocks
+from edit_benchmark.editing.qwen_image import acceleration, fused_blocks
 from qwen_transformer import GRIDS, IMAGE_TOKENS, inputs, transformer
 
 #: Relative error allowed: rounding of single precision; of bfloat16, whose digit is 4e-3.

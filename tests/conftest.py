@@ -18,7 +18,8 @@ import yaml
 from PIL import Image, ImageDraw
 
 from edit_benchmark.categories import CATEGORIES
-from edit_benchmark.records import Edit, Score, read_rows
+from edit_benchmark.records import Edit, Score
+from edit_benchmark.results.tables import read_rows
 
 ROOT = Path(__file__).parents[1]
 # Where a shell started the tests in the background, Ctrl-C would be ignored by all they start.

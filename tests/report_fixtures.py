@@ -13,8 +13,9 @@ from typing import Any
 from PIL import Image, ImageDraw, ImageFilter
 
 from edit_benchmark.categories import CATEGORIES
-from edit_benchmark.records import Sample, Score, write_rows
+from edit_benchmark.records import Sample, Score
 from edit_benchmark.report.inputs import Inputs
+from edit_benchmark.results.tables import write_rows
 
 CRITERIA = {
     "physical": ["gravity_and_support", "occlusion_and_depth", "scale_and_proportion"],

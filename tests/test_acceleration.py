@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import torch
 
-from edit_benchmark import acceleration
+from edit_benchmark.editing.qwen_image import acceleration
 from qwen_transformer import inputs, transformer
 
 KINDS = [(dtype, zero) for dtype in (torch.float32, torch.bfloat16) for zero in (False, True)]

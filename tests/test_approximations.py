@@ -16,13 +16,14 @@ from safetensors.torch import save_file
 
 import report_fixtures as fixtures
 from conftest import draw
-from edit_benchmark import checkpoints, editors
-from edit_benchmark.editors import approximate
-from edit_benchmark.editors.diffusers_editor import DiffusersEditor
+from demo.models import save_edit_pipeline
+from edit_benchmark.checkpoints import resolve as checkpoints
+from edit_benchmark.editing import approximations as approximate
+from edit_benchmark.editing import registry as editors
+from edit_benchmark.editing.diffusers_pipeline import DiffusersEditor
 from edit_benchmark.errors import UserError
 from edit_benchmark.report import write_report
 from edit_benchmark.report.inputs import load
-from edit_benchmark.tiny_models import save_edit_pipeline
 from test_editors import settings
 
 

@@ -13,9 +13,9 @@ import yaml
 
 from conftest import Project, five_each
 from edit_benchmark.categories import CATEGORIES
-from edit_benchmark.config import SCHEMA, resolve
+from edit_benchmark.config.resolve import SCHEMA, resolve
+from edit_benchmark.dataset.samples import prepare
 from edit_benchmark.errors import UserError
-from edit_benchmark.samples import prepare
 
 PAINTER = {"editor": "class_path", "class_path": "toys.Painter"}
 DIFFUSERS = {"editor": "diffusers", "checkpoint": "nowhere/at/all"}

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from PIL import Image, ImageChops, ImageStat
 
-from demo_scenes import SCENES, Scene
+from demo.scenes import SCENES, Scene
 from edit_benchmark.categories import CATEGORIES, canonical
 
 DEMO = Path(__file__).parents[1] / "resources" / "demo"

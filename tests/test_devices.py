@@ -13,14 +13,14 @@ from pathlib import Path
 import pytest
 
 from conftest import ROOT
-from edit_benchmark import devices
 from edit_benchmark.errors import UserError
+from edit_benchmark.runtime import devices
 
 GIB = 2**30
 HOLD = """
 import sys, time
-from edit_benchmark import devices
-from edit_benchmark.cli import run
+from edit_benchmark.runtime import devices
+from edit_benchmark.runtime.command_line import run
 request = devices.Request(["cpu", "cpu"], 1, 1, sys.argv[1])
 def main():
     with devices.lease(request) as device:

@@ -13,12 +13,13 @@ import yaml
 from PIL import Image
 
 from conftest import draw
-from edit_benchmark import checkpoints, editors
-from edit_benchmark.checkpoints import Checkpoint
-from edit_benchmark.config import SCHEMA
-from edit_benchmark.editors.diffusers_editor import DiffusersEditor
+from demo.models import save_edit_pipeline
+from edit_benchmark.checkpoints import resolve as checkpoints
+from edit_benchmark.checkpoints.resolve import Checkpoint
+from edit_benchmark.config.resolve import SCHEMA
+from edit_benchmark.editing import registry as editors
+from edit_benchmark.editing.diffusers_pipeline import DiffusersEditor
 from edit_benchmark.errors import SampleError, UserError
-from edit_benchmark.tiny_models import save_edit_pipeline
 
 KINDS = ["edit", "plus", "plus-2511"]
 

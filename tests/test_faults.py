@@ -18,7 +18,8 @@ import pytest
 
 import fault_run
 from conftest import Project, five_each
-from edit_benchmark.records import Edit, Sample, read_rows, write_rows
+from edit_benchmark.records import Edit, Sample
+from edit_benchmark.results.tables import read_rows, write_rows
 
 SLOW = {"editor": "class_path", "class_path": "toys.Painter", "params": {"delay": 0.4}}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from edit_benchmark import flops
+import flops
 from qwen_transformer import IMAGE_TOKENS, inputs, transformer
 
 FULL = {

@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 
 from conftest import Project, draw, five_each
 from edit_benchmark.categories import CATEGORIES
-from edit_benchmark.config import resolve
+from edit_benchmark.config.resolve import resolve
+from edit_benchmark.dataset.samples import assignment, prepare
 from edit_benchmark.errors import UserError
-from edit_benchmark.provenance import without_secrets
-from edit_benchmark.records import Sample, read_rows, write_rows
-from edit_benchmark.samples import assignment, prepare
+from edit_benchmark.records import Sample
+from edit_benchmark.report.provenance import without_secrets
+from edit_benchmark.results.tables import read_rows, write_rows
 
 FIVE = list(CATEGORIES)
 HOSTILE = [

@@ -14,9 +14,9 @@ import pytest
 from PIL import Image
 
 from conftest import ROOT, draw
+from edit_benchmark.dataset.samples import prepare
 from edit_benchmark.errors import UserError
 from edit_benchmark.records import Sample
-from edit_benchmark.samples import prepare
 
 FIVE = ["physical", "environmental", "social", "causal", "referential"]
 
@@ -146,7 +146,7 @@ def test_a_large_file_is_read_as_a_stream(tmp_path: Path) -> None:
     assert size > 200_000_000
     # VmHWM, not ru_maxrss: the latter begins with the peak of the process that started this one.
     code = (
-        "from pathlib import Path; from edit_benchmark.samples import prepare;"
+        "from pathlib import Path; from edit_benchmark.dataset.samples import prepare;"
         f"prepare(Path({str(path)!r}), 'original', 'en', {FIVE}, None,"
         f" Path({str(tmp_path)!r}) / 'r' / 's', Path({str(tmp_path)!r}) / 'r');"
         "status = Path('/proc/self/status').read_text();"

@@ -16,18 +16,18 @@ import torch
 import transformers
 
 from conftest import draw
-from edit_benchmark import rubrics
-from edit_benchmark.bench import judge as bench
-from edit_benchmark.config import RUBRICS
-from edit_benchmark.devices import Device, Gpu
+from demo.models import save_judge
+from edit_benchmark.config.resolve import RUBRICS
 from edit_benchmark.errors import SampleError, UserError
-from edit_benchmark.judges import Answer, Case, shared_prefix
-from edit_benchmark.judges.answers import expected_value
-from edit_benchmark.judges.asking import answers_of, read_ahead
-from edit_benchmark.judges.transformers_judge import TransformersJudge
-from edit_benchmark.meter import Meter
-from edit_benchmark.rubrics import Rubric
-from edit_benchmark.tiny_models import save_judge
+from edit_benchmark.judging import rubrics, shared_prefix
+from edit_benchmark.judging.batching import answers_of, read_ahead
+from edit_benchmark.judging.parsing import expected_value
+from edit_benchmark.judging.registry import Answer, Case
+from edit_benchmark.judging.rubrics import Rubric
+from edit_benchmark.judging.transformers_model import TransformersJudge
+from edit_benchmark.runtime.devices import Device, Gpu
+from edit_benchmark.runtime.telemetry import Meter
+from speed import judge as bench
 from test_judges import case, load
 
 

@@ -12,15 +12,17 @@ import torch
 import yaml
 
 from conftest import Project, draw, five_each
-from edit_benchmark import checkpoints, judges, rubrics
-from edit_benchmark.config import RUBRICS, SCHEMA
+from demo.models import save_judge
+from edit_benchmark.checkpoints import resolve as checkpoints
+from edit_benchmark.config.resolve import RUBRICS, SCHEMA
 from edit_benchmark.errors import SampleError, UserError
-from edit_benchmark.judges import Answer, Case
-from edit_benchmark.judges.answers import expected_value, parse_generated
-from edit_benchmark.judges.transformers_judge import TransformersJudge
+from edit_benchmark.judging import registry as judges
+from edit_benchmark.judging import rubrics
+from edit_benchmark.judging.parsing import expected_value, parse_generated
+from edit_benchmark.judging.registry import Answer, Case
+from edit_benchmark.judging.rubrics import Rubric, overall
+from edit_benchmark.judging.transformers_model import TransformersJudge
 from edit_benchmark.records import Sample
-from edit_benchmark.rubrics import Rubric, overall
-from edit_benchmark.tiny_models import save_judge
 
 REASONING = RUBRICS / "reasoning.yaml"
 SAMPLE = Sample(

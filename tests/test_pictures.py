@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edit_benchmark import pictures
+from edit_benchmark import images as pictures
 from edit_benchmark.errors import UserError
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from conftest import ROOT
-from edit_benchmark.tiny_models import save_edit_pipeline
+from demo.models import save_edit_pipeline
 
 sys.path.insert(0, str(ROOT / "tests" / "performance"))
 import old_shape

@@ -13,11 +13,12 @@ from PIL import Image
 from scipy import stats
 
 from conftest import Project, draw, five_each
-from edit_benchmark import probes, selftest
 from edit_benchmark.errors import SampleError
-from edit_benchmark.judges import Answer, Case
+from edit_benchmark.judging.registry import Answer, Case
+from edit_benchmark.judging.rubrics import Criterion, Rubric
 from edit_benchmark.records import Edit, Sample
-from edit_benchmark.rubrics import Criterion, Rubric
+from edit_benchmark.selftest import probes
+from edit_benchmark.selftest import verdict as selftest
 
 RUBRIC = Rubric("r", "physical", (Criterion("c", "c", "?"),), {"1": 5.0}, "0", True, {})
 

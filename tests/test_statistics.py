@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from edit_benchmark import agreement, comparison
-from edit_benchmark.statistics import (
+from edit_benchmark.stats import agreement, comparison
+from edit_benchmark.stats.estimates import (
     bounds,
     cluster_sums,
     estimate,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from edit_benchmark.store import Damaged, Store, key_of
+from edit_benchmark.results.store import Damaged, Store, key_of
 
 KEY, OTHER = key_of({"a": 1}), key_of({"a": 2})
 

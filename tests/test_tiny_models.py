@@ -14,7 +14,7 @@ from PIL import Image
 
 import demo_models
 from conftest import draw
-from edit_benchmark.tiny_models import save_edit_pipeline, save_judge
+from demo.models import save_edit_pipeline, save_judge
 
 KINDS = get_args(get_type_hints(save_edit_pipeline)["kind"])
 
@@ -202,7 +202,7 @@ def test_a_run_that_is_stopped_leaves_no_half_checkpoint(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("edit_benchmark.tiny_models.save_edit_pipeline", stopped)
+        patch.setattr("demo.models.save_edit_pipeline", stopped)
         with pytest.raises(KeyboardInterrupt):
             make()
     assert contents(tmp_path) == {}

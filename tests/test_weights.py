@@ -14,10 +14,12 @@ import torch
 import transformers
 from safetensors.torch import load_file, save_file
 
-from edit_benchmark import checkpoints, editors, weights
-from edit_benchmark.editors.diffusers_editor import DiffusersEditor
+from demo.models import save_edit_pipeline, save_judge
+from edit_benchmark.checkpoints import loading as weights
+from edit_benchmark.checkpoints import resolve as checkpoints
+from edit_benchmark.editing import registry as editors
+from edit_benchmark.editing.diffusers_pipeline import DiffusersEditor
 from edit_benchmark.errors import UserError
-from edit_benchmark.tiny_models import save_edit_pipeline, save_judge
 from test_editors import settings as editor_settings
 from test_judges import load as load_judge
 

@@ -14,7 +14,7 @@ import pytest
 
 from conftest import Project, draw, five_each
 from edit_benchmark.categories import CATEGORIES
-from edit_benchmark.samples import seed
+from edit_benchmark.dataset.samples import seed
 
 SIZES = {"物理": 50, "环境": 50, "社会": 70, "因果": 50, "指代": 50}
 
@@ -61,7 +61,7 @@ def test_the_six_gpu_run_plans_thirty_edit_jobs_without_importing_torch(project:
     assert counts["score"] == "5"
     assert counts["aggregate"] == "1"
     imported = {line.split("|")[-1].strip() for line in result.stderr.splitlines() if "|" in line}
-    assert "edit_benchmark.config" in imported
+    assert "edit_benchmark.config.resolve" in imported
     assert not imported & {"torch", "diffusers", "transformers"}
 
 

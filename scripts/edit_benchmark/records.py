@@ -7,14 +7,8 @@ texts); the tables made for people, in the report, are CSV.
 from __future__ import annotations
 
 import json
-import os
-import tempfile
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from typing import Any, TypeVar
-
-from .errors import UserError
+from dataclasses import dataclass, field
+from typing import Any
 
 EDITED = "edited"
 EDIT_FAILED = "edit_failed"
@@ -110,66 +104,8 @@ class Score:
             raise ValueError(f"{self.id}: status {self.status} with score {self.score}")
 
 
-Record = TypeVar("Record", Sample, Edit, Score)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write ``text`` so that ``path`` holds either its old or its whole new content."""
-    write_bytes(path, text.encode("utf-8"))
-
-
-def write_bytes(path: Path, data: bytes) -> None:
-    """Write ``data`` under a temporary name, flush it to the disk and rename it to ``path``."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".writing-")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-
-
 def dumps(value: Any) -> str:
     """One canonical JSON text for equal values: sorted keys, no spaces, no NaN."""
     return json.dumps(
         value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False
     )
-
-
-def write_rows(path: Path, rows: Iterable[Sample | Edit | Score]) -> None:
-    """Write records as JSON lines, atomically."""
-    lines = [json.dumps(asdict(row), ensure_ascii=False, allow_nan=False) for row in rows]
-    write_text(path, "".join(f"{line}\n" for line in lines))
-
-
-def read_rows(path: Path, kind: type[Record]) -> list[Record]:
-    """Read JSON lines into records of ``kind``.
-
-    Raises
-    ------
-    UserError
-        If the file is missing or a line is not such a record.
-    """
-    try:
-        # Not splitlines(): texts may hold line separators that JSON leaves as they are.
-        lines = path.read_text(encoding="utf-8").split("\n")
-    except FileNotFoundError:
-        raise UserError(f"{path} is missing: run the workflow to make it.") from None
-    rows = []
-    for number, line in enumerate(lines, start=1):
-        if not line:
-            continue
-        try:
-            fields: Mapping[str, Any] = json.loads(line)
-            rows.append(kind(**fields))
-        except (ValueError, TypeError) as error:
-            raise UserError(
-                f"{path}, line {number}: not a {kind.__name__} record ({error}); "
-                "delete the file and run the workflow again."
-            ) from None
-    return rows

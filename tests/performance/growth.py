@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[2]
 _NEEDED = ["Snakefile", "workflow", "scripts", "config", "profiles", "environment.yml"]
 CATEGORIES = ["physical", "environmental", "social", "causal", "referential"]
 JUDGE = '''"""A judge that answers at once."""
-from edit_benchmark.judges import Answer
+from edit_benchmark.judging.registry import Answer
 class Judge:
     def __init__(self, checkpoint, dtype, device): pass
     def judge(self, cases):

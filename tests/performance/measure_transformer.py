@@ -29,7 +29,8 @@ if "--tiny" in sys.argv:
 import torch
 from diffusers import QwenImageTransformer2DModel, __version__
 
-from edit_benchmark import acceleration, flops
+import flops
+from edit_benchmark.editing.qwen_image import acceleration
 
 FULL = {
     "patch_size": 2,

@@ -14,10 +14,10 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
+from edit_benchmark.dataset.samples import seed as base_seed
 from edit_benchmark.errors import SampleError, SkipSample
-from edit_benchmark.judges import Answer, Case
-from edit_benchmark.pictures import difference
-from edit_benchmark.samples import seed as base_seed
+from edit_benchmark.images import difference
+from edit_benchmark.judging.registry import Answer, Case
 
 
 def _count(line: str) -> None:

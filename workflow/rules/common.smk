@@ -8,11 +8,13 @@ from snakemake.exceptions import WorkflowError
 # The library lies beside the commands; nothing that is imported here knows torch.
 sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
-from edit_benchmark import categories, devices, interpreter
-from edit_benchmark.config import resolve, rubric_path
+from edit_benchmark import categories
+from edit_benchmark.config.resolve import resolve, rubric_path
 from edit_benchmark.errors import UserError
-from edit_benchmark.records import Edit, dumps, read_rows
-from edit_benchmark.scoring import chunks
+from edit_benchmark.records import Edit, dumps
+from edit_benchmark.results.tables import read_rows
+from edit_benchmark.judging.job import chunks
+from edit_benchmark.runtime import devices, interpreter
 
 interpreter.put_first_on_path()
 

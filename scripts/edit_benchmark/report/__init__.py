@@ -6,13 +6,14 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..records import write_text
-from . import plots, sheets, thumbnails
-from .analysis import Analysis, analyse
-from .formats import to_csv, to_latex, to_markdown, to_terminal
-from .inputs import Inputs
-from .page import write_page
-from .tables import EQUAL_SHARE, plain, summary_json
+from edit_benchmark.report import contact_sheets as sheets
+from edit_benchmark.report import plots, thumbnails
+from edit_benchmark.report.analysis import Analysis, analyse
+from edit_benchmark.report.formats import to_csv, to_latex, to_markdown, to_terminal
+from edit_benchmark.report.inputs import Inputs
+from edit_benchmark.report.page import write_page
+from edit_benchmark.report.tables import EQUAL_SHARE, plain, summary_json
+from edit_benchmark.results.files import write_text
 
 
 def write_report(

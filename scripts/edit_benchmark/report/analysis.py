@@ -9,14 +9,10 @@ from typing import Any
 
 import pandas as pd
 
-from .. import agreement, comparison
-from ..agreement import HUMAN, Agreement, Ratings, Repeats
-from ..comparison import SIZES, Paired, Rank
-from ..records import SCORED, STATUSES, Sample, Score, dumps
-from ..statistics import largest_tie
-from . import texts
-from .inputs import Inputs
-from .tables import (
+from edit_benchmark.records import SCORED, STATUSES, Sample, Score, dumps
+from edit_benchmark.report import texts
+from edit_benchmark.report.inputs import Inputs
+from edit_benchmark.report.tables import (
     EQUAL_MARK,
     EQUAL_SHARE,
     FEW_MARK,
@@ -28,7 +24,11 @@ from .tables import (
     scores_frame,
     summary_frame,
 )
-from .timings import timings_frame
+from edit_benchmark.report.timings import timings_frame
+from edit_benchmark.stats import agreement, comparison
+from edit_benchmark.stats.agreement import HUMAN, Agreement, Ratings, Repeats
+from edit_benchmark.stats.comparison import SIZES, Paired, Rank
+from edit_benchmark.stats.estimates import largest_tie
 
 #: Agreement over the edits of all models together.
 ALL = "(all)"

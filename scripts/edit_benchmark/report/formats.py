@@ -10,9 +10,10 @@ from typing import Any
 
 import pandas as pd
 
-from ..records import STATUSES, write_bytes
-from . import texts
-from .tables import EQUAL_MARK, FEW_MARK, MICRO, NOT_APPLICABLE, plain
+from edit_benchmark.records import STATUSES
+from edit_benchmark.report import texts
+from edit_benchmark.report.tables import EQUAL_MARK, FEW_MARK, MICRO, NOT_APPLICABLE, plain
+from edit_benchmark.results.files import write_bytes
 
 _DAGGERS = {FEW_MARK: "†", EQUAL_MARK: "‡"}
 #: The columns that are shown to readers; the CSV file has all.

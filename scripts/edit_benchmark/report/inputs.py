@@ -9,10 +9,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..categories import canonical
-from ..errors import UserError
-from ..records import Sample, Score, read_rows
-from . import timings, verdicts
+from edit_benchmark.categories import canonical
+from edit_benchmark.errors import UserError
+from edit_benchmark.records import Sample, Score
+from edit_benchmark.report import timings, verdicts
+from edit_benchmark.results.tables import read_rows
 
 # Settings of a judge that do not change its answers beyond rounding, and where a checkpoint lay:
 # its resolved commit or fingerprint is compared instead.

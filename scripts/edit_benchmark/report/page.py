@@ -12,15 +12,16 @@ import jinja2
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from ..categories import label
-from ..records import SCORED, STATUSES, Sample, Score, dumps, write_text
-from ..statistics import FEW
-from . import formats, plots, texts, timings, words
-from .analysis import Analysis
-from .inputs import Inputs, configured
-from .tables import EQUAL_MARK, FEW_MARK, MACRO, MICRO, plain
-from .thumbnails import Thumbnail
-from .verdicts import verdicts
+from edit_benchmark.categories import label
+from edit_benchmark.records import SCORED, STATUSES, Sample, Score, dumps
+from edit_benchmark.report import formats, plots, texts, timings, words
+from edit_benchmark.report.analysis import Analysis
+from edit_benchmark.report.inputs import Inputs, configured
+from edit_benchmark.report.tables import EQUAL_MARK, FEW_MARK, MACRO, MICRO, plain
+from edit_benchmark.report.thumbnails import Thumbnail
+from edit_benchmark.report.verdicts import verdicts
+from edit_benchmark.results.files import write_text
+from edit_benchmark.stats.estimates import FEW
 
 _TEMPLATES = Path(__file__).parent / "templates"
 # What would end the script element, or a line of a script in old readers.

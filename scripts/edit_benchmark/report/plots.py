@@ -15,10 +15,10 @@ from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-from ..records import write_bytes
-from ..statistics import HIGHEST, LOWEST
-from . import texts
-from .tables import MACRO, MICRO, plain
+from edit_benchmark.report import texts
+from edit_benchmark.report.tables import MACRO, MICRO, plain
+from edit_benchmark.results.files import write_bytes
+from edit_benchmark.stats.estimates import HIGHEST, LOWEST
 
 # Told apart by people with any colour vision on white, and by their markers without colour.
 COLOURS = ("#0072b2", "#d55e00", "#007a5e", "#9b4f96", "#7a6a00", "#4d4d4d")

@@ -10,10 +10,17 @@ from typing import Any
 
 import pandas as pd
 
-from ..categories import label
-from ..records import SCORED, STATUSES, Sample, Score
-from ..statistics import FEW, Estimate, bounds, estimate, largest_tie, macro_estimate
-from .inputs import configured
+from edit_benchmark.categories import label
+from edit_benchmark.records import SCORED, STATUSES, Sample, Score
+from edit_benchmark.report.inputs import configured
+from edit_benchmark.stats.estimates import (
+    FEW,
+    Estimate,
+    bounds,
+    estimate,
+    largest_tie,
+    macro_estimate,
+)
 
 MICRO, MACRO = "overall (micro)", "overall (macro)"
 #: A criterion that the judge found not to apply; pandas and R read it as missing.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..categories import label
-from .tables import EQUAL_MARK, FEW_MARK, MACRO, MICRO
+from edit_benchmark.categories import label
+from edit_benchmark.report.tables import EQUAL_MARK, FEW_MARK, MACRO, MICRO
 
 LANGUAGES = {"en": "en", "zh": "zh-Hans"}
 

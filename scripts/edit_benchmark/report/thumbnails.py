@@ -10,9 +10,9 @@ from pathlib import Path
 
 from PIL import Image
 
-from .. import pictures
-from ..errors import UserError
-from ..records import write_bytes
+from edit_benchmark import images as pictures
+from edit_benchmark.errors import UserError
+from edit_benchmark.results.files import write_bytes
 
 #: Folder of the copies, beside the page.
 FOLDER = "pictures"

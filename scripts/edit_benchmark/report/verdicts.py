@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import UserError
-from ..selftest import UNTESTED
+from edit_benchmark.errors import UserError
+from edit_benchmark.selftest.verdict import UNTESTED
 
 MISSING = "missing"
 

@@ -1,0 +1,217 @@
+"""The samples table: which rows of a benchmark are run, under which id, on which shard."""
+
+from __future__ import annotations
+
+import hashlib
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from edit_benchmark import images as pictures
+from edit_benchmark.categories import CATEGORIES, canonical, label
+from edit_benchmark.dataset.readers import RawSample, read
+from edit_benchmark.errors import UserError
+from edit_benchmark.records import Sample
+from edit_benchmark.results.files import write_bytes
+
+# No file system takes all of these in a name, and shells and URLs dislike the rest.
+_FORBIDDEN = frozenset('/\\:*?"<>|')
+_MAX_ID_BYTES = 150
+_LANGUAGES = {"en": "instruction", "zh": "instruction_zh"}
+
+
+def prepare(
+    path: Path,
+    format: str,
+    language: str,
+    categories: Sequence[str],
+    limit: int | None,
+    sources: Path,
+    results: Path,
+) -> list[Sample]:
+    """Read a benchmark file, check every row and put its source pictures in place.
+
+    Parameters
+    ----------
+    path, format
+        The benchmark file and its format, a key of ``importers.FORMATS``.
+    language
+        ``en`` or ``zh``: which instruction the editor is given.
+    categories
+        Keys of the categories to keep; rows of the other known categories are passed over.
+    limit
+        At most so many samples of each category, in the order of the file; None for all.
+    sources
+        Folder for the source pictures, within ``results``; each keeps its bytes, under their hash.
+
+    Raises
+    ------
+    UserError
+        For the first row that is wrong, with its place; or if a selected category that is not one
+        of the five has no row at all.
+    """
+    sources.mkdir(parents=True, exist_ok=True)
+    kept: Counter[str] = Counter()
+    found: Counter[str] = Counter()
+    samples = []
+    for raw, category in _checked(read(path, format), categories):
+        found[category] += 1
+        if category not in categories or (limit is not None and kept[category] >= limit):
+            continue
+        samples.append(_place(raw, category, kept[category], language, sources, results))
+        kept[category] += 1
+    for category in categories:
+        # One of the five may be missing from a small benchmark; a name of the user's own that
+        # matches nothing is a mistake in writing.
+        if not found[category] and category not in CATEGORIES:
+            raise UserError(
+                f"{path}: no sample has the category {category} that benchmark.categories asks "
+                f"for; the file has: {', '.join(sorted(found)) or 'no samples'}."
+            )
+    if not samples:
+        raise UserError(f"{path}: no sample of the categories {', '.join(categories)}.")
+    return samples
+
+
+def seed(base: int, sample_id: str, repeat: int = 0) -> int:
+    """Seed of one edit, 0 to 2**32 - 1: a hash of the base seed, the sample's id and the repeat.
+
+    It does not depend on the shard, the device, the order of the file or the categories chosen.
+    """
+    text = f"{base}\0{sample_id}\0{repeat}".encode()
+    return int.from_bytes(hashlib.sha256(text).digest()[:4], "big")
+
+
+def shard_of(sample: Sample, shards: int) -> int:
+    """The shard, 0-based, that edits ``sample``: its position in the category modulo ``shards``."""
+    return sample.index % shards
+
+
+def assignment(samples: Sequence[Sample], categories: Sequence[str], shards: int) -> str:
+    """The table printed before work starts: how many samples, and which, go to each shard."""
+    lines = []
+    for category in categories:
+        members = [sample for sample in samples if sample.category == category]
+        groups = [
+            [sample for sample in members if shard_of(sample, shards) == k] for k in range(shards)
+        ]
+        counts = ", ".join(str(len(group)) for group in groups)
+        lines.append(
+            f"{category} {label(category, 'zh')}: {len(members)} samples on {shards} shards: "
+            f"{counts}"
+        )
+        for k, group in enumerate(groups, start=1):
+            ids = " ".join(sample.id for sample in group)
+            lines.append(f"  shard {k}-of-{shards} ({len(group)}): {ids or '-'}")
+    return "\n".join(lines) + "\n"
+
+
+def _checked(
+    rows: Iterator[RawSample], categories: Sequence[str]
+) -> Iterator[tuple[RawSample, str]]:
+    """Rows with their category's key, after the checks that every row of the file has to pass."""
+    places: dict[str, str] = {}
+    for raw in rows:
+        check_id(raw.id, raw.place)
+        # Ids that differ only in case or Unicode form are one file on some file systems.
+        folded = unicodedata.normalize("NFKC", raw.id).casefold()
+        if folded in places:
+            raise UserError(
+                f"{raw.place}: id {raw.id!r} is a duplicate of {places[folded]} (upper and lower "
+                "case and Unicode forms count as equal); give each sample its own id."
+            )
+        places[folded] = raw.place
+        category = canonical(raw.category)
+        if category is None or (category not in CATEGORIES and category not in categories):
+            raise UserError(
+                f"{raw.place}: unknown category {raw.category!r}; known are "
+                f"{', '.join(f'{zh}/{en}' for en, zh in CATEGORIES.items())} and those that "
+                "benchmark.categories in the config names."
+            )
+        yield raw, category
+
+
+def check_id(sample_id: str, place: str) -> None:
+    """Refuse an id that cannot be a file name everywhere.
+
+    Raises
+    ------
+    UserError
+        Beginning with ``place``.
+    """
+    bad = sorted(
+        {
+            character
+            for character in sample_id
+            if character in _FORBIDDEN or unicodedata.category(character)[0] in "CZ"
+        }
+        - {" "}
+    )
+    if bad:
+        names = ", ".join(repr(character) for character in bad)
+        problem = f"holds {names}"
+    elif sample_id[0] in ". " or sample_id[-1] in ". ":
+        problem = "begins or ends with a dot or a space"
+    elif len(sample_id.encode()) > _MAX_ID_BYTES:
+        problem = f"is longer than {_MAX_ID_BYTES} bytes"
+    else:
+        return
+    shown = sample_id if len(sample_id) <= 60 else sample_id[:60] + "…"
+    raise UserError(f"{place}: id {shown!r} {problem}, so it cannot be a file name.")
+
+
+def _place(
+    raw: RawSample, category: str, index: int, language: str, sources: Path, results: Path
+) -> Sample:
+    instruction = raw.texts[f"instruction_{language}"]
+    if not instruction.strip():
+        raise UserError(
+            f"{raw.place}: sample {raw.id}: the instruction in language {language} is missing "
+            f"(field {_LANGUAGES[language]}, in the original format edit_instruction"
+            f"{'_en' if language == 'en' else ''})."
+        )
+    data = raw.picture()
+    ending, width, height = pictures.inspect(data, f"{raw.place}: sample {raw.id}")
+    digest = pictures.sha256(data)
+    target = sources / f"{digest}.{ending}"
+    if not target.exists():
+        write_bytes(target, data)
+    return Sample(
+        id=raw.id,
+        category=category,
+        index=index,
+        instruction=instruction,
+        source=target.relative_to(results).as_posix(),
+        source_sha256=digest,
+        width=width,
+        height=height,
+        difficulty=raw.difficulty,
+        tags=raw.tags,
+        human_score=raw.human_score,
+        **raw.texts,
+    )
+
+
+def load_source(sample: Sample, results: Path) -> bytes:
+    """Bytes of a sample's source picture, proved to be those that the table was made from.
+
+    Raises
+    ------
+    UserError
+        If the file is gone or altered.
+    """
+    path = results / sample.source
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UserError(
+            f"{path}: the source picture of {sample.id} cannot be read ({error.strerror}); "
+            "run again with --forcerun samples."
+        ) from None
+    if pictures.sha256(data) != sample.source_sha256:
+        raise UserError(
+            f"{path}: the source picture of {sample.id} was altered after it was imported; "
+            "run again with --forcerun samples."
+        )
+    return data

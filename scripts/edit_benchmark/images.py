@@ -1,0 +1,137 @@
+"""Pictures: any still image file in, an upright RGB picture out; PNG with its provenance."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Mapping
+
+import numpy as np
+from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
+
+from edit_benchmark.errors import UserError
+
+# Raster formats that Pillow decodes by itself; EPS and the like would start other programs.
+FORMATS = {
+    "PNG": "png",
+    "JPEG": "jpg",
+    "MPO": "jpg",
+    "WEBP": "webp",
+    "BMP": "bmp",
+    "TIFF": "tif",
+    "GIF": "gif",
+    "AVIF": "avif",
+}
+_OPENED = [name for name in FORMATS if name != "MPO"]  # an MPO is found by JPEG's reader
+#: Larger pictures are refused: a few kB of PNG can claim gigabytes of pixels.
+MAX_PIXELS = 100_000_000
+_SIXTEEN_BIT = 257  # 65535 / 255
+
+
+def sha256(data: bytes) -> str:
+    """Hex SHA-256 of ``data``."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def inspect(data: bytes, place: str) -> tuple[str, int, int]:
+    """Decode a picture file once and say what it is.
+
+    Returns
+    -------
+    tuple
+        The usual file ending of its format, and width and height in pixels once upright.
+
+    Raises
+    ------
+    UserError
+        If ``data`` is no still picture that can be decoded to its last row; the sentence begins
+        with ``place``.
+    """
+    image, kind = _open(data, place)
+    return FORMATS[kind], image.width, image.height
+
+
+def load(data: bytes, place: str) -> Image.Image:
+    """The picture as upright RGB: EXIF orientation applied, transparency on white.
+
+    Raises
+    ------
+    UserError
+        As :func:`inspect`.
+    """
+    return _open(data, place)[0]
+
+
+def _open(data: bytes, place: str) -> tuple[Image.Image, str]:
+    try:
+        with Image.open(io.BytesIO(data), formats=_OPENED) as image:
+            kind = str(image.format)
+            if image.width * image.height > MAX_PIXELS:
+                raise UserError(
+                    f"{place}: the picture claims {image.width}x{image.height} pixels; at most "
+                    f"{MAX_PIXELS // 1_000_000} megapixels are read."
+                )
+            # A phone's MPO holds one photograph and its previews; anything else moves.
+            if getattr(image, "n_frames", 1) > 1 and kind != "MPO":
+                raise UserError(
+                    f"{place}: the picture has {getattr(image, 'n_frames', 1)} frames; give a "
+                    "still picture."
+                )
+            image.load()
+            return _to_rgb(ImageOps.exif_transpose(image), place), kind
+    except UserError:
+        raise
+    except Image.DecompressionBombError:
+        raise UserError(
+            f"{place}: the picture is too large; at most {MAX_PIXELS // 1_000_000} megapixels are "
+            "read."
+        ) from None
+    except UnidentifiedImageError:
+        raise UserError(
+            f"{place}: not a picture in a known format ({', '.join(sorted(set(FORMATS)))})."
+        ) from None
+    except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, ValueError and more
+        raise UserError(f"{place}: the picture is broken ({error}).") from None
+
+
+def _to_rgb(image: Image.Image, place: str) -> Image.Image:
+    if image.mode == "F":
+        raise UserError(
+            f"{place}: floating-point pictures have no defined white; give 8 or 16 bit."
+        )
+    if image.mode.startswith("I"):
+        # Pillow's own conversion clips 16-bit values at 255, which turns them white.
+        values = np.asarray(image).astype(np.int64) // _SIXTEEN_BIT
+        return Image.fromarray(values.clip(0, 255).astype(np.uint8)).convert("RGB")
+    if image.has_transparency_data:
+        rgba = image.convert("RGBA")
+        white = Image.new("RGBA", rgba.size, "white")
+        return Image.alpha_composite(white, rgba).convert("RGB")
+    return image.convert("RGB")
+
+
+def encode_png(image: Image.Image, texts: Mapping[str, str]) -> bytes:
+    """A PNG file of ``image`` that carries ``texts`` as UTF-8 text chunks.
+
+    The bytes depend on the pixels and texts alone.
+    """
+    info = PngImagePlugin.PngInfo()
+    for name, text in texts.items():
+        info.add_itxt(name, text)
+    buffer = io.BytesIO()
+    image.save(buffer, format="PNG", pnginfo=info)
+    return buffer.getvalue()
+
+
+def difference(image: Image.Image, other: Image.Image) -> float:
+    """Mean absolute difference of two RGB pictures, 0 to 255; ``image`` is scaled to ``other``."""
+    if image.size != other.size:
+        image = image.resize(other.size, Image.Resampling.BICUBIC)
+    return float(np.abs(np.asarray(image, np.int16) - np.asarray(other, np.int16)).mean())
+
+
+def encode_jpeg(image: Image.Image) -> bytes:
+    """A small file of an RGB picture, for pages."""
+    buffer = io.BytesIO()
+    image.save(buffer, format="JPEG", quality=85)
+    return buffer.getvalue()

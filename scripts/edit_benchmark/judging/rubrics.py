@@ -1,0 +1,178 @@
+"""Rubrics: what a judge is asked about an edit, and how its answers become one score.
+
+A rubric is a YAML file (see ``resources/rubrics/reasoning.yaml``). Each category has criteria; for
+each the judge gives a label of the scale, which stands for the criterion's score, or the label for
+"does not apply".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from string import Template
+from typing import Any
+
+import jsonschema
+import yaml
+
+from edit_benchmark.errors import UserError
+from edit_benchmark.records import Sample
+
+SCHEMA = Path(__file__).parents[3] / "workflow" / "schemas" / "rubric.schema.yaml"
+_LOWEST, _HIGHEST = 0.0, 10.0
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """One criterion in one language: its key for tables, its name and the question asked."""
+
+    key: str
+    name: str
+    question: str
+
+
+@dataclass(frozen=True)
+class Rubric:
+    """The questions of one category in one language, and the scale of the answers.
+
+    Attributes
+    ----------
+    labels
+        What the judge may answer, and the criterion's score that each label stands for.
+    not_applicable
+        The label for a criterion that does not apply.
+    see_source
+        Whether the judge is shown the source picture beside the edited one.
+    """
+
+    name: str
+    category: str
+    criteria: tuple[Criterion, ...]
+    labels: dict[str, float]
+    not_applicable: str
+    see_source: bool
+    texts: dict[str, str]
+
+    def shared_text(self, sample: Sample) -> str:
+        """What every question about ``sample`` begins with: task, instruction, scale."""
+        rationale = sample.rationale_zh if self.texts["language"] == "zh" else sample.rationale_en
+        parts = [self.texts["task"], self.texts["instruction"]]
+        if rationale.strip():
+            parts.append(self.texts["challenge"])
+        parts.append(self.texts["scale"])
+        # One pass over the template: braces, dollars and placeholders within the sample's own
+        # texts stay what they are.
+        return Template("\n\n".join(parts)).substitute(
+            instruction=sample.instruction, rationale=rationale
+        )
+
+    def expected_question(self, criterion: Criterion) -> str:
+        """The question of one criterion, answered by one label."""
+        return Template(self.texts["ask_one"]).substitute(
+            criterion=criterion.name, question=criterion.question
+        )
+
+    def generated_question(self) -> str:
+        """The question of all criteria at once, answered by one JSON object."""
+        listed = "\n".join(
+            f'- "{criterion.key}" ({criterion.name}): {criterion.question}'
+            for criterion in self.criteria
+        )
+        return Template(self.texts["ask_all"]).substitute(criteria=listed)
+
+
+def overall(criteria: Mapping[str, float | None]) -> float | None:
+    """The single score of an edit, 0 to 10: the mean of the criteria that apply, clipped.
+
+    The rule of the earlier program: each criterion starts at the neutral 5 and is worth up to 3
+    points up or down, a hard violation leaves at most 3, a criterion that does not apply changes
+    nothing, and the mean is clipped to 0..10. The labels of the rubric stand for such criterion
+    scores already. None if no criterion applies: there is nothing to score.
+    """
+    applicable = [value for value in criteria.values() if value is not None]
+    if not applicable:
+        return None
+    return min(max(fmean(applicable), _LOWEST), _HIGHEST)
+
+
+def load(path: Path, category: str, language: str) -> Rubric:
+    """The rubric of ``category`` in ``language`` from the file ``path``.
+
+    A category without criteria of its own takes those under ``other``.
+
+    Raises
+    ------
+    UserError
+        If the file is no rubric, or has neither the category nor ``other``.
+    """
+    content = read(path)
+    criteria = content["categories"].get(category) or content["categories"].get("other")
+    if criteria is None:
+        raise UserError(
+            f"rubric {path}: no criteria for category {category}, nor under other; add them."
+        )
+    texts = content["texts"][language]
+    return Rubric(
+        name=content["name"],
+        category=category,
+        criteria=tuple(
+            Criterion(
+                key=key,
+                name=texts_of[language]["name"],
+                question=" ".join(texts_of[language]["question"].split()),
+            )
+            for key, texts_of in criteria.items()
+        ),
+        labels={str(label): float(value) for label, value in content["scale"]["labels"].items()},
+        not_applicable=str(content["scale"]["not_applicable"]),
+        see_source=content["see_source"],
+        texts={name: text.strip() for name, text in texts.items()} | {"language": language},
+    )
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The content of a rubric file, checked against its schema.
+
+    Raises
+    ------
+    UserError
+        If it is not YAML or not a rubric.
+    """
+    schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
+    try:
+        content: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UserError(
+            f"rubric {path}: cannot be read ({' '.join(str(error).split())})."
+        ) from None
+    validator = jsonschema.Draft202012Validator(schema)
+    fault = jsonschema.exceptions.best_match(validator.iter_errors(content))
+    if fault is not None:
+        where = ".".join(str(part) for part in fault.absolute_path) or "the file"
+        raise UserError(f"rubric {path}: {where}: {fault.message}.")
+    for language, texts in content["texts"].items():
+        for name, text in texts.items():
+            _check_template(path, f"texts.{language}.{name}", text)
+    return content
+
+
+_PLACEHOLDERS: dict[str, set[str]] = {
+    "source": set(),
+    "edited": set(),
+    "task": set(),
+    "instruction": {"instruction"},
+    "challenge": {"rationale"},
+    "scale": set(),
+    "ask_one": {"criterion", "question"},
+    "ask_all": {"criteria"},
+}
+
+
+def _check_template(path: Path, where: str, text: str) -> None:
+    template = Template(text)
+    name = where.rpartition(".")[2]
+    if not template.is_valid() or set(template.get_identifiers()) != _PLACEHOLDERS[name]:
+        wanted = ", ".join(f"${value}" for value in sorted(_PLACEHOLDERS[name])) or "none"
+        raise UserError(f"rubric {path}: {where}: its placeholders have to be: {wanted}.")

@@ -1,0 +1,53 @@
+"""The tables between stations: records as JSON lines.
+
+JSON lines keep what CSV loses (missing against empty, lists, line breaks in texts); the tables made
+for people, in the report, are CSV.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, TypeVar
+
+from edit_benchmark.errors import UserError
+from edit_benchmark.records import Edit, Sample, Score
+from edit_benchmark.results.files import write_text
+
+Record = TypeVar("Record", Sample, Edit, Score)
+
+
+def write_rows(path: Path, rows: Iterable[Sample | Edit | Score]) -> None:
+    """Write records as JSON lines, atomically."""
+    lines = [json.dumps(asdict(row), ensure_ascii=False, allow_nan=False) for row in rows]
+    write_text(path, "".join(f"{line}\n" for line in lines))
+
+
+def read_rows(path: Path, kind: type[Record]) -> list[Record]:
+    """Read JSON lines into records of ``kind``.
+
+    Raises
+    ------
+    UserError
+        If the file is missing or a line is not such a record.
+    """
+    try:
+        # Not splitlines(): texts may hold line separators that JSON leaves as they are.
+        lines = path.read_text(encoding="utf-8").split("\n")
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing: run the workflow to make it.") from None
+    rows = []
+    for number, line in enumerate(lines, start=1):
+        if not line:
+            continue
+        try:
+            fields: Mapping[str, Any] = json.loads(line)
+            rows.append(kind(**fields))
+        except (ValueError, TypeError) as error:
+            raise UserError(
+                f"{path}, line {number}: not a {kind.__name__} record ({error}); "
+                "delete the file and run the workflow again."
+            ) from None
+    return rows

@@ -1,0 +1,65 @@
+"""What all commands share: logging, the arguments of jobs that use a device, exits."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from edit_benchmark.errors import UserError
+from edit_benchmark.runtime import devices
+
+
+def run(main: Callable[[], None]) -> None:
+    """Run a command's ``main``; a UserError becomes one line on stderr and exit code 2."""
+    logging.basicConfig(
+        level=logging.INFO,
+        stream=sys.stderr,
+        format="%(asctime)s %(levelname)s %(message)s",
+    )
+    # One line a download or request is noise beside one line a picture.
+    for name in ("httpx", "urllib3", "filelock", "PIL"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    # Where the locale is not UTF-8, a Chinese name is no reason to fail.
+    sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
+    try:
+        main()
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+def add_device_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of a job that takes a device."""
+    group = parser.add_argument_group("device")
+    group.add_argument(
+        "--device-ids",
+        required=True,
+        metavar="ID,ID",
+        help="GPU numbers in order of preference, or cpu once per worker, with commas",
+    )
+    group.add_argument(
+        "--load-slots", type=int, default=1, help="models loading at once on this host"
+    )
+    group.add_argument(
+        "--gpu", type=int, default=1, help="the gpu resource that Snakemake granted this job"
+    )
+
+
+def device_request(arguments: argparse.Namespace, purpose: str) -> devices.Request:
+    """The device arguments as a request; ``purpose`` is shown to those who wait."""
+    ids: list[int | str] = [
+        int(entry) if entry.isdigit() else entry for entry in arguments.device_ids.split(",")
+    ]
+    return devices.Request(ids, arguments.load_slots, arguments.gpu, purpose)
+
+
+def json_object(text: str) -> dict[str, Any]:
+    """An argument that is a JSON object."""
+    value = json.loads(text)
+    if not isinstance(value, dict):
+        raise argparse.ArgumentTypeError("not a JSON object")
+    return value

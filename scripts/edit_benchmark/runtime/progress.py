@@ -1,0 +1,71 @@
+"""One line on the terminal for each finished job: what is done, how fast, what is left."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from statistics import fmean
+
+from edit_benchmark.categories import CATEGORIES
+from edit_benchmark.records import EDIT_FAILED, JUDGE_FAILED, Edit, Score
+from edit_benchmark.results.tables import read_rows
+
+
+def edit_line(table: Path, rows: Sequence[Edit], total: int, devices: int) -> str:
+    """How far a category is, once the shard of ``table`` is finished with ``rows``.
+
+    Parameters
+    ----------
+    table
+        The shard's table, ``<model>/<category>/<k>-of-<n>.jsonl``; the other shards of the same
+        division lie beside it.
+    total
+        Samples of the category.
+    devices
+        Devices that work at once, for the time that is left.
+    """
+    model, category = table.parts[-3:-1]
+    _, _, count = table.stem.partition("-of-")
+    others = [path for path in table.parent.glob(f"*-of-{count}.jsonl") if path != table]
+    done = [*rows, *(row for path in others for row in read_rows(path, Edit))]
+    failed = [row.reason for row in done if row.status == EDIT_FAILED]
+    parts = [f"{len(done)} of {total} edited{_reasons(failed)}"]
+    seconds = [row.seconds for row in done if row.seconds]
+    if seconds:
+        parts.append(f"{devices / fmean(seconds):.3g} images/s")
+        if len(done) < total:
+            left = (total - len(done)) * fmean(seconds) / devices
+            parts.append(f"about {_duration(left)} left")
+    return f"{_name(category)} · {model}: {', '.join(parts)}"
+
+
+def score_line(model: str, category: str, judge: str, rows: Sequence[Score]) -> str:
+    """What a score job did."""
+    failed = [row.reason for row in rows if row.status == JUDGE_FAILED]
+    parts = [f"{len(rows)} judged by {judge}{_reasons(failed)}"]
+    seconds = [row.judge_seconds for row in rows if row.judge_seconds]
+    if seconds:
+        parts.append(f"{1 / fmean(seconds):.3g} images/s")
+    return f"{_name(category)} · {model}: {', '.join(parts)}"
+
+
+def _name(category: str) -> str:
+    chinese = CATEGORIES.get(category)
+    return f"{chinese} {category}" if chinese else category
+
+
+def _reasons(failed: Iterable[str]) -> str:
+    """Failures counted by the kind that their reason begins with."""
+    kinds = Counter(reason.partition(":")[0] for reason in failed)
+    if not kinds:
+        return ""
+    counted = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
+    return f" ({kinds.total()} failed: {counted})"
+
+
+def _duration(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    if minutes < 1:
+        return f"{seconds:.0f} s"
+    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"
