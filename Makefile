@@ -1,11 +1,11 @@
-# Everything is set up by itself: the first target that needs it makes .venv from the lock file.
+# Set-up needs no command: the first target that needs .venv makes it from the lock file.
 
 PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3; do \
 	  $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; \
 	done)
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 DEMO := --cores all --configfile config/demo.yaml
-# Written last: an installation that broke off is never taken for a whole one.
+# Written last: an installation that was interrupted is never taken for a complete one.
 INSTALLED := .venv/installed
 
 .PHONY: help .venv models demo test bench faults lint format lock clean
@@ -15,7 +15,7 @@ help:
 	@echo "make test    run all tests"
 	@echo "make bench   measure speed against stock diffusers; BENCH=--full-size on a GPU"
 	@echo "make faults  kill a demo run at 30 random moments and compare it with an undisturbed one"
-	@echo "make lint    check style, types and the workflow"
+	@echo "make lint    check style, types, imports and the workflow"
 	@echo "make format  format the code"
 	@echo "make .venv   only set up the environment; the other targets do so by themselves"
 	@echo "make models  only make the demo's models; demo and lint do so by themselves"
@@ -53,7 +53,8 @@ lint: models
 	ruff check .
 	ruff format --check .
 	snakefmt --check Snakefile workflow
-	mypy scripts/edit_benchmark
+	mypy
+	@imports=$$(PYTHONPATH=scripts lint-imports --no-logo --no-cache 2>&1) || { echo "$$imports"; exit 1; }
 	snakemake --lint --configfile config/demo.yaml
 
 # --no-sort: where snakefmt 2.1 sorts directives it moves the docstring behind them, and then

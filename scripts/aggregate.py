@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from edit_benchmark.report import write_report
-from edit_benchmark.report.inputs import load
+from edit_benchmark.report.inputs import Sources, load
 from edit_benchmark.report.tables import EQUAL_SHARE
+from edit_benchmark.report.write import write_report
 from edit_benchmark.runtime.command_line import run
 
 
@@ -34,17 +34,17 @@ def main() -> None:
         help="warn if more than this share of a category's scores is one same number",
     )  # fmt: skip
     arguments = parser.parse_args()
-    inputs = load(
-        arguments.samples,
-        arguments.scores,
-        arguments.results,
-        arguments.run,
-        arguments.category,
-        arguments.merge,
-        arguments.selftest,
+    sources = Sources(
+        samples=arguments.samples,
+        scores=arguments.scores,
+        results=arguments.results,
+        run=arguments.run,
+        category=arguments.category,
+        merged=arguments.merge,
+        selftests=arguments.selftest,
     )
     text = write_report(
-        inputs, arguments.out, arguments.note, arguments.language, arguments.equal_share
+        load(sources), arguments.out, arguments.note, arguments.language, arguments.equal_share
     )
     print(text)
     print(f"report: {arguments.out / 'index.html'}")

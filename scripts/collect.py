@@ -1,4 +1,4 @@
-"""Collect a category's edits: one table, and the pictures under their samples' ids."""
+"""Collect a category's edits: one table, and the images under their samples' ids."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def main() -> None:
     parser.add_argument("--category", required=True, metavar="KEY")
     parser.add_argument("--shards", type=Path, nargs="+", required=True, help="their tables")
     parser.add_argument("--results", type=Path, required=True, help="the results folder")
-    parser.add_argument("--pictures", type=Path, required=True, help="folder to fill")
+    parser.add_argument("--images", type=Path, required=True, help="folder to fill")
     parser.add_argument("--out", type=Path, required=True, help="the table to write")
     arguments = parser.parse_args()
     rows = collect(
@@ -27,7 +27,7 @@ def main() -> None:
             if sample.category == arguments.category
         ],
         [row for path in arguments.shards for row in read_rows(path, Edit)],
-        arguments.pictures,
+        arguments.images,
         arguments.results,
     )
     write_rows(arguments.out, rows)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from edit_benchmark.judging.job import complete
+from edit_benchmark.judging.chunks import complete
 from edit_benchmark.records import Edit, Score
 from edit_benchmark.results.tables import read_rows, write_rows
 from edit_benchmark.runtime.command_line import run

@@ -5,16 +5,12 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from edit_benchmark.config.resolve import editor_settings
 from edit_benchmark.dataset.samples import shard_of
-from edit_benchmark.editing.job import edit_shard
-from edit_benchmark.records import Sample
+from edit_benchmark.editing.job import EditJob, edit_shard
+from edit_benchmark.records import Edit, Sample
 from edit_benchmark.results.tables import read_rows, write_rows
-from edit_benchmark.runtime.command_line import (
-    add_device_arguments,
-    device_request,
-    json_object,
-    run,
-)
+from edit_benchmark.runtime.command_line import add_device_arguments, device_request, run
 from edit_benchmark.runtime.progress import edit_line
 
 
@@ -24,7 +20,7 @@ def main() -> None:
     parser.add_argument("--category", required=True, metavar="KEY")
     parser.add_argument("--shard", required=True, metavar="K-of-N", help="such as 1-of-6")
     parser.add_argument("--model", required=True, help="name of the model in tables")
-    parser.add_argument("--settings", type=json_object, required=True, help="the model, as JSON")
+    parser.add_argument("--settings", required=True, help="the model, as JSON")
     parser.add_argument("--checkpoint", type=Path, required=True, help="its checkpoint's record")
     parser.add_argument("--results", type=Path, required=True, help="the results folder")
     parser.add_argument("--out", type=Path, required=True, help="the table to write")
@@ -36,19 +32,22 @@ def main() -> None:
         for sample in read_rows(arguments.samples, Sample)
         if sample.category == arguments.category
     ]
-    samples = [row for row in category if shard_of(row, int(shards)) == int(number) - 1]
     purpose = f"edit {arguments.model} {arguments.category} {arguments.shard}"
-    rows = edit_shard(
-        samples,
-        arguments.model,
-        arguments.settings,
-        arguments.checkpoint,
-        arguments.results,
-        device_request(arguments, purpose),
+    job = EditJob(
+        name=arguments.model,
+        settings=editor_settings(arguments.settings, arguments.model),
+        checkpoint_record=arguments.checkpoint,
+        results=arguments.results,
+        devices=device_request(arguments, purpose),
+        samples=[row for row in category if shard_of(row, int(shards)) == int(number) - 1],
     )
+    rows = edit_shard(job)
     write_rows(arguments.out, rows)
-    devices = len(arguments.device_ids.split(","))
-    print(edit_line(arguments.out, rows, len(category), devices))
+    for path in job.layout.shard_tables(arguments.model, arguments.category, int(shards)):
+        if path.resolve() != arguments.out.resolve():
+            rows += read_rows(path, Edit)
+    devices = len(job.devices.device_ids)
+    print(edit_line(arguments.model, arguments.category, rows, len(category), devices))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Redo on purpose: forget finished work, then run the command that is given.
+"""Redo on purpose: remove finished work, then run the command that is given.
 
 python scripts/redo.py --sample 00012_物理 -- snakemake --cores all --resources gpu=6
 python scripts/redo.py --failed -- snakemake --cores all --resources gpu=6
@@ -11,7 +11,7 @@ import os
 import sys
 from pathlib import Path
 
-from edit_benchmark.results.redo import Selection, forget
+from edit_benchmark.results.redo import Selection, remove
 from edit_benchmark.runtime.command_line import run
 
 
@@ -27,12 +27,12 @@ def main() -> None:
     parser.add_argument("command", nargs=argparse.REMAINDER, help="what to run afterwards")
     arguments = parser.parse_args()
     selection = Selection(arguments.sample, arguments.category, arguments.failed, arguments.scores)
-    forgotten = forget(arguments.results, selection)
+    removed = remove(arguments.results, selection)
     print(
-        f"forgotten: {forgotten.edits} edits, {forgotten.answers} answers; to be tried again: "
-        f"{forgotten.failures} failures"
+        f"removed: {removed.edits} edits, {removed.answers} answers; to be tried again: "
+        f"{removed.failures} failures"
     )
-    command = arguments.command[arguments.command[:1] == ["--"] :]
+    command = arguments.command[1:] if arguments.command[:1] == ["--"] else arguments.command
     sys.stdout.flush()
     if command:
         os.execvp(command[0], command)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from edit_benchmark.dataset.readers import FORMATS
-from edit_benchmark.dataset.samples import assignment, prepare
+from edit_benchmark.dataset.readers.registry import FORMATS
+from edit_benchmark.dataset.samples import Import, assignment, prepare
 from edit_benchmark.results.tables import write_rows
 from edit_benchmark.runtime.command_line import run
 
@@ -20,18 +20,17 @@ def main() -> None:
     parser.add_argument("--limit", type=int, help="samples of each category at most")
     parser.add_argument("--shards", type=int, required=True, help="shards of a category")
     parser.add_argument("--results", type=Path, required=True, help="the results folder")
-    parser.add_argument("--sources", type=Path, required=True, help="folder for source pictures")
+    parser.add_argument("--sources", type=Path, required=True, help="folder for source images")
     parser.add_argument("--out", type=Path, required=True, help="the samples table to write")
     arguments = parser.parse_args()
-    samples = prepare(
+    benchmark = Import(
         arguments.benchmark,
         arguments.format,
         arguments.language,
         arguments.categories,
         arguments.limit,
-        arguments.sources,
-        arguments.results,
     )
+    samples = prepare(benchmark, arguments.sources, arguments.results)
     write_rows(arguments.out, samples)
     print(assignment(samples, arguments.categories, arguments.shards), end="")
 

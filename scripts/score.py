@@ -1,21 +1,17 @@
-"""Score edited pictures of one category and model with one judge on one device."""
+"""Score edited images of one category and model with one judge on one device."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
-from edit_benchmark.config.resolve import rubric_path
+from edit_benchmark.config.resolve import judge_settings
 from edit_benchmark.judging import rubrics
-from edit_benchmark.judging.job import chunk, score_edits
+from edit_benchmark.judging.chunks import chunk
+from edit_benchmark.judging.job import ScoreJob, score_edits
 from edit_benchmark.records import Edit, Sample
 from edit_benchmark.results.tables import read_rows, write_rows
-from edit_benchmark.runtime.command_line import (
-    add_device_arguments,
-    device_request,
-    json_object,
-    run,
-)
+from edit_benchmark.runtime.command_line import add_device_arguments, device_request, run
 from edit_benchmark.runtime.progress import score_line
 
 
@@ -24,32 +20,32 @@ def main() -> None:
     parser.add_argument("--samples", type=Path, required=True, help="the samples table")
     parser.add_argument("--edits", type=Path, required=True, help="the category's table of edits")
     parser.add_argument("--category", required=True, metavar="KEY")
+    parser.add_argument("--model", required=True, help="name of the model in tables")
     parser.add_argument("--chunk", type=int, required=True, help="which part, from 1")
-    parser.add_argument("--chunk-size", type=int, required=True, help="edited pictures of a part")
+    parser.add_argument("--chunk-size", type=int, required=True, help="edited images of a part")
     parser.add_argument("--judge", required=True, help="name of the judge in tables")
-    parser.add_argument("--settings", type=json_object, required=True, help="the judge, as JSON")
+    parser.add_argument("--settings", required=True, help="the judge, as JSON")
     parser.add_argument("--checkpoint", type=Path, required=True, help="its checkpoint's record")
     parser.add_argument("--language", choices=["en", "zh"], required=True)
     parser.add_argument("--results", type=Path, required=True, help="the results folder")
     parser.add_argument("--out", type=Path, required=True, help="the table to write")
     add_device_arguments(parser)
     arguments = parser.parse_args()
-    rubric = rubrics.load(
-        rubric_path(arguments.settings["rubric"]), arguments.category, arguments.language
-    )
+    settings = judge_settings(arguments.settings, arguments.judge)
     purpose = f"score {arguments.judge} {arguments.category} part {arguments.chunk}"
-    rows = score_edits(
-        read_rows(arguments.samples, Sample),
-        chunk(read_rows(arguments.edits, Edit), arguments.chunk, arguments.chunk_size),
-        arguments.judge,
-        arguments.settings,
-        rubric,
-        arguments.checkpoint,
-        arguments.results,
-        device_request(arguments, purpose),
+    job = ScoreJob(
+        name=arguments.judge,
+        settings=settings,
+        checkpoint_record=arguments.checkpoint,
+        results=arguments.results,
+        devices=device_request(arguments, purpose),
+        edits=chunk(read_rows(arguments.edits, Edit), arguments.chunk, arguments.chunk_size),
+        samples=read_rows(arguments.samples, Sample),
+        rubric=rubrics.load(settings.rubric_file, arguments.category, arguments.language),
     )
+    rows = score_edits(job)
     write_rows(arguments.out, rows)
-    print(score_line(arguments.edits.parts[-3], arguments.category, arguments.judge, rows))
+    print(score_line(arguments.model, arguments.category, arguments.judge, rows))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Self-test of a judge on edits of one model: print its verdict and keep what stands behind it."""
+"""Self-test of a judge on edits of one model: print its verdict and keep what it rests on."""
 
 from __future__ import annotations
 
@@ -6,16 +6,12 @@ import argparse
 import json
 from pathlib import Path
 
+from edit_benchmark.config.resolve import judge_settings
 from edit_benchmark.records import Edit, Sample
 from edit_benchmark.results.files import write_text
 from edit_benchmark.results.tables import read_rows
-from edit_benchmark.runtime.command_line import (
-    add_device_arguments,
-    device_request,
-    json_object,
-    run,
-)
-from edit_benchmark.selftest.job import self_test
+from edit_benchmark.runtime.command_line import add_device_arguments, device_request, run
+from edit_benchmark.selftest.job import SelfTestJob, self_test
 from edit_benchmark.selftest.verdict import lines
 
 
@@ -26,25 +22,26 @@ def main() -> None:
     parser.add_argument("--count", type=int, required=True, help="edits to test with, at most")
     parser.add_argument("--model", required=True, help="name of the model in tables")
     parser.add_argument("--judge", required=True, help="name of the judge in tables")
-    parser.add_argument("--settings", type=json_object, required=True, help="the judge, as JSON")
+    parser.add_argument("--settings", required=True, help="the judge, as JSON")
     parser.add_argument("--checkpoint", type=Path, required=True, help="its checkpoint's record")
     parser.add_argument("--language", choices=["en", "zh"], required=True)
     parser.add_argument("--results", type=Path, required=True, help="the results folder")
     parser.add_argument("--out", type=Path, required=True, help="the JSON file to write")
     add_device_arguments(parser)
     arguments = parser.parse_args()
-    record = self_test(
-        read_rows(arguments.samples, Sample),
-        [row for path in arguments.edits for row in read_rows(path, Edit)],
-        arguments.count,
-        arguments.judge,
-        arguments.settings,
-        arguments.language,
-        arguments.checkpoint,
-        arguments.results,
-        device_request(arguments, f"self-test of {arguments.judge}"),
+    job = SelfTestJob(
+        name=arguments.judge,
+        settings=judge_settings(arguments.settings, arguments.judge),
+        checkpoint_record=arguments.checkpoint,
+        results=arguments.results,
+        devices=device_request(arguments, f"self-test of {arguments.judge}"),
+        model=arguments.model,
+        edits=[row for path in arguments.edits for row in read_rows(path, Edit)],
+        samples=read_rows(arguments.samples, Sample),
+        count=arguments.count,
+        language=arguments.language,
     )
-    record = {"judge": arguments.judge, "model": arguments.model, **record}
+    record = self_test(job)
     write_text(arguments.out, json.dumps(record, ensure_ascii=False, indent=1) + "\n")
     print("\n".join(lines(record)))
 

@@ -9,17 +9,19 @@ import pytest
 import torch
 from torch import nn
 
-from edit_benchmark.editing.qwen_image import acceleration, fused_blocks
+from edit_benchmark.editing.qwen_image import attention
+from edit_benchmark.editing.qwen_image.fused_blocks import fuse_blocks
+from edit_benchmark.editing.qwen_image.modulation_cache import cache_modulation
 from qwen_transformer import GRIDS, IMAGE_TOKENS, inputs, transformer
 
 #: Relative error allowed: rounding of single precision; of bfloat16, whose digit is 4e-3.
 TOLERANCE = {torch.float32: 1e-6, torch.bfloat16: 1.5e-2}
 
 
-def fused(zero_cond_t: bool, dtype: torch.dtype, only_made: bool = False) -> Any:
+def fused(zero_cond_t: bool, dtype: torch.dtype, edited_only: bool = False) -> Any:
     model = transformer(zero_cond_t, dtype)
-    acceleration.cache_modulation(model)
-    acceleration.fuse_blocks(model, only_made)
+    cache_modulation(model)
+    fuse_blocks(model, edited_only)
     return model
 
 
@@ -47,46 +49,46 @@ def test_forwards_agree_for_texts_of_any_length(zero_cond_t: bool, dtype: torch.
 def test_the_picture_is_the_same_where_nothing_else_is_computed(
     zero_cond_t: bool, masked: bool
 ) -> None:
-    dtype, made = torch.float32, math.prod(GRIDS[0])
-    reference, model = transformer(zero_cond_t, dtype), fused(zero_cond_t, dtype, only_made=True)
+    dtype, edited = torch.float32, math.prod(GRIDS[0])
+    reference, model = transformer(zero_cond_t, dtype), fused(zero_cond_t, dtype, edited_only=True)
     given = inputs(dtype, 4, 0.75)
     if masked:
         given["encoder_hidden_states_mask"] = torch.tensor([[1, 1, 0, 1]])
-    found, expected = model(**given)[0], reference(**given)[0]
-    assert error(found[:, :made], expected[:, :made]) < TOLERANCE[dtype]
-    assert found.shape == expected.shape
-    assert error(found[:, made:], expected[:, made:]) > 0.1  # not computed, as it was to be
+    output, expected = model(**given)[0], reference(**given)[0]
+    assert error(output[:, :edited], expected[:, :edited]) < TOLERANCE[dtype]
+    assert output.shape == expected.shape
+    assert error(output[:, edited:], expected[:, edited:]) > 0.1  # not computed, as it was to be
 
 
-@pytest.mark.parametrize("only_made", [False, True])
+@pytest.mark.parametrize("edited_only", [False, True])
 @pytest.mark.parametrize("size", [1.0, 6.0])
 def test_keys_filled_up_to_whole_tiles_leave_no_trace(
-    size: float, only_made: bool, monkeypatch: pytest.MonkeyPatch
+    size: float, edited_only: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """``size`` stretches queries and keys, until single keys win all the attention."""
     padded = []
 
     def attention_of_the_cpu(*parts: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         padded.append(len(parts[1]))
-        seen, logarithms = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
+        attended, log_sum_exp = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
             *(part.transpose(0, 1)[None] for part in parts)
         )
-        return seen[0].transpose(0, 1).contiguous(), logarithms[0].contiguous()
+        return attended[0].transpose(0, 1).contiguous(), log_sum_exp[0].contiguous()
 
     reference, model = transformer(True, torch.float32), transformer(True, torch.float32)
     for changed in (reference, model):
         for block in changed.transformer_blocks:
             block.attn.norm_q.weight.mul_(size)
             block.attn.norm_added_k.weight.mul_(size)
-    acceleration.cache_modulation(model)
-    acceleration.fuse_blocks(model, only_made)
-    monkeypatch.setattr(fused_blocks, "_cudnn_attends", lambda *_: True)
-    monkeypatch.setattr(fused_blocks, "_attention_and_logarithms", attention_of_the_cpu)
+    cache_modulation(model)
+    fuse_blocks(model, edited_only)
+    monkeypatch.setattr(attention, "_cudnn_is_chosen", lambda *_: True)
+    monkeypatch.setattr(attention, "_cudnn_attention", attention_of_the_cpu)
     given = inputs(torch.float32, 3, 0.5)
-    made = math.prod(GRIDS[0]) if only_made else None
+    edited = math.prod(GRIDS[0]) if edited_only else None
     # With 115 copies of one key some digits go to the correction: 128 times the rounding at worst.
-    assert error(model(**given)[0][:, :made], reference(**given)[0][:, :made]) < 1e-5
-    assert padded == [fused_blocks.KEY_TILE] * 2
+    assert error(model(**given)[0][:, :edited], reference(**given)[0][:, :edited]) < 1e-5
+    assert padded == [attention.KEY_TILE] * 2
 
 
 def test_masked_prompt_tokens_are_not_seen() -> None:
@@ -114,8 +116,8 @@ def test_an_adapters_own_forward_is_used() -> None:
         block = changed.transformer_blocks[1]
         for layer in (block.attn.to_v, block.txt_mlp.net[0].proj, block.img_mlp.net[2]):
             layer.__class__ = Doubled
-    acceleration.cache_modulation(model)
-    acceleration.fuse_blocks(model)
+    cache_modulation(model)
+    fuse_blocks(model)
     given = inputs(torch.float32, 3, 0.5)
     assert error(model(**given)[0], reference(**given)[0]) < TOLERANCE[torch.float32]
 
@@ -125,5 +127,5 @@ def test_two_pictures_at_once_are_refused() -> None:
     for name in ("hidden_states", "encoder_hidden_states", "timestep"):
         given[name] = torch.cat([given[name], given[name]])
     given["img_shapes"] *= 2
-    with pytest.raises(ValueError, match="one picture at a time"):
+    with pytest.raises(ValueError, match="one image at a time"):
         fused(False, torch.float32)(**given)

@@ -114,16 +114,16 @@ class Project:
         path = self.root / "results" / "scores" / judge / model / f"{category}.jsonl"
         return {row.id: row for row in read_rows(path, Score)}
 
-    def pictures(self) -> dict[str, bytes]:
-        """All collected pictures, by model, category and id."""
+    def images(self) -> dict[str, bytes]:
+        """All collected images, by model, category and id."""
         return {
             str(path.relative_to(self.root / "results" / "edits")): path.read_bytes()
-            for path in sorted((self.root / "results" / "edits").glob("*/*/pictures/*.png"))
+            for path in sorted((self.root / "results" / "edits").glob("*/*/images/*.png"))
         }
 
 
 def draw(name: str, size: tuple[int, int] = (64, 48)) -> Image.Image:
-    """A small picture that differs from name to name."""
+    """A small image that differs from name to name."""
     number = sum(name.encode())
     image = Image.new("RGB", size, (number % 256, 120, 200))
     ImageDraw.Draw(image).ellipse((8, 8, 8 + number % 30, 40), fill=(250, number % 200, 30))

@@ -3,8 +3,8 @@
     python tests/fault_run.py --kills 30        (make faults)
 
 Each kill is one of five: an editing or scoring job, Snakemake alone (its jobs live on), or all of
-them by SIGKILL; Ctrl-C; SIGTERM. What was finished before a resume and is made again counts as
-repeated. If a run ends before its kill, the next one begins from nothing.
+them by SIGKILL; Ctrl-C; SIGTERM. An edit or answer that was finished before a resume and is written
+anew counts as repeated. If a run ends before its kill, the next one begins from nothing.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class Run:
         one of them finishes a table in between, the next run is wanted once more.
         """
         for _ in range(3):
-            before = self.made()
+            before = self.finished()
             output, code = self._complete()
             tally.resumes += 1
             self.count(before, tally)
@@ -89,28 +89,28 @@ class Run:
             output, _ = run.communicate()
         return output, run.returncode
 
-    def made(self) -> dict[Path, int]:
+    def finished(self) -> dict[Path, int]:
         """Every finished edit and answer, and when it was written."""
         return {path: path.stat().st_mtime_ns for path in self.results.glob("store/*/*/*.json")}
 
     def count(self, before: Mapping[Path, int], tally: Tally) -> None:
-        after = self.made()
+        after = self.finished()
         again = [path for path, when in before.items() if after.get(path) != when]
         tally.edits_repeated += sum(path.parts[-3] == "edits" for path in again)
         tally.answers_repeated += sum(path.parts[-3] == "answers" for path in again)
 
     def outcome(self) -> dict[str, bytes]:
-        """Pictures and tables, without the columns that measure time."""
-        found = {
+        """Images and tables, without the columns that measure time."""
+        files = {
             path.relative_to(self.results).as_posix(): path.read_bytes()
-            for path in sorted(self.results.glob("edits/*/*/pictures/*.png"))
+            for path in sorted(self.results.glob("edits/*/*/images/*.png"))
         }
         report = self.results / "report"
-        found |= {name: (report / name).read_bytes() for name in _TABLES}
+        files |= {name: (report / name).read_bytes() for name in _TABLES}
         scores = pd.read_csv(report / "scores.csv", dtype=str)
         kept = [name for name in scores.columns if not name.endswith("_seconds")]
-        found["scores.csv"] = scores[kept].to_csv().encode()
-        return found
+        files["scores.csv"] = scores[kept].to_csv().encode()
+        return files
 
 
 def kill(run: subprocess.Popen[str], kind: str) -> None:
@@ -133,7 +133,7 @@ def disturb(
     """Kill ``kills`` times, each at most ``longest`` seconds after a start, and compare."""
     tally = Tally()
     while sum(tally.kills.values()) < kills:
-        before = run.made()
+        before = run.finished()
         process = run.start()
         try:
             output, _ = process.communicate(timeout=rng.uniform(0.5, longest))
@@ -155,7 +155,7 @@ def disturb(
         tally.resumes += 1
         run.count(before, tally)
         done = sum(tally.kills.values())
-        print(f"kill {done} ({kind}): {len(run.made())} finished", flush=True)
+        print(f"kill {done} ({kind}): {len(run.finished())} finished", flush=True)
     run.finish(tally)
     _compare(run, reference, tally)
     return tally
@@ -173,9 +173,9 @@ def _drain(process: subprocess.Popen[str], kind: str) -> None:
 
 
 def _compare(run: Run, reference: Mapping[str, bytes], tally: Tally) -> None:
-    found = run.outcome()
-    names = sorted(set(reference) | set(found))
-    tally.differences += [name for name in names if reference.get(name) != found.get(name)]
+    outcome = run.outcome()
+    names = sorted(set(reference) | set(outcome))
+    tally.differences += [name for name in names if reference.get(name) != outcome.get(name)]
 
 
 def main() -> None:
@@ -199,7 +199,7 @@ def main() -> None:
         began = time.monotonic()
         run.finish(Tally())
         reference = run.outcome()
-        print(f"undisturbed run: {len(run.made())} edits and answers, {len(reference)} pictures "
+        print(f"undisturbed run: {len(run.finished())} edits and answers, {len(reference)} images "
               f"and tables, {time.monotonic() - began:.0f} s", flush=True)  # fmt: skip
         shutil.rmtree(run.results)
         rng = random.Random(arguments.seed)

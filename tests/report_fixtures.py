@@ -1,4 +1,4 @@
-"""Rows and drawn pictures for tests of the report: a results folder without a run."""
+"""Rows and drawn images for tests of the report: a results folder without a run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from PIL import Image, ImageDraw, ImageFilter
 from edit_benchmark.categories import CATEGORIES
 from edit_benchmark.records import Sample, Score
 from edit_benchmark.report.inputs import Inputs
+from edit_benchmark.report.verdicts import SelfTest
 from edit_benchmark.results.tables import write_rows
+from edit_benchmark.selftest.verdict import Check
 
 CRITERIA = {
     "physical": ["gravity_and_support", "occlusion_and_depth", "scale_and_proportion"],
@@ -35,7 +37,7 @@ DIFFICULTIES = ("easy", "medium", "hard", "")
 
 
 def sample(number: int, category: str, index: int, **fields: Any) -> Sample:
-    """One sample; its picture is drawn by :func:`draw` unless ``fields`` say otherwise."""
+    """One sample; its image is drawn by :func:`draw` unless ``fields`` say otherwise."""
     english, chinese = TEXTS.get(category, ("Change it", "改一改"))
     defaults: dict[str, Any] = {
         "id": f"{number:05d}_{CATEGORIES.get(category, category)}",
@@ -88,12 +90,12 @@ def synthesise(
     models: Sequence[str] = ("qwen-image-edit", "qwen-image-edit-2511", "identity"),
     judges: Sequence[str] = ("qwen3-vl-8b", "qwen3-vl-30b"),
     each: int = 6,
-    pictures: bool = True,
+    images: bool = True,
     distinct: int = 1_000_000,
 ) -> Inputs:
     """A whole benchmark of ``each`` samples in the five categories, scored at random, some failed.
 
-    Without ``pictures`` nothing is drawn; with fewer ``distinct`` ones than samples they repeat.
+    Without ``images`` nothing is drawn; with fewer ``distinct`` ones than samples they repeat.
     """
     rng = random.Random(5)
     samples, scores = [], []
@@ -104,18 +106,18 @@ def synthesise(
                 number, category, index, source=f"benchmark/sources/{number % distinct}.png"
             )
             samples.append(row)
-            if pictures:
+            if images:
                 draw(results / row.source, number % distinct, "source")
             hardness = rng.gauss(0, 1)
             for place, model in enumerate(models):
-                picture = f"edits/{model}/{category}/pictures/{number % distinct}.png"
-                dead = number % 11 == 4 and place == 0
-                if pictures and not dead:
-                    draw(results / picture, number % distinct, model)
+                image = f"edits/{model}/{category}/images/{number % distinct}.png"
+                failing = number % 11 == 4 and place == 0
+                if images and not failing:
+                    draw(results / image, number % distinct, model)
                 true = 5.6 - 0.7 * place + hardness + rng.gauss(0, 0.8)
                 for judge in judges:
                     scores.append(
-                        _row(rng, row, model, judge, "" if dead else picture, true, number)
+                        _row(rng, row, model, judge, "" if failing else image, true, number)
                     )
     run = record(models, judges)
     return Inputs(
@@ -125,24 +127,19 @@ def synthesise(
     )  # fmt: skip
 
 
-def selftested(judge: str, model: str, run: dict[str, Any]) -> dict[str, Any]:
+def selftested(judge: str, model: str, run: dict[str, Any]) -> SelfTest:
     """A judge that failed its self-test."""
-    check = {"measure": "auc", "n": 40, "limit": 0.9, "value": 0.52, "low": 0.4, "high": 0.6}
-    return {
-        "judge": judge,
-        "model": model,
-        "verdict": "fails",
-        "checks": [{**check, "name": "black", "passed": False}],
-        "settings": run["config"]["judges"][judge],
-    }
+    check = Check("black", "auc", n=40, limit=0.9, value=0.52, low=0.4, high=0.6, passed=False)
+    return SelfTest(judge, model, "fails", [check], run["config"]["judges"][judge])
 
 
 def timings(models: Sequence[str], judges: Sequence[str]) -> list[dict[str, Any]]:
-    """What two jobs of each model and judge wrote of their time."""
+    """What two jobs of each model and judge, and of a self-test, wrote about their time."""
     rows = []
     for kind, names, stages in (
         ("edit", models, {"waiting": 0.1, "encoding": 2.0, "denoising": 60.0, "decoding": 3.0}),
         ("score", judges, {"reading": 1.0, "judging": 20.0}),
+        ("selftest", judges[:1], {"judging": 30.0}),
     ):
         for name in names:
             row = {
@@ -159,15 +156,15 @@ def _row(
     row: Sample,
     model: str,
     judge: str,
-    picture: str,
+    image: str,
     true: float,
     number: int,
 ) -> Score:
-    if not picture:
+    if not image:
         return failed(row, "edit_failed", model, judge)
     if number % 13 == 6 and judge.endswith("8b"):
         reason = "unparsable_answer: I cannot help with that."
-        return failed(row, "judge_failed", model, judge, reason=reason, picture=picture)
+        return failed(row, "judge_failed", model, judge, reason=reason, image=image)
     criteria: dict[str, float | None] = {
         key: min(max(true + rng.gauss(0, 0.7), 0), 10) for key in CRITERIA[row.category]
     }
@@ -177,7 +174,7 @@ def _row(
     flags = ["identical_to_source"] if model == "identity" else ["other_size"] * (number % 4 == 1)
     text = '{"reason": "The shadow still falls the old way."}' if judge.endswith("30b") else ""
     return score(
-        row, model, judge, score=sum(known) / len(known), criteria=criteria, picture=picture,
+        row, model, judge, score=sum(known) / len(known), criteria=criteria, image=image,
         flags=flags, text=text,
     )  # fmt: skip
 

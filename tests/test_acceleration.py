@@ -1,4 +1,4 @@
-"""The levers change how fast a transformer is, never what it computes."""
+"""The accelerations change how fast a transformer is, never what it computes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from typing import Any
 import pytest
 import torch
 
-from edit_benchmark.editing.qwen_image import acceleration
+from edit_benchmark.editing.qwen_image import modulation_cache
+from edit_benchmark.editing.qwen_image.apply import apply_accelerations
+from edit_benchmark.editing.qwen_image.compilation import compile_cache_dir, warm_up
+from edit_benchmark.editing.qwen_image.modulation_cache import CachedModulation, cache_modulation
 from qwen_transformer import inputs, transformer
 
 KINDS = [(dtype, zero) for dtype in (torch.float32, torch.bfloat16) for zero in (False, True)]
@@ -31,27 +34,27 @@ def outputs(model: Any, dtype: torch.dtype) -> list[torch.Tensor]:
 def test_bitwise_levers_leave_every_bit(dtype: torch.dtype, zero_cond_t: bool) -> None:
     expected = outputs(transformer(zero_cond_t, dtype), dtype)
     model = transformer(zero_cond_t, dtype)
-    levers = acceleration.apply(SimpleNamespace(transformer=model), "bitwise")
-    assert levers == ["modulation_cache"]
+    names = apply_accelerations(SimpleNamespace(transformer=model), "bitwise")
+    assert names == ["modulation_cache"]
     assert all(map(torch.equal, outputs(model, dtype), expected))
 
 
 @torch.no_grad()
-@pytest.mark.parametrize(("kept", "computed"), [(256, 2), (1, 3)])
+@pytest.mark.parametrize(("cached", "computed"), [(256, 2), (1, 3)])
 def test_modulation_is_computed_once_for_each_time_step_that_is_kept(
-    kept: int, computed: int, monkeypatch: pytest.MonkeyPatch
+    cached: int, computed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(acceleration, "KEPT_STEPS", kept)
+    monkeypatch.setattr(modulation_cache, "MAX_CACHED_STEPS", cached)
     model = transformer(False, torch.float32)
-    acceleration.cache_modulation(model)
+    cache_modulation(model)
     calls = []
-    compute = acceleration.CachedModulation.compute
+    compute = CachedModulation.compute
 
     def counted(layer: Any, temb: torch.Tensor) -> torch.Tensor:
         calls.append(layer)
         return compute(layer, temb)
 
-    monkeypatch.setattr(acceleration.CachedModulation, "compute", counted)
+    monkeypatch.setattr(CachedModulation, "compute", counted)
     outputs(model, torch.float32)
     assert len(calls) == computed * 2 * len(model.transformer_blocks)
 
@@ -59,7 +62,7 @@ def test_modulation_is_computed_once_for_each_time_step_that_is_kept(
 @torch.no_grad()
 def test_modulation_follows_a_model_that_is_moved_to_another_type() -> None:
     model = transformer(True, torch.float32)
-    acceleration.cache_modulation(model)
+    cache_modulation(model)
     outputs(model, torch.float32)
     model.to(torch.bfloat16)
     expected = outputs(transformer(True, torch.bfloat16), torch.bfloat16)
@@ -69,7 +72,7 @@ def test_modulation_follows_a_model_that_is_moved_to_another_type() -> None:
 def test_parameters_keep_their_names() -> None:
     model = transformer(False, torch.float32)
     names = set(model.state_dict())
-    acceleration.cache_modulation(model)
+    cache_modulation(model)
     assert set(model.state_dict()) == names
 
 
@@ -77,7 +80,7 @@ def test_parameters_keep_their_names() -> None:
 def test_compiled_blocks_see_the_modulation_of_each_step() -> None:
     expected = outputs(transformer(True, torch.float32), torch.float32)
     model = transformer(True, torch.float32)
-    acceleration.cache_modulation(model)
+    cache_modulation(model)
     # Traced as it is for a GPU, but run without a C compiler's help.
     model.compile_repeated_blocks(fullgraph=True, dynamic=True, backend="eager")
     for output, reference in zip(outputs(model, torch.float32), expected, strict=True):
@@ -105,15 +108,15 @@ def test_an_unknown_pipeline_on_a_cpu_is_left_as_it_is_and_said_so(
     exact: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.INFO):
-        assert acceleration.apply(SimpleNamespace(transformer=torch.nn.Linear(2, 2)), exact) == []
-        assert acceleration.apply(SimpleNamespace(unet=torch.nn.Linear(2, 2)), exact) == []
+        assert apply_accelerations(SimpleNamespace(transformer=torch.nn.Linear(2, 2)), exact) == []
+        assert apply_accelerations(SimpleNamespace(unet=torch.nn.Linear(2, 2)), exact) == []
     assert caplog.text.count("left as it is") == 2
 
 
 def test_nothing_is_warmed_up_on_a_cpu() -> None:
     model = transformer(False, torch.float32)
-    assert acceleration.warm_up(SimpleNamespace(transformer=model)) == 0.0
-    assert acceleration.warm_up(SimpleNamespace()) == 0.0
+    assert warm_up(SimpleNamespace(transformer=model)) == 0.0
+    assert warm_up(SimpleNamespace()) == 0.0
 
 
 def test_kernels_are_kept_in_the_users_cache_unless_a_folder_is_named(
@@ -123,9 +126,9 @@ def test_kernels_are_kept_in_the_users_cache_unless_a_folder_is_named(
     for name in ("TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR"):
         monkeypatch.setenv(name, "")  # so that it is put back afterwards
         monkeypatch.delenv(name)
-    path = acceleration.compile_cache_dir()
+    path = compile_cache_dir()
     assert path.is_relative_to(tmp_path)
     assert path.is_dir()
     assert os.environ["TORCHINDUCTOR_CACHE_DIR"] == str(path)
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "named"))
-    assert acceleration.compile_cache_dir() == tmp_path / "named"
+    assert compile_cache_dir() == tmp_path / "named"

@@ -17,13 +17,13 @@ from safetensors.torch import save_file
 import report_fixtures as fixtures
 from conftest import draw
 from demo.models import save_edit_pipeline
-from edit_benchmark.checkpoints import resolve as checkpoints
-from edit_benchmark.editing import approximations as approximate
-from edit_benchmark.editing import registry as editors
+from edit_benchmark.checkpoints.resolve import resolve
+from edit_benchmark.editing import registry
 from edit_benchmark.editing.diffusers_pipeline import DiffusersEditor
+from edit_benchmark.editing.float8 import Float8Linear
 from edit_benchmark.errors import UserError
-from edit_benchmark.report import write_report
-from edit_benchmark.report.inputs import load
+from edit_benchmark.report.inputs import Sources, load
+from edit_benchmark.report.write import write_report
 from test_editors import settings
 
 
@@ -49,7 +49,7 @@ def adapter(checkpoint: Path) -> Path:
 
 def edited(path: Path, **changes: Any) -> tuple[DiffusersEditor, np.ndarray]:
     chosen = settings(path, **changes)
-    editor = editors.build(chosen, checkpoints.resolve(chosen, "models.m"), "cpu")
+    editor = registry.build(chosen, resolve(chosen, "models.m"), "cpu")
     assert isinstance(editor, DiffusersEditor)
     return editor, np.asarray(editor.edit(draw("a"), "make it red", 1))
 
@@ -64,30 +64,30 @@ def test_a_float8_layer_is_near_the_exact_one() -> None:
     layer = torch.nn.Linear(256, 64)
     tokens = torch.randn(3, 50, 256) * torch.logspace(-3, 3, 50)[:, None]
     with torch.no_grad():
-        expected, found = layer(tokens), approximate.Float8Linear(layer)(tokens)
+        expected, output = layer(tokens), Float8Linear(layer)(tokens)
     # e4m3 has 3 bits behind the point: a relative error of up to 1/16 each, 0.026 on average.
-    error = ((found - expected).norm(dim=-1) / expected.norm(dim=-1)).max()
+    error = ((output - expected).norm(dim=-1) / expected.norm(dim=-1)).max()
     assert 0.001 < error < 0.06
 
 
 def test_fp8_makes_another_picture_and_leaves_modulation_alone(
     checkpoint: Path, exact: np.ndarray
 ) -> None:
-    editor, picture = edited(checkpoint, fp8=True)
+    editor, image = edited(checkpoint, fp8=True)
     block = editor.pipeline.transformer.transformer_blocks[0]
-    assert isinstance(block.attn.to_q, approximate.Float8Linear)
-    assert isinstance(block.img_mlp.net[2], approximate.Float8Linear)
-    assert not any(isinstance(layer, approximate.Float8Linear) for layer in block.img_mod.modules())
-    assert not np.array_equal(picture, exact)
-    assert np.abs(picture.astype(int) - exact).mean() < 20
+    assert isinstance(block.attn.to_q, Float8Linear)
+    assert isinstance(block.img_mlp.net[2], Float8Linear)
+    assert not any(isinstance(layer, Float8Linear) for layer in block.img_mod.modules())
+    assert not np.array_equal(image, exact)
+    assert np.abs(image.astype(int) - exact).mean() < 20
 
 
 def test_a_lora_changes_the_picture_by_its_scale(
     checkpoint: Path, adapter: Path, exact: np.ndarray
 ) -> None:
-    editor, picture = edited(checkpoint, lora={"path": str(adapter)})
+    editor, image = edited(checkpoint, lora={"path": str(adapter)})
     _, none = edited(checkpoint, lora={"path": str(adapter), "scale": 0.0})
-    assert not np.array_equal(picture, exact)
+    assert not np.array_equal(image, exact)
     assert np.array_equal(none, exact)
     # Fused: nothing is left of the adapter that would cost time.
     assert type(editor.pipeline.transformer.transformer_blocks[0].attn.to_q) is torch.nn.Linear
@@ -109,7 +109,7 @@ def test_a_file_that_is_no_adapter_is_refused(checkpoint: Path, tmp_path: Path) 
 def test_a_block_cache_skips_blocks_and_forgets_between_pictures(
     checkpoint: Path, exact: np.ndarray
 ) -> None:
-    editor, picture = edited(checkpoint, block_cache=1e9, num_inference_steps=4)
+    editor, image = edited(checkpoint, block_cache=1e9, num_inference_steps=4)
     forwards = {0: 0, 1: 0}
     for number, block in enumerate(editor.pipeline.transformer.transformer_blocks):
 
@@ -119,7 +119,7 @@ def test_a_block_cache_skips_blocks_and_forgets_between_pictures(
         block.attn.to_out[0].register_forward_pre_hook(count)
     again = np.asarray(editor.edit(draw("a"), "make it red", 1))
     assert forwards == {0: 8, 1: 2}  # the first step with and without the instruction
-    assert np.array_equal(again, picture)
+    assert np.array_equal(again, image)
     _, never = edited(checkpoint, block_cache=1e-9)
     assert np.array_equal(never, exact)
 
@@ -127,8 +127,9 @@ def test_a_block_cache_skips_blocks_and_forgets_between_pictures(
 def test_each_approximation_is_another_edit(checkpoint: Path, adapter: Path) -> None:
     def key(**changes: Any) -> str:
         chosen = settings(checkpoint, **changes)
-        facts = editors.facts(chosen, checkpoints.resolve(chosen, "models.m"))
-        return json.dumps(facts, sort_keys=True)
+        checkpoint_ = resolve(chosen, "models.m")
+        fields = registry.KINDS["diffusers"].key_fields(chosen, checkpoint_)
+        return json.dumps(fields, sort_keys=True)
 
     off = key()
     assert "fp8" not in off  # an edit without is the edit that it was before there were any
@@ -148,8 +149,8 @@ def test_every_table_names_them(tmp_path: Path) -> None:
     ]
     paths = fixtures.write(replace(inputs, scores=scores))
     results = inputs.results
-    found = load(results / "benchmark/samples.jsonl", paths, results, results / "run.json")
-    write_report(found, tmp_path / "report", [], "en")
+    sources = Sources(results / "benchmark/samples.jsonl", paths, results, run=results / "run.json")
+    write_report(load(sources), tmp_path / "report", [], "en")
     for name in ("scores", "summary", "breakdown", "comparison", "ranks", "timings"):
         text = (tmp_path / "report" / f"{name}.csv").read_text(encoding="utf-8")
         assert "alpha+lora+fp8" in text, name

@@ -13,8 +13,8 @@ import yaml
 
 from conftest import Project, five_each
 from edit_benchmark.categories import CATEGORIES
-from edit_benchmark.config.resolve import SCHEMA, resolve
-from edit_benchmark.dataset.samples import prepare
+from edit_benchmark.config.resolve import resolve
+from edit_benchmark.dataset.samples import Import, prepare
 from edit_benchmark.errors import UserError
 
 PAINTER = {"editor": "class_path", "class_path": "toys.Painter"}
@@ -37,8 +37,41 @@ def refused(project: Project, *sentence: str, arguments: tuple[str, ...] = ()) -
         ({"modles": {}}, ["config: unknown key modles", "known keys: results, note, benchmark"]),
         (
             {"models": {"painter": PAINTER | {"steps": 5}}},
-            ["config: models.painter: unknown key steps", "num_inference_steps"],
+            ["config: models.painter: unknown key steps", "class_path, params, seed"],
         ),
+        (
+            {"models": {"painter": PAINTER | {"num_inference_steps": 5}}},
+            ["config: models.painter: num_inference_steps is not used by class_path; remove it."],
+        ),
+        (
+            {"models": {"floor": {"editor": "identity", "seed": 5}}},
+            ["config: models.floor: seed is not used by identity; remove it."],
+        ),
+        (
+            {"models": {"m": {"editor": "difusers"}}},
+            ["config: models.m: editor: 'difusers' is not one of identity, diffusers, class_path"],
+        ),
+        (
+            {"models": {"m": DIFFUSERS | {"dtype": "int8"}}},
+            ["config: models.m.dtype: 'int8' is not one of bfloat16, float16, float32"],
+        ),
+        (
+            {"models": {"m": DIFFUSERS | {"height": 8, "width": 64}}},
+            ["config: models.m.height: 8 is less than the minimum of 16"],
+        ),
+        (
+            {"models": {"m": DIFFUSERS | {"lora": {"path": "x", "strength": 1}}}},
+            ["config: models.m.lora: unknown key strength; known keys: path, scale, scheduler"],
+        ),
+        (
+            {"models": {"m": DIFFUSERS | {"call": {"sigma": float("nan")}}}},
+            ["config: models.m.call: it holds a value that JSON does not have"],
+        ),
+        ({"models": {}}, ["config: models: {} is empty"]),
+        ({"models": "qwen"}, ["config: models: 'qwen' is not of type 'object'"]),
+        ({"load_slots": 0}, ["config: load_slots: 0 is less than the minimum of 1"]),
+        ({"load_slots": True}, ["config: load_slots: True is not of type 'integer'"]),
+        ({"load_slots": None}, ["config: load_slots: None is not of type 'integer'"]),
         (
             {"models": {"a b": PAINTER}},
             ["config: models: 'a b' cannot be a name"],
@@ -133,11 +166,11 @@ def row(**changes: Any) -> str:
         (row(id="../../etc/x"), "line 6: id '../../etc/x' holds '/'"),
         (row(id="a" * 300), "is longer than 150 bytes"),
         (row(category="chemie"), "line 6: unknown category 'chemie'; known are 物理/physical"),
-        (row(image="gone.png"), "line 6: picture data/gone.png does not exist"),
-        (row(image="."), "line 6: picture data cannot be read (Is a directory)"),
-        (row(image="pipe.png"), "line 6: picture data/pipe.png is not a file"),
-        (row(image="broken.png"), "line 6: sample new: the picture is broken"),
-        (row(image="text.png"), "line 6: sample new: not a picture in a known format"),
+        (row(image="gone.png"), "line 6: image data/gone.png does not exist"),
+        (row(image="."), "line 6: image data cannot be read (Is a directory)"),
+        (row(image="pipe.png"), "line 6: image data/pipe.png is not a file"),
+        (row(image="broken.png"), "line 6: sample new: the image is broken"),
+        (row(image="text.png"), "line 6: sample new: not an image in a known format"),
         (row(tags="a"), "line 6: field tags is not a list of texts"),
         (row(human_score="good"), "line 6: field human_score is not a number"),
     ],
@@ -154,8 +187,11 @@ def test_a_mistake_in_the_benchmark_file(
     monkeypatch.chdir(project.root)
     results = Path("results")
     with pytest.raises(UserError) as caught:
-        prepare(Path("data/benchmark.jsonl"), "jsonl", "en", list(CATEGORIES), None,
-                results / "sources", results)  # fmt: skip
+        prepare(
+            Import(Path("data/benchmark.jsonl"), "jsonl", "en", list(CATEGORIES)),
+            results / "sources",
+            results,
+        )
     assert sentence in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -198,23 +234,3 @@ def test_a_class_that_is_not_there(project: Project) -> None:
     project.configure(models={"m": {"editor": "class_path", "class_path": "toys.Nobody"}})
     output = project.snakemake("--configfile", "config/test.yaml", code=1).stdout
     assert "config: class_path toys.Nobody: toys has no class Nobody." in output
-
-
-def test_the_shipped_configs_are_valid_and_every_key_is_described() -> None:
-    schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
-
-    def described(part: dict[str, Any], where: str) -> None:
-        if "$ref" in part:
-            return
-        for key, value in part.get("properties", {}).items():
-            assert "$ref" in value or value.get("description"), f"{where}.{key}"
-            described(value, f"{where}.{key}")
-        if part.get("type") == "object" and "properties" in part:
-            assert part["additionalProperties"] is False or isinstance(
-                part["additionalProperties"], dict
-            ), where
-
-    described(schema, "config")
-    for name, part in schema["$defs"].items():
-        assert part.get("description") or part.get("properties"), name
-        described(part, name)

@@ -21,8 +21,8 @@ def test_the_benchmark_measures_every_part(tmp_path: Path) -> None:
     result = json.loads((tmp_path / "bench.json").read_text(encoding="utf-8"))
     (edit,) = result["edit"]["edit"]
     assert edit["forwards"] == 2 * edit["steps"]  # guidance was on
-    assert edit["psnr_to_stock"] > 50  # the same picture
-    assert len(edit["picture_sha256"]) == 64
+    assert edit["psnr_to_stock"] > 50  # the same image
+    assert len(edit["image_sha256"]) == 64
     assert edit["ratio_to_stock"] > 0
     assert result["edit"]["plus"][0]["forwards"] == 2 * edit["steps"]
     names = [row["approximation"] for row in result["edit"]["approximations"]]
@@ -31,7 +31,7 @@ def test_the_benchmark_measures_every_part(tmp_path: Path) -> None:
     assert most["forwards_computed_whole"] < usual["forwards_computed_whole"] == usual["forwards"]
     assert set(result["judge"]["expected"]) == {"1", "5"}
     warm = result["startup"]["warm"]
-    assert 0 < warm["imported"] < warm["first_step"] < warm["process_seconds"] + 0.1
+    assert 0 < warm["imported"] < warm["first_step"] < warm["process_seconds"]
     score = result["startup"]["score"]
     assert 0 < score["imported"] < score["first_answers"] < score["process_seconds"]
     waited = [job["waited"] for job in result["startup"]["one_slot"]]

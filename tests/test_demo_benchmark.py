@@ -15,7 +15,7 @@ from demo.scenes import SCENES, Scene
 from edit_benchmark.categories import CATEGORIES, canonical
 
 DEMO = Path(__file__).parents[1] / "resources" / "demo"
-PICTURES = DEMO / "pictures"
+IMAGES = DEMO / "images"
 TEXTS = ["instruction", "description", "rationale"]
 
 
@@ -35,7 +35,7 @@ def test_both_ways_to_name_a_category_are_in_use(rows: list[dict[str, Any]]) -> 
     assert {row["category"] for row in rows} == {*CATEGORIES, *CATEGORIES.values()}
 
 
-def test_ids_and_pictures_are_used_once(rows: list[dict[str, Any]]) -> None:
+def test_ids_and_images_are_used_once(rows: list[dict[str, Any]]) -> None:
     assert len({row["id"] for row in rows}) == len(rows)
     assert len({row["image"] for row in rows}) == len(rows)
 
@@ -51,23 +51,23 @@ def test_every_text_is_there_in_english_and_in_chinese(rows: list[dict[str, Any]
         assert row["tags"]
 
 
-def test_every_picture_opens_and_none_is_left_over(rows: list[dict[str, Any]]) -> None:
+def test_every_image_opens_and_none_is_left_over(rows: list[dict[str, Any]]) -> None:
     for row in rows:
-        with Image.open(DEMO / row["image"]) as picture:
-            picture.load()
-            assert min(picture.size) >= 256, row["id"]
+        with Image.open(DEMO / row["image"]) as image:
+            image.load()
+            assert min(image.size) >= 256, row["id"]
     named = {Path(row["image"]).name for row in rows}
-    assert named == {scene.file for scene in SCENES} == {path.name for path in PICTURES.iterdir()}
+    assert named == {scene.file for scene in SCENES} == {path.name for path in IMAGES.iterdir()}
 
 
 def test_the_committed_benchmark_stays_small() -> None:
-    committed = [DEMO / "benchmark.jsonl", *PICTURES.iterdir()]
+    committed = [DEMO / "benchmark.jsonl", *IMAGES.iterdir()]
     assert sum(path.stat().st_size for path in committed) < 3_000_000
 
 
 @pytest.mark.parametrize("scene", SCENES, ids=lambda scene: Path(scene.file).stem)
-def test_drawing_a_scene_again_gives_the_committed_picture(scene: Scene, tmp_path: Path) -> None:
-    with Image.open(PICTURES / scene.file) as committed, Image.open(scene.save(tmp_path)) as drawn:
+def test_drawing_a_scene_again_gives_the_committed_image(scene: Scene, tmp_path: Path) -> None:
+    with Image.open(IMAGES / scene.file) as committed, Image.open(scene.save(tmp_path)) as drawn:
         difference = ImageChops.difference(committed.convert("RGB"), drawn.convert("RGB"))
     if scene.file.endswith(".png"):
         assert difference.getbbox() is None

@@ -14,17 +14,17 @@ import pytest
 
 from conftest import ROOT
 from edit_benchmark.errors import UserError
-from edit_benchmark.runtime import devices
+from edit_benchmark.runtime import gpus, leases
 
 GIB = 2**30
 HOLD = """
 import sys, time
-from edit_benchmark.runtime import devices
+from edit_benchmark.runtime import leases
 from edit_benchmark.runtime.command_line import run
-request = devices.Request(["cpu", "cpu"], 1, 1, sys.argv[1])
+request = leases.DeviceRequest(["cpu", "cpu"], 1, 1, sys.argv[1])
 def main():
-    with devices.lease(request) as device:
-        with devices.load_slot(request):
+    with leases.lease(request) as device:
+        with leases.load_slot(request):
             print("load", time.time(), flush=True)
             time.sleep(float(sys.argv[3]))
             print("loaded", time.time(), flush=True)
@@ -50,12 +50,12 @@ def hold(name: str, seconds: float, load: float = 0) -> subprocess.Popen[str]:
     )  # fmt: skip
 
 
-def request(*ids: int | str, granted: int = 1) -> devices.Request:
-    return devices.Request(list(ids), 1, granted, "test")
+def request(*ids: int | str, granted: int = 1) -> leases.DeviceRequest:
+    return leases.DeviceRequest(list(ids), 1, granted, "test")
 
 
-def gpu(index: int, free: int = 80 * GIB, processes: dict[int, int] | None = None) -> devices.Gpu:
-    return devices.Gpu(index, f"GPU-{index}", "H100", "1", free, 80 * GIB, processes or {})
+def gpu(index: int, free: int = 80 * GIB, processes: dict[int, int] | None = None) -> gpus.Gpu:
+    return gpus.Gpu(index, f"GPU-{index}", "H100", "1", free, 80 * GIB, processes or {})
 
 
 def test_thirty_jobs_on_two_devices_are_never_two_on_one() -> None:
@@ -101,11 +101,11 @@ def test_who_waits_for_a_load_slot_imports_meanwhile() -> None:
         done.append(time.monotonic())
         raise ImportError  # which shows when the model is loaded
 
-    with devices.load_slot(request("cpu"), meanwhile):
+    with leases.load_slot(request("cpu"), meanwhile):
         assert holder.poll() is not None or holder.stdout.readline().startswith("loaded")
         assert len(done) == 1
         assert time.monotonic() - done[0] > 1
-    with devices.load_slot(request("cpu"), meanwhile):
+    with leases.load_slot(request("cpu"), meanwhile):
         assert len(done) == 1  # nobody to wait for
     holder.communicate()
 
@@ -128,29 +128,29 @@ def test_a_killed_holder_frees_device_and_load_slot_and_the_waiting_say_for_whom
 
 
 def test_devices_are_taken_in_the_order_of_preference(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(devices, "gpus", lambda: [gpu(number) for number in range(4)])
-    with devices.lease(request(2, 3, 0, 1)) as first:
+    monkeypatch.setattr(gpus, "present", lambda: [gpu(number) for number in range(4)])
+    with leases.lease(request(2, 3, 0, 1)) as first:
         assert first.label.startswith("GPU 2 ")
         assert os.environ["CUDA_VISIBLE_DEVICES"] == "GPU-2"
         monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
-        with devices.lease(request(2, 3, 0, 1)) as second:
+        with leases.lease(request(2, 3, 0, 1)) as second:
             assert second.label.startswith("GPU 3 ")
 
 
 def test_a_gpu_that_is_not_there_or_hidden_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(devices, "gpus", lambda: [gpu(0), gpu(1)])
+    monkeypatch.setattr(gpus, "present", lambda: [gpu(0), gpu(1)])
     with pytest.raises(UserError, match="GPU 5 is not there, this host has GPU 0, 1"):
-        devices.check([0, 5])
+        gpus.check([0, 5])
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
     with pytest.raises(UserError, match="GPU 0 is hidden by CUDA_VISIBLE_DEVICES=1"):
-        devices.check([0, 1])
-    devices.check([1])
+        gpus.check([0, 1])
+    gpus.check([1])
 
 
 def test_no_grant_is_refused() -> None:
     with (
         pytest.raises(UserError, match="--resources gpu=N"),
-        devices.lease(request("cpu", granted=0)),
+        leases.lease(request("cpu", granted=0)),
     ):
         pass
 
@@ -160,7 +160,7 @@ def test_the_schedulers_single_device_is_taken_without_a_lease(
 ) -> None:
     monkeypatch.setenv("SLURM_JOB_ID", "7")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
-    with devices.lease(request(3)) as first, devices.lease(request(3)) as second:
+    with leases.lease(request(3)) as first, leases.lease(request(3)) as second:
         assert first.torch_name == second.torch_name == "cuda"
     assert not (tmp_path / "leases").exists()
 
@@ -168,19 +168,18 @@ def test_the_schedulers_single_device_is_taken_without_a_lease(
 def test_several_devices_of_a_scheduler_are_leased(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLURM_JOB_ID", "7")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
-    with devices.lease(request(0)):
+    with leases.lease(request(0)):
         assert os.environ["CUDA_VISIBLE_DEVICES"] == "0"
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
-        with devices.lease(request(0)):
+        with leases.lease(request(0)):
             assert os.environ["CUDA_VISIBLE_DEVICES"] == "1"
 
 
 def test_too_little_memory_is_named_with_both_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     busy = gpu(0, 10 * GIB, {4711: 70 * GIB})
-    monkeypatch.setattr(devices, "gpus", lambda: [busy])
-    device = devices.Device("cuda", "GPU 0", busy)
-    devices.check_memory(device, 9 * GIB, "small")
+    monkeypatch.setattr(gpus, "present", lambda: [busy])
+    gpus.check_memory(busy, 9 * GIB, "small")
     with pytest.raises(UserError) as caught:
-        devices.check_memory(device, 54 * GIB, "Qwen/Qwen-Image-Edit")
+        gpus.check_memory(busy, 54 * GIB, "Qwen/Qwen-Image-Edit")
     for part in ("10.0 GiB free of 80.0 GiB", "54.0 GiB", "pid 4711 (70.0 GiB)", "Qwen-Image-Edit"):
         assert part in str(caught.value)

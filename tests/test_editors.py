@@ -9,38 +9,30 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-import yaml
 from PIL import Image
 
 from conftest import draw
 from demo.models import save_edit_pipeline
-from edit_benchmark.checkpoints import resolve as checkpoints
-from edit_benchmark.checkpoints.resolve import Checkpoint
-from edit_benchmark.config.resolve import SCHEMA
-from edit_benchmark.editing import registry as editors
+from edit_benchmark.checkpoints.record import Checkpoint
+from edit_benchmark.checkpoints.resolve import resolve
+from edit_benchmark.config.editors import DiffusersEditorSettings
+from edit_benchmark.editing import registry
 from edit_benchmark.editing.diffusers_pipeline import DiffusersEditor
 from edit_benchmark.errors import SampleError, UserError
 
 KINDS = ["edit", "plus", "plus-2511"]
 
 
-def settings(path: Path, **changes: Any) -> dict[str, Any]:
-    properties = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))["$defs"]
-    defaults = {
-        name: (properties[part["$ref"].rpartition("/")[2]] if "$ref" in part else part)["default"]
-        for name, part in properties["model"]["properties"].items()
-        if name != "editor"
-    }
-    return defaults | {
-        "editor": "diffusers",
-        "checkpoint": str(path),
+def settings(path: Path, **changes: Any) -> DiffusersEditorSettings:
+    values: dict[str, Any] = {
         "dtype": "float32",
         "num_inference_steps": 2,  # one alone is NaN with the real schedule (shift_terminal)
         "true_cfg_scale": 4.0,
         "negative_prompt": " ",
         "height": 64,
         "width": 64,
-    } | changes  # fmt: skip
+    }
+    return DiffusersEditorSettings(editor="diffusers", checkpoint=str(path), **(values | changes))
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -59,8 +51,7 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def load(path: Path, **changes: Any) -> DiffusersEditor:
     chosen = settings(path, **changes)
-    checkpoint = checkpoints.resolve(chosen, "models.m")
-    built = editors.build(chosen, checkpoint, "cpu")
+    built = registry.build(chosen, resolve(chosen, "models.m"), "cpu")
     assert isinstance(built, DiffusersEditor)
     return built
 
@@ -84,7 +75,7 @@ def test_a_pipeline_edits_and_depends_on_seed_instruction_and_source(editor: Any
 
 
 def encoder_states(editor: Any, prompt: str, image: Image.Image) -> tuple[Any, Any]:
-    """The pipeline's embeddings, and the text encoder's own for the same text and picture."""
+    """The pipeline's embeddings, and the text encoder's own for the same text and image."""
     pipeline = editor.pipeline
     plus = "Plus" in type(pipeline).__name__
     with torch.no_grad():
@@ -108,19 +99,19 @@ def test_a_source_is_seen_once_for_prompt_and_negative_prompt(editor: Any) -> No
     tower = editor.pipeline.text_encoder.model.visual
     runs: list[None] = []
     handle = tower.patch_embed.register_forward_hook(lambda *_: runs.append(None))
-    remembering, pictures, counts = tower.forward, [], []
-    for forward in (remembering, type(tower).forward.__get__(tower)):
+    cached, images, counts = tower.forward, [], []
+    for forward in (cached, type(tower).forward.__get__(tower)):
         tower.forward = forward
         for sources in ("ab", "ba"):
             runs.clear()
-            pictures += [pixels(editor.edit(draw(name), "make it red", 1)) for name in sources]
+            images += [pixels(editor.edit(draw(name), "make it red", 1)) for name in sources]
             counts.append(len(runs))
-    tower.forward = remembering
+    tower.forward = cached
     handle.remove()
     # The second pair begins with the source that the first ended with.
     assert counts == [2, 1, 4, 4]
-    assert all(map(np.array_equal, pictures[:4], pictures[4:]))
-    assert not np.array_equal(pictures[0], pictures[1])
+    assert all(map(np.array_equal, images[:4], images[4:]))
+    assert not np.array_equal(images[0], images[1])
 
 
 def test_stock_diffusers_embeddings_differ(plain: Path) -> None:
@@ -139,10 +130,10 @@ def test_control_tokens_in_an_instruction_are_text(editor: Any, token: str) -> N
     handle = pipeline.text_encoder.register_forward_pre_hook(
         lambda module, args, kwargs: seen.append(kwargs["input_ids"]), with_kwargs=True
     )
-    picture = [draw("a")] if "Plus" in type(pipeline).__name__ else draw("a")
+    image = [draw("a")] if "Plus" in type(pipeline).__name__ else draw("a")
     try:
         for text in ("make it red", f"make {token} it {{red}}"):
-            pipeline._get_qwen_prompt_embeds(editor._as_text(text), picture)
+            pipeline._get_qwen_prompt_embeds(editor._as_text(text), image)
     finally:
         handle.remove()
     tokenizer = pipeline.processor.tokenizer
@@ -165,12 +156,12 @@ def test_nan_from_the_vae_is_a_failed_sample(plain: Path) -> None:
         editor.edit(draw("a"), "x", 1)
 
 
-def test_what_determines_a_picture_is_in_its_facts(plain: Path) -> None:
-    def facts(**changes: Any) -> dict[str, Any]:
+def test_what_determines_an_image_is_in_its_key_fields(plain: Path) -> None:
+    def key_fields(**changes: Any) -> dict[str, Any]:
         chosen = settings(plain, **changes)
-        return editors.facts(chosen, checkpoints.resolve(chosen, "m"))
+        return registry.KINDS["diffusers"].key_fields(chosen, resolve(chosen, "m"))
 
-    base = facts()
+    base = key_fields()
     assert base["versions"].keys() == {"torch", "diffusers", "transformers"}
     for change in (
         {"num_inference_steps": 3},
@@ -180,8 +171,8 @@ def test_what_determines_a_picture_is_in_its_facts(plain: Path) -> None:
         {"call": {"max_sequence_length": 256}},
         {"exact": "bitwise"},
     ):
-        assert facts(**change) != base, change
-    assert facts(trust_remote_code=True) == base
+        assert key_fields(**change) != base, change
+    assert key_fields(trust_remote_code=True) == base
 
 
 def test_other_weights_of_the_same_shape_are_another_checkpoint(
@@ -191,7 +182,7 @@ def test_other_weights_of_the_same_shape_are_another_checkpoint(
     save_edit_pipeline(tmp_path / "other", seed=1)
 
     def identity(path: Path) -> str:
-        checkpoint = checkpoints.resolve(settings(path), "m")
+        checkpoint = resolve(settings(path), "m")
         assert isinstance(checkpoint, Checkpoint)
         return checkpoint.identity
 
@@ -204,15 +195,15 @@ def test_a_checkpoint_may_link_to_the_parts_of_another(plain: Path, tmp_path: Pa
     linked.mkdir()
     for part in plain.iterdir():
         (linked / part.name).symlink_to(part)
-    expected = checkpoints.resolve(settings(plain), "models.m")
-    found = checkpoints.resolve(settings(linked), "models.m")
+    expected = resolve(settings(plain), "models.m")
+    found = resolve(settings(linked), "models.m")
     assert found == replace(expected, name=str(linked), path=str(linked))
     weights = next((plain / "vae").glob("*.safetensors"))
     (linked / "vae").unlink()
     (linked / "vae").mkdir()
     (linked / "vae" / weights.name).write_bytes(weights.read_bytes()[:-100])
     with pytest.raises(UserError, match="is incomplete: vae/"):
-        checkpoints.resolve(settings(linked), "models.m")
+        resolve(settings(linked), "models.m")
 
 
 def test_a_truncated_weight_file_is_named_with_both_sizes(plain: Path, tmp_path: Path) -> None:
@@ -223,7 +214,7 @@ def test_a_truncated_weight_file_is_named_with_both_sizes(plain: Path, tmp_path:
     weights.write_bytes(weights.read_bytes()[:-100])
     size = weights.stat().st_size
     with pytest.raises(UserError, match=f"is incomplete: vae/.* has {size:,} of {size + 100:,} b"):
-        checkpoints.resolve(settings(tmp_path / "m"), "models.m")
+        resolve(settings(tmp_path / "m"), "models.m")
 
 
 def test_pickled_weights_are_refused_unless_allowed(plain: Path, tmp_path: Path) -> None:
@@ -233,5 +224,5 @@ def test_pickled_weights_are_refused_unless_allowed(plain: Path, tmp_path: Path)
     for weights in (tmp_path / "m").rglob("*.safetensors"):
         weights.rename(weights.with_suffix(".bin"))
     with pytest.raises(UserError, match="only pickled weights"):
-        checkpoints.resolve(settings(tmp_path / "m"), "models.m")
-    checkpoints.resolve(settings(tmp_path / "m", allow_pickle=True), "models.m")
+        resolve(settings(tmp_path / "m"), "models.m")
+    resolve(settings(tmp_path / "m", allow_pickle=True), "models.m")

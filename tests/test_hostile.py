@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from conftest import Project, draw, five_each
 from edit_benchmark.categories import CATEGORIES
 from edit_benchmark.config.resolve import resolve
-from edit_benchmark.dataset.samples import assignment, prepare
+from edit_benchmark.dataset.samples import Import, assignment, prepare
 from edit_benchmark.errors import UserError
 from edit_benchmark.records import Sample
-from edit_benchmark.report.provenance import without_secrets
+from edit_benchmark.report.run_record import without_secrets
 from edit_benchmark.results.tables import read_rows, write_rows
 
 FIVE = list(CATEGORIES)
@@ -77,11 +77,11 @@ def test_any_row_is_handled_or_refused(content: list[dict[str, Any]]) -> None:
         outside = files(folder)
         results = folder / "results"
         try:
-            samples = prepare(path, "jsonl", "en", FIVE, None, results / "sources", results)
+            samples = prepare(Import(path, "jsonl", "en", FIVE), results / "sources", results)
         except UserError as error:
             one_sentence(error)
             samples = []
-        # Every file that was written is the source picture under its hash, or the table below.
+        # Every file that was written is the source image under its hash, or the table below.
         assert all(file.parent == results / "sources" for file in files(folder) - outside)
         write_rows(results / "samples.jsonl", samples)
         assert read_rows(results / "samples.jsonl", Sample) == samples
@@ -89,8 +89,8 @@ def test_any_row_is_handled_or_refused(content: list[dict[str, Any]]) -> None:
             assert [sample.id for sample in samples] == [str(row["id"]) for row in content]
             assert assignment(samples, FIVE, 2)
             for sample in samples:
-                target = results / "pictures" / f"{sample.id}.png"
-                assert target.resolve().parent == (results / "pictures").resolve()
+                target = results / "images" / f"{sample.id}.png"
+                assert target.resolve().parent == (results / "images").resolve()
                 target.parent.mkdir(exist_ok=True)
                 target.touch()
 
@@ -103,7 +103,7 @@ def test_any_bytes_are_no_benchmark_or_a_good_one(content: bytes, format: str) -
         path.write_bytes(content)
         results = Path(name) / "results"
         with pytest.raises(UserError) as caught:
-            prepare(path, format, "en", FIVE, None, results / "sources", results)
+            prepare(Import(path, format, "en", FIVE), results / "sources", results)
         assert "\n" not in str(caught.value)
 
 
@@ -141,7 +141,7 @@ def test_ids_that_are_one_file_somewhere_are_refused(
     )  # fmt: skip
     results = tmp_path / "results"
     with pytest.raises(UserError, match=r"line 2: id .* is a duplicate of .*line 1"):
-        prepare(path, "jsonl", "en", FIVE, None, results / "sources", results)
+        prepare(Import(path, "jsonl", "en", FIVE), results / "sources", results)
 
 
 def test_hostile_texts_go_through_a_whole_run_unchanged(project: Project) -> None:
@@ -180,17 +180,17 @@ def test_odd_pictures_are_edited_as_what_they_show(project: Project) -> None:
     """A file with a byte-order mark and Windows line ends, too."""
     folder = project.root / "data"
     folder.mkdir()
-    picture = draw("x")
-    picture.save(folder / "elsewhere.png")
+    image = draw("x")
+    image.save(folder / "elsewhere.png")
     (folder / "link.png").symlink_to("elsewhere.png")
-    picture.save(folder / "a-png.jpg", "PNG")
-    picture.convert("CMYK").save(folder / "cmyk.jpg")
-    picture.convert("P").save(folder / "palette.gif")
-    picture.convert("L").convert("I").point(lambda grey: grey * 257).convert("I;16").save(
+    image.save(folder / "a-png.jpg", "PNG")
+    image.convert("CMYK").save(folder / "cmyk.jpg")
+    image.convert("P").save(folder / "palette.gif")
+    image.convert("L").convert("I").point(lambda grey: grey * 257).convert("I;16").save(
         folder / "deep.png"
     )
-    picture.resize((4000, 3000)).save(folder / "large.jpg")
-    picture.resize((1, 1)).save(folder / "dot.png")
+    image.resize((4000, 3000)).save(folder / "large.jpg")
+    image.resize((1, 1)).save(folder / "dot.png")
     names = ["link.png", "a-png.jpg", "cmyk.jpg", "palette.gif", "deep.png", "large.jpg", "dot.png"]
     lines = [
         json.dumps({"id": name, "category": "physical", "instruction": "x", "image": name})

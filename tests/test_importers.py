@@ -1,4 +1,4 @@
-"""What the importers make of benchmark files, and what they refuse."""
+"""What the readers make of benchmark files, and what they refuse."""
 
 from __future__ import annotations
 
@@ -14,18 +14,16 @@ import pytest
 from PIL import Image
 
 from conftest import ROOT, draw
-from edit_benchmark.dataset.samples import prepare
+from edit_benchmark.dataset.samples import Import, prepare
 from edit_benchmark.errors import UserError
 from edit_benchmark.records import Sample
 
 FIVE = ["physical", "environmental", "social", "causal", "referential"]
 
 
-def read(path: Path, format: str, language: str = "en", **options: object) -> list[Sample]:
+def read(path: Path, format: str, language: str = "en", limit: int | None = None) -> list[Sample]:
     results = path.parent / "results"
-    arguments = {"categories": FIVE, "limit": None} | options
-    return prepare(path, format, language, sources=results / "sources", results=results,
-                   **arguments)  # type: ignore[arg-type]  # fmt: skip
+    return prepare(Import(path, format, language, FIVE, limit), results / "sources", results)
 
 
 def png(name: str = "x") -> bytes:
@@ -130,7 +128,7 @@ def test_files_that_are_not_the_original_format(
 
 
 def test_a_large_file_is_read_as_a_stream(tmp_path: Path) -> None:
-    """200 MB of pictures in less memory than the file has bytes."""
+    """200 MB of images in less memory than the file has bytes."""
     noise = Image.frombytes("RGB", (1000, 670), os.urandom(2_010_000))
     buffer = io.BytesIO()
     noise.save(buffer, "PNG", compress_level=0)
@@ -146,9 +144,9 @@ def test_a_large_file_is_read_as_a_stream(tmp_path: Path) -> None:
     assert size > 200_000_000
     # VmHWM, not ru_maxrss: the latter begins with the peak of the process that started this one.
     code = (
-        "from pathlib import Path; from edit_benchmark.dataset.samples import prepare;"
-        f"prepare(Path({str(path)!r}), 'original', 'en', {FIVE}, None,"
-        f" Path({str(tmp_path)!r}) / 'r' / 's', Path({str(tmp_path)!r}) / 'r');"
+        "from pathlib import Path; from edit_benchmark.dataset.samples import Import, prepare;"
+        f"results = Path({str(tmp_path)!r}) / 'results';"
+        f"prepare(Import(Path({str(path)!r}), 'original', 'en', {FIVE}), results / 's', results);"
         "status = Path('/proc/self/status').read_text();"
         "print(int(status.split('VmHWM:')[1].split()[0]) * 1024)"
     )

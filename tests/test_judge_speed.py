@@ -7,26 +7,23 @@ import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
-import pynvml
 import pytest
 import torch
 import transformers
 
 from conftest import draw
 from demo.models import save_judge
-from edit_benchmark.config.resolve import RUBRICS
+from edit_benchmark.config.judges import RUBRICS
 from edit_benchmark.errors import SampleError, UserError
 from edit_benchmark.judging import rubrics, shared_prefix
 from edit_benchmark.judging.batching import answers_of, read_ahead
+from edit_benchmark.judging.judge import Answer, Case, Judge
 from edit_benchmark.judging.parsing import expected_value
-from edit_benchmark.judging.registry import Answer, Case
 from edit_benchmark.judging.rubrics import Rubric
-from edit_benchmark.judging.transformers_model import TransformersJudge
-from edit_benchmark.runtime.devices import Device, Gpu
-from edit_benchmark.runtime.telemetry import Meter
+from edit_benchmark.judging.transformers_judge import TransformersJudge
+from speed import checkpoints
 from speed import judge as bench
 from test_judges import case, load
 
@@ -71,7 +68,7 @@ def _make_older(path: Path) -> None:
 def stock(path: Path, judge: TransformersJudge, one: Case) -> dict[str, list[float]]:
     """Each criterion's probabilities by transformers alone: a prompt, a forward, a softmax."""
     model = transformers.AutoModelForImageTextToText.from_pretrained(path, dtype=torch.float32)
-    found = {}
+    rows = {}
     for criterion in one.rubric.criteria:
         messages = judge._messages(one, one.rubric.expected_question(criterion))
         inputs = judge.processor.apply_chat_template(
@@ -80,11 +77,11 @@ def stock(path: Path, judge: TransformersJudge, one: Case) -> dict[str, list[flo
         )  # fmt: skip
         with torch.no_grad():
             row = model.eval()(**inputs).logits[0, -1].softmax(-1)
-        found[criterion.key] = [
+        rows[criterion.key] = [
             float(row[judge.processor.tokenizer.convert_tokens_to_ids(label)])
             for label in (*one.rubric.labels, one.rubric.not_applicable)
         ]
-    return found
+    return rows
 
 
 def probabilities(answer: Any) -> dict[str, list[float]]:
@@ -100,9 +97,9 @@ def test_criteria_asked_at_once_get_the_answers_of_one_at_a_time(
     one = replace(case(asked), edited=draw("wide", (150, 40)))
     judge = load(checkpoint)
     answer = judge.judge([one])[0]
-    found = probabilities(answer)
+    ours = probabilities(answer)
     for key, expected in stock(checkpoint, judge, one).items():
-        assert found[key] == pytest.approx(expected, abs=1e-5, rel=1e-3)
+        assert ours[key] == pytest.approx(expected, abs=1e-5, rel=1e-3)
     assert isinstance(answer, Answer)
     assert answer.details["shared_prefix"] is True
 
@@ -148,7 +145,6 @@ def test_another_architecture_is_asked_one_question_at_a_time(
     (batch,) = read_ahead("ab", 2, lambda name: case(rubric, name), writer)
     written = writer.judge(batch.cases)
     assert [getattr(answer, "kind", "") for answer in written] == ["unparsable_answer"] * 2
-    assert not writer._ahead
 
 
 def test_written_answers_in_batches_are_those_of_one_at_a_time(
@@ -163,15 +159,16 @@ def test_written_answers_in_batches_are_those_of_one_at_a_time(
     assert together == [str(judge.judge([one])[0]) for one in cases]
 
 
-class Recorder:
+class Recorder(Judge):
     """A judge that notes the order of what happens and waits for ``hold`` before it answers."""
 
     def __init__(self, hold: threading.Event | None = None) -> None:
         self.hold = hold
         self.seen: list[str] = []
 
-    def prepare(self, case: Case) -> None:
+    def prepare(self, case: Case) -> Case:
         self.seen.append(f"prepare {case.sample.id}")
+        return case
 
     def judge(self, cases: Sequence[Case]) -> list[Answer | SampleError]:
         if self.hold is not None:
@@ -229,20 +226,29 @@ def test_a_sample_that_cannot_be_prepared_fails_alone(checkpoint: Path, rubric: 
     assert [first, third] == [judge.judge([read(name)])[0] for name in "ac"]
 
 
+def test_a_judge_whose_prepare_returns_nothing_judges_the_case_itself(rubric: Rubric) -> None:
+    class Silent(Recorder):
+        def prepare(self, case: Case) -> Case:
+            return None  # type: ignore[return-value]
+
+    (batch,) = read_ahead("ab", 2, lambda name: case(rubric, id=name), Silent())
+    assert [one.sample.id for one in batch.cases] == ["a", "b"]
+
+
 @pytest.mark.parametrize("method", ["expected", "generated"])
 def test_what_is_prepared_ahead_is_what_is_asked(
-    checkpoint: Path, rubric: Rubric, method: str
+    checkpoint: Path, rubric: Rubric, method: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     judge = load(checkpoint, method=method)
     names = ["x", "yy", "zzz"]
-    found = [
-        str(answer)
+    cases = [
+        one
         for batch in read_ahead(names, 2, lambda name: case(rubric, name), judge)
-        for answer in judge.judge(batch.cases)
+        for one in batch.cases
     ]
     expected = [str(judge.judge([case(rubric, name)])[0]) for name in names]
-    assert found == expected
-    assert not judge._ahead
+    monkeypatch.setattr(judge, "_inputs_on_host", None)  # nothing is prepared a second time
+    assert [str(answer) for answer in judge.judge(cases)] == expected
 
 
 def test_a_score_comes_from_the_packed_probabilities(checkpoint: Path, rubric: Rubric) -> None:
@@ -250,33 +256,6 @@ def test_a_score_comes_from_the_packed_probabilities(checkpoint: Path, rubric: R
     assert isinstance(answer, Answer)
     for key, value in answer.criteria.items():
         assert value == expected_value(answer.details[key]["probabilities"], rubric)
-
-
-def test_the_log_says_how_fast_the_job_was() -> None:
-    meter = Meter(Device("cpu", "cpu"), load_seconds=1.5)
-    with meter.sampling():
-        meter.count(4, reading=2.0, judging=1.0)
-        meter.count(4, reading=2.0, judging=1.0)
-    line = meter.line()
-    assert line.startswith("8 images in ")
-    assert "reading 0.500 s an image; judging 0.250 s an image; loading 1.5 s" in line
-
-
-def test_the_log_says_how_busy_the_gpu_was(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = threading.Event()
-
-    def rates(_: object) -> SimpleNamespace:
-        asked.set()
-        return SimpleNamespace(gpu=90)
-
-    monkeypatch.setattr(pynvml, "nvmlDeviceGetHandleByUUID", lambda uuid: uuid)
-    monkeypatch.setattr(pynvml, "nvmlDeviceGetUtilizationRates", rates)
-    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda: 3 * 2**30)
-    gpu = Gpu(index=0, uuid="GPU-1", name="a GPU", driver="1", free=1, total=1, processes={})
-    meter = Meter(Device("cuda", "GPU 0", gpu), load_seconds=1.0)
-    with meter.sampling():
-        assert asked.wait(20)
-    assert meter.line().endswith("at most 3.0 GiB of device memory; GPU busy 90 %")
 
 
 @pytest.mark.parametrize("full_size", [False, True])
@@ -288,8 +267,9 @@ def test_the_measurement_runs(
              "num_attention_heads": 2, "num_key_value_heads": 1, "vocab_size": 4096}  # fmt: skip
     tower = {"depth": 1, "hidden_size": 32, "intermediate_size": 32, "num_heads": 2,
              "out_hidden_size": 64, "deepstack_visual_indexes": [0]}  # fmt: skip
-    monkeypatch.setattr(bench, "_TEXT", bench._TEXT | small)
-    monkeypatch.setattr(bench, "_VISION", bench._VISION | tower)
+    monkeypatch.setattr(checkpoints, "_JUDGE_TEXT", checkpoints._JUDGE_TEXT | small)
+    monkeypatch.setattr(checkpoints, "_JUDGE_VISION", checkpoints._JUDGE_VISION | tower)
+    monkeypatch.setattr(checkpoints, "_FULL_SIZE_DTYPE", "float32")
     monkeypatch.setattr(bench, "_FULL", bench._TINY)
     result = bench.measure(tmp_path, "cpu", full_size)
     assert json.loads(json.dumps(result)) == result

@@ -13,15 +13,14 @@ import yaml
 
 from conftest import Project, draw, five_each
 from demo.models import save_judge
-from edit_benchmark.checkpoints import resolve as checkpoints
-from edit_benchmark.config.resolve import RUBRICS, SCHEMA
+from edit_benchmark.checkpoints.resolve import resolve
+from edit_benchmark.config.judges import RUBRICS, TransformersJudgeSettings
 from edit_benchmark.errors import SampleError, UserError
-from edit_benchmark.judging import registry as judges
-from edit_benchmark.judging import rubrics
+from edit_benchmark.judging import registry, rubrics
+from edit_benchmark.judging.judge import Answer, Case
 from edit_benchmark.judging.parsing import expected_value, parse_generated
-from edit_benchmark.judging.registry import Answer, Case
-from edit_benchmark.judging.rubrics import Rubric, overall
-from edit_benchmark.judging.transformers_model import TransformersJudge
+from edit_benchmark.judging.rubrics import Rubric, overall, rubric_hash
+from edit_benchmark.judging.transformers_judge import TransformersJudge
 from edit_benchmark.records import Sample
 
 REASONING = RUBRICS / "reasoning.yaml"
@@ -44,21 +43,9 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def load(path: Path, **changes: Any) -> TransformersJudge:
-    schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))["$defs"]
-    defaults = {
-        name: (schema[part["$ref"].rpartition("/")[2]] if "$ref" in part else part)["default"]
-        for name, part in schema["judge"]["properties"].items()
-        if name != "judge"
-    }
-    settings = defaults | {
-        "judge": "transformers",
-        "checkpoint": str(path),
-        "dtype": "float32",
-        "min_mass": 0,
-        "max_new_tokens": 6,
-    }
-    settings |= changes
-    judge = judges.build(settings, checkpoints.resolve(settings, "judges.j"), "cpu")
+    values = {"dtype": "float32", "min_mass": 0, "max_new_tokens": 6} | changes
+    settings = TransformersJudgeSettings(judge="transformers", checkpoint=str(path), **values)
+    judge = registry.build(settings, resolve(settings, "judges.j"), "cpu")
     assert isinstance(judge, TransformersJudge)
     return judge
 
@@ -241,7 +228,7 @@ def test_a_label_of_several_tokens_is_refused(checkpoint: Path, rubric: Rubric) 
 
 def test_large_pictures_are_scaled_down_for_the_judge(checkpoint: Path, rubric: Rubric) -> None:
     judge = load(checkpoint, max_pixels=4096)
-    shown = judge._picture(draw("big", (4000, 3000)))["image"]
+    shown = judge._image(draw("big", (4000, 3000)))["image"]
     assert shown.width * shown.height <= 4096
     assert shown.width / shown.height == pytest.approx(4 / 3, rel=0.03)
 
@@ -269,6 +256,16 @@ def test_a_template_without_its_placeholder_is_refused(tmp_path: Path) -> None:
     path.write_text(yaml.safe_dump(content, allow_unicode=True), encoding="utf-8")
     with pytest.raises(UserError, match=r"texts.en.instruction: its placeholders .* \$instruction"):
         rubrics.load(path, "physical", "en")
+
+
+def test_a_rubrics_hash_is_that_of_its_content(tmp_path: Path) -> None:
+    text = REASONING.read_text(encoding="utf-8")
+    path = tmp_path / "r.yaml"
+    path.write_text(f"# a comment\n{text}", encoding="utf-8")
+    assert rubric_hash(path) == rubric_hash(REASONING)
+    other = yaml.safe_load(text) | {"see_source": False}
+    path.write_text(yaml.safe_dump(other, allow_unicode=True), encoding="utf-8")
+    assert rubric_hash(path) != rubric_hash(REASONING)
 
 
 def test_a_repeated_judge_is_asked_again_and_its_noise_told_apart(project: Project) -> None:

@@ -12,7 +12,6 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytest
@@ -20,8 +19,10 @@ import pytest
 import report_fixtures as fixtures
 from conftest import ROOT
 from edit_benchmark.records import Sample, Score
-from edit_benchmark.report import formats, timings, write_report
+from edit_benchmark.report import formats, timings, words
 from edit_benchmark.report.inputs import Inputs
+from edit_benchmark.report.tables import summary_rows
+from edit_benchmark.report.write import write_report
 
 HOSTILE = [
     '=HYPERLINK("http://example.org","x")',
@@ -74,7 +75,7 @@ def hostile(results: Path) -> Inputs:
         samples.append(row)
         scores.append(fixtures.failed(row, "edit_failed", reason=f"{text}"))
         scores.append(fixtures.score(row, "other", text=text, flags=["other_size"]))
-        scores[-1] = replace(scores[-1], picture=row.source)
+        scores[-1] = replace(scores[-1], image=row.source)
     return Inputs(samples, scores, ["physical"], results, fixtures.record(("m", "other")))
 
 
@@ -125,17 +126,11 @@ def test_markdown_and_latex_escape_names(tmp_path: Path) -> None:
     fixtures.draw(tmp_path / "results" / row.source, 0, "source")
     scores = [fixtures.score(row, "m", name) for name in names]
     inputs = Inputs([row], scores, ["physical"], tmp_path / "results", {})
-    summary = pd.DataFrame(
-        [{"model": "m", "judge": name, "category": "physical", "n": 1, "scored": 1,
-          "edit_failed": 0, "judge_failed": 0, "skipped": 0, "mean": 5.0, "ci95_low": None,
-          "ci95_high": None, "std": 0.0, "median": 5.0, "min": 5.0, "max": 5.0, "extreme": "",
-          "marks": ""} for name in names], dtype=object,
-    )  # fmt: skip
-    assert len(inputs.scores) == len(names)
-    markdown = formats.to_markdown(summary, "en", ["a | b <script>"])
+    summary = summary_rows(inputs.samples, inputs.scores, inputs.categories)
+    markdown = formats.to_markdown(summary, words.load("en"), ["a | b <script>"])
     assert "<script>" not in markdown
     assert all(line.count(" | ") == 11 for line in markdown.splitlines() if line.startswith("| p"))
-    latex = formats.to_latex(summary, "en")
+    latex = formats.to_latex(summary, words.load("en"))
     assert r"\input" not in latex.replace(r"\textbackslash{}input", "")
     assert r"50\% \& \$x\textasciicircum{}2\$" in latex
 
@@ -208,103 +203,6 @@ def test_rows_that_are_missing_or_too_many_are_refused(
     assert not (tmp_path / "report" / "index.html").exists()
 
 
-def renamed(inputs: Inputs, results: Path, **names: str) -> Inputs:
-    """The same run with other names of models and judges, in its own folder."""
-    text = json.dumps(inputs.run)
-    for old, new in names.items():
-        text = text.replace(f'"{old}"', f'"{new}"').replace(f'/{old}"', f'/{new}"')
-    shutil.copytree(inputs.results, results, dirs_exist_ok=True)
-    shutil.rmtree(results / "scores", ignore_errors=True)
-    scores = [
-        replace(row, model=names.get(row.model, row.model), judge=names.get(row.judge, row.judge))
-        for row in inputs.scores
-    ]
-    return replace(inputs, scores=scores, run=json.loads(text), results=results)
-
-
-def changed(run: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
-    """A copy of ``run`` with the field at ``path`` (parts parted by spaces) set to ``value``."""
-    copy: dict[str, Any] = json.loads(json.dumps(run))
-    *parents, last = path.split(" ")
-    place = copy
-    for part in parents:
-        place = place[part]
-    place[last] = value
-    return copy
-
-
-def test_earlier_results_are_merged(tmp_path: Path) -> None:
-    mine = small(tmp_path / "mine")
-    other = renamed(mine, tmp_path / "other", alpha="gamma", beta="delta")
-    fixtures.write(other)
-    aggregate(mine, tmp_path / "report", "--merge", other.results)
-    summary = pd.read_csv(tmp_path / "report" / "summary.csv")
-    assert list(summary["model"].unique()) == ["alpha", "beta", "delta", "gamma"]
-    means = summary[summary["category"] == "overall (micro)"].set_index("model")["mean"]
-    assert means["alpha"] == means["gamma"]
-    comparison = pd.read_csv(tmp_path / "report" / "comparison.csv")
-    assert len(comparison["a"].astype(str).str.cat(comparison["b"]).unique()) == 6
-
-
-@pytest.mark.parametrize(
-    ("path", "value", "sentence"),
-    [
-        ("config judges judge method", "generated", "judge judge is not the same in both runs: me"),
-        ("config judges judge dtype", "float32", "dtype is 'bfloat16-judge' here and 'float32' th"),
-        ("checkpoints judges/judge commit", "e" * 40, "checkpoint (commit or fingerprint) is 'aaa"),
-        ("rubrics resources/rubrics/reasoning.yaml", "f" * 64, "rubric hash is ['ccc"),
-        ("config benchmark language", "zh", "benchmark.language is 'en' here and 'zh' there"),
-    ],
-)
-def test_judges_that_differ_cannot_share_a_column(
-    tmp_path: Path, path: str, value: str, sentence: str
-) -> None:
-    mine = small(tmp_path / "mine")
-    other = renamed(mine, tmp_path / "other", alpha="gamma", beta="delta")
-    fixtures.write(replace(other, run=changed(other.run, path, value)))
-    output = aggregate(mine, tmp_path / "report", "--merge", other.results, code=2)
-    assert sentence in output
-    assert "their numbers cannot share a column; rename it in one of the configs." in output
-
-
-def test_a_model_with_an_approximation_cannot_join_one_without(tmp_path: Path) -> None:
-    mine = small(tmp_path / "mine")
-    scores = [row for row in mine.scores if row.category == "social"]
-    other = replace(renamed(mine, tmp_path / "other"), scores=scores)
-    run = changed(other.run, "config models alpha fp8", True)
-    fixtures.write(replace(other, run=run))
-    kept = [row for row in mine.samples if row.category != "social"]
-    mine = replace(
-        mine,
-        samples=kept,
-        scores=[row for row in mine.scores if row.category != "social"],
-        categories=[name for name in mine.categories if name != "social"],
-    )
-    output = aggregate(mine, tmp_path / "report", "--merge", other.results, code=2)
-    assert "model alpha is not the same in both runs: fp8 is None here and True there" in output
-
-
-def test_a_score_that_is_in_both_runs_is_refused(tmp_path: Path) -> None:
-    mine = small(tmp_path / "mine")
-    other = renamed(mine, tmp_path / "other")
-    fixtures.write(other)
-    output = aggregate(mine, tmp_path / "report", "--merge", other.results, code=2)
-    assert "has a score of model alpha and judge judge in both runs; leave one of the" in output
-
-
-def test_runs_in_two_languages_stand_side_by_side(tmp_path: Path) -> None:
-    mine = small(tmp_path / "mine", each=5)
-    other = renamed(mine, tmp_path / "other", alpha="alpha-zh", beta="beta-zh", judge="judge-zh")
-    chinese = [replace(row, instruction=row.instruction_zh) for row in other.samples]
-    run = changed(other.run, "config benchmark language", "zh")
-    fixtures.write(replace(other, samples=chinese, run=run))
-    output = aggregate(mine, tmp_path / "report", "--merge", other.results)
-    assert "alpha-zh" in output
-    table = pd.read_csv(tmp_path / "report" / "breakdown.csv")
-    rows = table[table["dimension"] == "language"].set_index("model")["value"].to_dict()
-    assert rows == {"alpha": "en", "beta": "en", "alpha-zh": "zh", "beta-zh": "zh"}
-
-
 def test_a_category_of_equal_scores_is_warned_of(tmp_path: Path) -> None:
     inputs = small(tmp_path / "results", each=12)
     scores = _mostly_five(inputs, "causal", 9)
@@ -351,7 +249,10 @@ def test_the_report_says_where_the_time_went(tmp_path: Path) -> None:
     assert alpha["denoising_seconds"] == 120 / 40
     # 0.9 of 160 s of work, in 160 s and twice 30 s of loading and compiling.
     assert alpha["idle"] == pytest.approx(1 - 0.9 * 160 / 220)
-    assert pd.isna(table.loc["judge"]["denoising_seconds"])
+    assert table.loc[["judge"]]["denoising_seconds"].isna().all()
+    # The self-test of a judge is a job of its own.
+    assert list(table.loc[["judge"]]["kind"]) == ["score", "selftest"]
     page = (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
+    assert "<td>self-test</td>" in page
     assert "Where the time went" in page
     assert "35 %" in page

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
 
 import report_fixtures as fixtures
-from edit_benchmark.report import write_report
 from edit_benchmark.report.inputs import Inputs
+from edit_benchmark.report.write import write_report
 from test_report import HOSTILE, hostile
 
 playwright = pytest.importorskip("playwright.sync_api")
@@ -96,7 +96,7 @@ def test_filters_leave_what_fits(page: Page) -> None:
     page.get_by_role("button", name="Reset").click()
     choose(page, "status").select_option("edit_failed")
     expect(page.locator("#count")).to_have_text("3 of 30 samples")
-    assert page.locator("article.card .nopic").count() == 3
+    assert page.locator("article.card .no-image").count() == 3
     page.get_by_role("button", name="Reset").click()
     choose(page, "tag").select_option("gravity")
     expect(page.locator("#count")).to_have_text("10 of 30 samples")
@@ -148,7 +148,7 @@ def test_two_models_are_compared_on_one_sample(page: Page) -> None:
     assert viewer.locator("#viewer-scores .score").count() == 4  # two models, two judges
     viewer.locator("#viewer-left").select_option(label="source")
     viewer.get_by_role("button", name="Slider").click()
-    handle = viewer.get_by_label("Where the two pictures meet")
+    handle = viewer.get_by_label("Where the two images meet")
     handle.fill("20")
     assert page.locator("#stage").evaluate("node => node.style.getPropertyValue('--at')") == "20%"
     viewer.get_by_role("button", name="Difference").click()
@@ -242,7 +242,7 @@ def test_hostile_texts_are_shown_as_text(browser: Browser, tmp_path: Path) -> No
 
 
 def thousand(results: Path) -> Inputs:
-    """1,000 samples of three models and one judge; 50 different pictures of each."""
+    """1,000 samples of three models and one judge; 50 different images of each."""
     inputs = fixtures.synthesise(results, judges=("judge",), each=200, distinct=50)
     return replace(inputs, run={})
 

@@ -14,11 +14,11 @@ from scipy import stats
 
 from conftest import Project, draw, five_each
 from edit_benchmark.errors import SampleError
-from edit_benchmark.judging.registry import Answer, Case
+from edit_benchmark.judging.judge import Answer, Case
 from edit_benchmark.judging.rubrics import Criterion, Rubric
 from edit_benchmark.records import Edit, Sample
-from edit_benchmark.selftest import probes
-from edit_benchmark.selftest import verdict as selftest
+from edit_benchmark.selftest import probes, verdict
+from edit_benchmark.stats.auc import auc
 
 RUBRIC = Rubric("r", "physical", (Criterion("c", "c", "?"),), {"1": 5.0}, "0", True, {})
 
@@ -45,13 +45,13 @@ def mean_difference(first: Image.Image, second: Image.Image) -> float:
 
 def right(cases: Sequence[Case]) -> list[Answer | SampleError]:
     """Wants the mirrored source, and its own instruction."""
-    found: list[Answer | SampleError] = []
+    answers: list[Answer | SampleError] = []
     for one in cases:
         wanted = one.source.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
         score = 8 - min(6.0, mean_difference(wanted, one.edited) / 5)
         score -= 3 * (one.sample.instruction != WISHES[one.sample.id])
-        found.append(Answer({"c": max(2.0, score)}))
-    return found
+        answers.append(Answer({"c": max(2.0, score)}))
+    return answers
 
 
 def constant(cases: Sequence[Case]) -> list[Answer | SampleError]:
@@ -63,14 +63,14 @@ def outcome(record: dict[str, Any]) -> dict[str, bool | None]:
 
 
 def test_a_judge_that_is_right_passes() -> None:
-    record = selftest.run(right, CASES, OTHERS)
+    record = verdict.run(right, CASES, OTHERS)
     assert record["verdict"] == "passes"
     assert set(outcome(record).values()) == {True}
     assert record["asked"] == 9 * 20
 
 
 def test_a_judge_that_gives_everything_the_same_score_fails() -> None:
-    record = selftest.run(constant, CASES, OTHERS)
+    record = verdict.run(constant, CASES, OTHERS)
     assert record["verdict"] == "fails"
     failed = [name for name, passed in outcome(record).items() if not passed]
     assert failed == ["black", "noise", "source", "swapped"]
@@ -81,7 +81,7 @@ def test_a_judge_that_does_not_read_the_instruction_leaves_doubts() -> None:
         own = {one.sample.id: one.sample for one in CASES}
         return right([replace(one, sample=own[one.sample.id]) for one in cases])
 
-    record = selftest.run(blind, CASES, OTHERS)
+    record = verdict.run(blind, CASES, OTHERS)
     assert record["verdict"] == "doubtful"
     assert outcome(record)["swapped"] is False
 
@@ -92,15 +92,15 @@ def test_a_judge_that_rolls_dice_fails() -> None:
     def dice(cases: Sequence[Case]) -> list[Answer | SampleError]:
         return [Answer({"c": float(rng.uniform(2, 8))}) for _ in cases]
 
-    record = selftest.run(dice, CASES, OTHERS)
+    record = verdict.run(dice, CASES, OTHERS)
     assert record["verdict"] == "fails"
     assert outcome(record)["repeated"] is False
 
 
 def test_a_judge_that_answers_rarely_or_off_the_scale_fails() -> None:
     def silent(cases: Sequence[Case]) -> list[Answer | SampleError]:
-        found = right(cases)
-        return [SampleError("x", "") if row % 3 else one for row, one in enumerate(found)]
+        answers = right(cases)
+        return [SampleError("x", "") if row % 3 else one for row, one in enumerate(answers)]
 
     def random_weights(cases: Sequence[Case]) -> list[Answer | SampleError]:
         return [
@@ -109,26 +109,34 @@ def test_a_judge_that_answers_rarely_or_off_the_scale_fails() -> None:
             if isinstance(answer, Answer)
         ]
 
-    assert outcome(selftest.run(silent, CASES, OTHERS))["answers"] is False
-    record = selftest.run(random_weights, CASES, OTHERS)
+    assert outcome(verdict.run(silent, CASES, OTHERS))["answers"] is False
+    record = verdict.run(random_weights, CASES, OTHERS)
     assert (record["verdict"], outcome(record)["on_scale"]) == ("fails", False)
 
 
 def test_edits_that_are_their_sources_say_nothing_of_the_source_probe() -> None:
     same = [replace(one, edited=one.source) for one in CASES]
-    record = selftest.run(right, same, OTHERS)
+    record = verdict.run(right, same, OTHERS)
     assert outcome(record)["source"] is None
 
 
+def test_a_changed_edit_is_not_judged_by_what_was_prepared_of_the_unchanged_one() -> None:
+    prepared = replace(CASES[1], prepared="of the unchanged image")
+    for probe in probes.PROBES:
+        changed = probe.change(prepared, OTHERS[1]) if probe.change else None
+        if changed is not None and changed is not prepared:
+            assert changed.prepared is None, probe.name
+
+
 def test_few_edits_leave_doubts() -> None:
-    record = selftest.run(right, CASES[:4], OTHERS[:4])
+    record = verdict.run(right, CASES[:4], OTHERS[:4])
     assert record["verdict"] == "doubtful"
 
 
 def test_auc_is_the_mann_whitney_statistic() -> None:
     rng = np.random.default_rng(3)
     a, b = rng.integers(0, 6, 30).astype(float), rng.integers(0, 5, 30).astype(float)
-    value, low, high = selftest.auc(a, b, [str(k // 2) for k in range(30)])
+    value, low, high = auc(a, b, [str(k // 2) for k in range(30)])
     expected = stats.mannwhitneyu(a, b).statistic / (30 * 30)
     assert value == pytest.approx(expected, abs=1e-12)
     assert low is not None
@@ -157,7 +165,7 @@ def test_the_target_puts_every_judge_to_the_test(project: Project) -> None:
     output = project.run("judge_selftest")
     assert "self-test of honest on 15 edits of painter: PASSES" in output
     assert "self-test of ruler on 15 edits of painter: FAILS" in output
-    assert "FAILED  an edit scores above a black picture: AUC 0." in output
+    assert "FAILED  an edit scores above a black image: AUC 0." in output
     record = json.loads((project.root / "results/selftest/ruler/painter.json").read_text())
     assert record["verdict"] == "fails"
     assert record["settings"]["class_path"] == "toys.Ruler"

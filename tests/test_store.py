@@ -14,14 +14,14 @@ KEY, OTHER = key_of({"a": 1}), key_of({"a": 2})
 def test_what_was_kept_is_found(tmp_path: Path) -> None:
     store = Store(tmp_path)
     assert store.get(KEY) is None
-    store.put(KEY, {"seconds": 1.5}, b"picture")
-    found = store.get(KEY)
-    assert found is not None
-    assert found["seconds"] == 1.5
-    assert store.picture_path(KEY).read_bytes() == b"picture"
+    store.put(KEY, {"seconds": 1.5}, b"image")
+    content = store.get(KEY)
+    assert content is not None
+    assert content["seconds"] == 1.5
+    assert store.image_path(KEY).read_bytes() == b"image"
 
 
-def test_equal_facts_have_one_key_in_any_order() -> None:
+def test_equal_fields_have_one_key_in_any_order() -> None:
     assert key_of({"a": 1, "b": [1, 2]}) == key_of({"b": [1, 2], "a": 1})
     assert key_of({"a": 1}) != key_of({"a": 1.5})
 
@@ -29,17 +29,17 @@ def test_equal_facts_have_one_key_in_any_order() -> None:
 @pytest.mark.parametrize("damage", ["truncated", "altered", "gone", "swapped", "record"])
 def test_damage_is_seen(tmp_path: Path, damage: str) -> None:
     store = Store(tmp_path)
-    store.put(KEY, {}, b"one picture")
+    store.put(KEY, {}, b"one image")
     store.put(OTHER, {}, b"another")
-    picture, record = store.picture_path(KEY), store.record_path(KEY)
+    image, record = store.image_path(KEY), store.record_path(KEY)
     if damage == "truncated":
-        picture.write_bytes(b"one")
+        image.write_bytes(b"one")
     elif damage == "altered":
-        picture.write_bytes(b"one pictur3")
+        image.write_bytes(b"one imag3")
     elif damage == "gone":
-        picture.unlink()
+        image.unlink()
     elif damage == "swapped":
-        picture.write_bytes(store.picture_path(OTHER).read_bytes())
+        image.write_bytes(store.image_path(OTHER).read_bytes())
         record.write_bytes(store.record_path(OTHER).read_bytes())
     else:
         record.write_text("{")
@@ -57,6 +57,6 @@ def test_nothing_half_written_is_found(tmp_path: Path, monkeypatch: pytest.Monke
 
     monkeypatch.setattr("os.fsync", full)
     with pytest.raises(OSError, match="No space"):
-        store.put(KEY, {}, b"picture")
+        store.put(KEY, {}, b"image")
     assert store.get(KEY) is None
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]

@@ -15,9 +15,11 @@ import transformers
 from safetensors.torch import load_file, save_file
 
 from demo.models import save_edit_pipeline, save_judge
-from edit_benchmark.checkpoints import loading as weights
-from edit_benchmark.checkpoints import resolve as checkpoints
-from edit_benchmark.editing import registry as editors
+from edit_benchmark.checkpoints import loading, reading
+from edit_benchmark.checkpoints.prefetch import Prefetch
+from edit_benchmark.checkpoints.resolve import resolve
+from edit_benchmark.config.base import ModelSettings
+from edit_benchmark.editing import registry
 from edit_benchmark.editing.diffusers_pipeline import DiffusersEditor
 from edit_benchmark.errors import UserError
 from test_editors import settings as editor_settings
@@ -50,19 +52,19 @@ def judge(saved: Path, tmp_path: Path) -> Path:
 
 def load_editor(folder: Path, dtype: str = "float32") -> DiffusersEditor:
     chosen = editor_settings(folder, dtype=dtype)
-    editor = editors.build(chosen, checkpoints.resolve(chosen, "models.m"), "cpu")
+    editor = registry.build(chosen, resolve(chosen, "models.m"), "cpu")
     assert isinstance(editor, DiffusersEditor)
     return editor
 
 
-def assert_equal(found: torch.nn.Module, expected: torch.nn.Module, dtype: torch.dtype) -> None:
-    ours, theirs = found.state_dict(), expected.state_dict()
+def assert_equal(loaded: torch.nn.Module, expected: torch.nn.Module, dtype: torch.dtype) -> None:
+    ours, theirs = loaded.state_dict(), expected.state_dict()
     assert list(ours) == list(theirs)
     assert all(torch.equal(ours[key], value) for key, value in theirs.items())
     assert {value.dtype for value in ours.values()} == {dtype}
-    buffers = dict(found.named_buffers())  # computed, not stored
+    buffers = dict(loaded.named_buffers())  # computed, not stored
     assert all(torch.equal(buffers[key], value) for key, value in expected.named_buffers())
-    assert not found.training
+    assert not loaded.training
 
 
 @pytest.fixture
@@ -70,13 +72,13 @@ def placed(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """The folders whose weights were read ahead and used."""
     folders: list[Path] = []
     for name in ("_place_diffusers", "_place_transformers"):
-        place = getattr(weights, name)
+        place = getattr(loading, name)
 
         def noted(folder: Path, *rest: object, place: Callable[..., object] = place) -> object:
             folders.append(folder)
             return place(folder, *rest)
 
-        monkeypatch.setattr(weights, name, noted)
+        monkeypatch.setattr(loading, name, noted)
     return folders
 
 
@@ -85,7 +87,7 @@ def placed(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 def test_the_editor_has_the_weights_that_the_libraries_read(
     edit: Path, dtype: str, sharded: bool, placed: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(weights, "PIECE", 1000)  # tensors of many pieces, the last one short
+    monkeypatch.setattr(reading, "PIECE", 1000)  # tensors of many pieces, the last one short
     wanted, references = getattr(torch, dtype), {}
     for name, kind in PARTS.items():
         model = kind.from_pretrained(edit / name, dtype=wanted)
@@ -109,11 +111,11 @@ def test_the_judge_is_the_model_that_transformers_reads(
     if sharded:
         (judge / "model.safetensors").unlink()
         reference.save_pretrained(judge, max_shard_size="100KB")
-    found = load_judge(judge).model
+    model = load_judge(judge).model
     assert placed == [judge]
-    assert type(found) is type(reference)
-    assert_equal(found, reference, torch.float32)
-    assert found.generation_config.to_dict() == reference.generation_config.to_dict()
+    assert type(model) is type(reference)
+    assert_equal(model, reference, torch.float32)
+    assert model.generation_config.to_dict() == reference.generation_config.to_dict()
 
 
 def test_tied_weights_are_one_tensor(edit: Path) -> None:
@@ -138,7 +140,7 @@ def test_what_was_read_in_vain_is_gone_before_it_is_read_again(
     saved: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A model of 40 GB would not be on its device twice."""
-    read, kind = weights.read, diffusers.QwenImageTransformer2DModel
+    read, kind = reading.read, diffusers.QwenImageTransformer2DModel
     seen: list[weakref.ref[torch.Tensor]] = []
 
     def noted(files: Sequence[Path], device: str) -> dict[str, torch.Tensor]:
@@ -153,7 +155,7 @@ def test_what_was_read_in_vain_is_gone_before_it_is_read_again(
         return usual(*arguments, **named)
 
     usual = kind.from_pretrained
-    monkeypatch.setattr(weights, "read", noted)
+    monkeypatch.setattr(reading, "read", noted)
     monkeypatch.setattr(kind, "from_pretrained", from_pretrained)
     monkeypatch.setattr(kind, "_keep_in_fp32_modules", ["norm_out"])  # only diffusers knows how
     load_editor(saved / "edit")
@@ -213,10 +215,10 @@ def test_what_a_quantiser_calls_missing_is_only_logged(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     config = tmp_path / "config.json"
-    ahead = weights.Ahead([tmp_path], {"dtype": "float32", "allow_pickle": False}, "cpu")
+    prefetch = Prefetch([tmp_path], ModelSettings(dtype="float32"), "cpu")
     config.write_text('{"quantization_config": {"quant_method": "fp8"}}', encoding="utf-8")
-    assert isinstance(ahead.load(tmp_path, _Quantised), _Quantised)
+    assert isinstance(prefetch.load(tmp_path, _Quantised), _Quantised)
     assert "layer.weight" in caplog.text
     config.write_text("{}", encoding="utf-8")
     with pytest.raises(UserError, match=r"missing: layer\.weight"):
-        ahead.load(tmp_path, _Quantised)
+        prefetch.load(tmp_path, _Quantised)

@@ -20,10 +20,10 @@ SIZES = {"物理": 50, "环境": 50, "社会": 70, "因果": 50, "指代": 50}
 
 
 def original_items(sizes: dict[str, int]) -> list[dict[str, object]]:
-    """Items of the original format, a tiny picture in each."""
+    """Items of the original format, a tiny image in each."""
     buffer = io.BytesIO()
     draw("x").save(buffer, "PNG")
-    picture = base64.b64encode(buffer.getvalue()).decode()
+    encoded = base64.b64encode(buffer.getvalue()).decode()
     names = [category for category, count in sizes.items() for _ in range(count)]
     return [
         {
@@ -32,7 +32,7 @@ def original_items(sizes: dict[str, int]) -> list[dict[str, object]]:
             "edit_instruction_en": f"change {number}",
             "original_description": "场景",
             "original_description_en": "a scene",
-            "src_img_b64": picture,
+            "src_img_b64": encoded,
             "rationale_short": "难",
             "rationale_short_en": "hard",
             "tags": ["a"],
@@ -104,7 +104,7 @@ def test_a_failed_edit_is_never_scored_and_has_no_number_anywhere(project: Proje
     project.configure()
     project.run()
     assert "physical-0" not in project.calls("judge")
-    assert not (project.root / "results/edits/painter/physical/pictures/physical-0.png").exists()
+    assert not (project.root / "results/edits/painter/physical/images/physical-0.png").exists()
     score = project.scores("physical")["physical-0"]
     assert score.score is None
     assert score.criteria == {}
@@ -133,13 +133,13 @@ def test_pictures_are_the_same_for_any_number_of_shards(project: Project, shards
     targets = [f"results/edits/painter/{key}/edits.jsonl" for key in ("physical", "causal")]
     project.configure(shards=1)
     project.run(*targets)
-    alone = project.pictures()
+    alone = project.images()
     assert len(alone) == 6
     # Another results folder, so that nothing comes out of the store.
     (project.root / "results").rename(project.root / "earlier")
     project.configure(shards=shards)
     project.run(*targets)
-    assert project.pictures() == alone
+    assert project.images() == alone
 
 
 def test_pictures_do_not_depend_on_the_categories_chosen_or_the_order(project: Project) -> None:
@@ -148,14 +148,14 @@ def test_pictures_do_not_depend_on_the_categories_chosen_or_the_order(project: P
     project.configure()
     target = "results/edits/painter/causal/edits.jsonl"
     project.run(target)
-    first = project.pictures()
+    first = project.images()
     (project.root / "results").rename(project.root / "earlier")
     random.Random(0).shuffle(rows)
     project.benchmark(rows)
     path = "data/benchmark.jsonl"
     project.configure(benchmark={"path": path, "categories": ["因果"]})
     project.run(target)
-    assert project.pictures() == first
+    assert project.images() == first
 
 
 def test_one_category_by_either_name(project: Project) -> None:
@@ -246,7 +246,7 @@ def test_the_picture_says_how_it_was_made(project: Project) -> None:
     project.configure()
     project.run("results/edits/painter/causal/edits.jsonl")
     row = project.edits("causal")["causal-0"]
-    with Image.open(project.root / "results" / row.picture) as image:
+    with Image.open(project.root / "results" / row.image) as image:
         assert image.text["instruction"] == "change causal 0"  # type: ignore[attr-defined]
         made_by = json.loads(image.text["made_by"])  # type: ignore[attr-defined]
     assert made_by["seed"] == row.seed

@@ -1,0 +1,1 @@
+"""The demo: its drawn benchmark and its models, which the library itself never uses."""

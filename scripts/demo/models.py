@@ -1,6 +1,6 @@
 """The real model classes with tiny random weights, for the demo and for tests.
 
-Pictures and scores of these models are noise. What they show is that the workflow drives the same
+Images and scores of these models are noise. What they show is that the workflow drives the same
 classes, files and calls as with released weights.
 """
 
@@ -31,12 +31,12 @@ _CHAT_TEMPLATE = (
     "{% endif %}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
-MAX_PIXELS = 65_536  # of a picture as the vision encoders see it: 256 x 256
+MAX_PIXELS = 65_536  # of an image as the vision encoders see it: 256 x 256
 # The default of 0.02 leaves a random model all but indifferent between tokens; with wider weights
-# its scores vary from picture to picture, as a plot needs.
+# its scores vary from image to image, as a plot needs.
 _JUDGE_RANGE = 0.3
 # Of the judge's token embeddings. The answer is read at the prompt's last token, which is always
-# the same: narrow embeddings let what that token attends to, pictures included, outweigh it.
+# the same: narrow embeddings let what that token attends to, images included, outweigh it.
 _JUDGE_EMBEDDING_RANGE = 0.02
 
 
@@ -79,22 +79,7 @@ def save_judge(path: Path, seed: int = 0) -> None:
 
 def _edit_pipeline(kind: Literal["edit", "plus", "plus-2511"]) -> diffusers.DiffusionPipeline:
     tokenizer = _tokenizer()
-    encoder = transformers.Qwen2_5_VLForConditionalGeneration(
-        transformers.Qwen2_5_VLConfig(
-            text_config={
-                **_text_config(tokenizer, 32),
-                "rope_parameters": {
-                    "rope_type": "default", "mrope_section": [2, 3, 3], "rope_theta": 1e6,
-                },
-            },
-            vision_config={
-                "depth": 2, "hidden_size": 32, "intermediate_size": 64, "num_heads": 2,
-                "out_hidden_size": 32, "patch_size": 14, "window_size": 112,
-                "fullatt_block_indexes": [1],
-            },
-            **_token_ids(tokenizer),
-        )
-    )  # fmt: skip
+    encoder = _text_encoder(tokenizer)
     transformer = diffusers.QwenImageTransformer2DModel(
         patch_size=2,
         in_channels=64,
@@ -120,7 +105,42 @@ def _edit_pipeline(kind: Literal["edit", "plus", "plus-2511"]) -> diffusers.Diff
     )
     for model in (transformer, vae):
         keep_variance(model)
-    processor = transformers.Qwen2VLProcessor(
+    pipeline = (
+        diffusers.QwenImageEditPipeline if kind == "edit" else diffusers.QwenImageEditPlusPipeline
+    )
+    return pipeline(
+        scheduler=_scheduler(),
+        vae=vae,
+        text_encoder=encoder.eval(),
+        tokenizer=tokenizer,
+        processor=_edit_processor(tokenizer),
+        transformer=transformer,
+    )
+
+
+def _text_encoder(
+    tokenizer: transformers.Qwen2Tokenizer,
+) -> transformers.Qwen2_5_VLForConditionalGeneration:
+    return transformers.Qwen2_5_VLForConditionalGeneration(
+        transformers.Qwen2_5_VLConfig(
+            text_config={
+                **_text_config(tokenizer, 32),
+                "rope_parameters": {
+                    "rope_type": "default", "mrope_section": [2, 3, 3], "rope_theta": 1e6,
+                },
+            },
+            vision_config={
+                "depth": 2, "hidden_size": 32, "intermediate_size": 64, "num_heads": 2,
+                "out_hidden_size": 32, "patch_size": 14, "window_size": 112,
+                "fullatt_block_indexes": [1],
+            },
+            **_token_ids(tokenizer),
+        )
+    )  # fmt: skip
+
+
+def _edit_processor(tokenizer: transformers.Qwen2Tokenizer) -> transformers.Qwen2VLProcessor:
+    return transformers.Qwen2VLProcessor(
         image_processor=transformers.Qwen2VLImageProcessor(
             patch_size=14, merge_size=2, min_pixels=3136, max_pixels=MAX_PIXELS
         ),
@@ -128,7 +148,10 @@ def _edit_pipeline(kind: Literal["edit", "plus", "plus-2511"]) -> diffusers.Diff
         video_processor=transformers.Qwen2VLVideoProcessor(),
         chat_template=_CHAT_TEMPLATE,
     )
-    scheduler = diffusers.FlowMatchEulerDiscreteScheduler(
+
+
+def _scheduler() -> diffusers.FlowMatchEulerDiscreteScheduler:
+    return diffusers.FlowMatchEulerDiscreteScheduler(
         base_image_seq_len=256,
         base_shift=0.5,
         max_image_seq_len=8192,
@@ -137,17 +160,6 @@ def _edit_pipeline(kind: Literal["edit", "plus", "plus-2511"]) -> diffusers.Diff
         shift_terminal=0.02,
         time_shift_type="exponential",
         use_dynamic_shifting=True,
-    )
-    pipeline = (
-        diffusers.QwenImageEditPipeline if kind == "edit" else diffusers.QwenImageEditPlusPipeline
-    )
-    return pipeline(
-        scheduler=scheduler,
-        vae=vae,
-        text_encoder=encoder.eval(),
-        tokenizer=tokenizer,
-        processor=processor,
-        transformer=transformer,
     )
 
 
@@ -195,7 +207,7 @@ def _seeded(seed: int) -> Iterator[None]:
 def keep_variance(model: torch.nn.Module) -> None:
     """Draw all weights anew with variance 1 / fan-in (LeCun), and without biases.
 
-    torch's own initialisation shrinks what comes in at every layer and adds biases, until pictures
+    torch's own initialisation shrinks what comes in at every layer and adds biases, until images
     hardly depend on source and instruction any more.
     """
     for layer in model.modules():

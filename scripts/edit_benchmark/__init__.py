@@ -1,3 +1,3 @@
 """Benchmark image-editing models: samples, editors, judges, scores and reports."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -1,4 +1,4 @@
-"""Classes of the user's own, named by ``class_path``."""
+"""Classes of the user's own, named by ``class_path`` in the configuration."""
 
 from __future__ import annotations
 
@@ -7,41 +7,70 @@ import importlib
 import importlib.util
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from edit_benchmark.errors import UserError
 
+_PACKAGE = "edit_benchmark"
 
-def load_class(class_path: str, method: str) -> type[Any]:
-    """Import ``package.module.Class`` and check that it has ``method``.
+T = TypeVar("T")
+
+
+def load_class(class_path: str, base: type[T], method: str) -> type[T]:
+    """Import ``package.module.Class`` as a class that derives from ``base``.
+
+    Parameters
+    ----------
+    class_path
+        The class, importable from the working directory.
+    base
+        ``Editor`` or ``Judge``, whose optional members have defaults.
+    method
+        The method that the class itself has to define: ``edit`` or ``judge``.
+
+    Returns
+    -------
+    type
+        The class itself if it derives from ``base``; else a class of the same name that derives
+        from both, so that it has the defaults of the optional members that it does not define.
 
     Raises
     ------
     UserError
-        If the module or the class is not there, or lacks the method.
+        If the module or the class does not exist, or if the class lacks the method.
     """
     module_name, _, name = class_path.rpartition(".")
     _search_working_directory()
     try:
         module = importlib.import_module(module_name)
     except ImportError as error:
-        raise UserError(
-            f"config: class_path {class_path}: cannot import {module_name} ({error}); it has to be "
-            "importable from the working directory."
-        ) from None
-    found = getattr(module, name, None)
-    if not isinstance(found, type):
+        raise UserError(_import_problem(class_path, module_name, error)) from None
+    own = getattr(module, name, None)
+    if not isinstance(own, type):
         raise UserError(f"config: class_path {class_path}: {module_name} has no class {name}.")
-    if not callable(getattr(found, method, None)):
+    own_method = getattr(own, method, None)
+    # The base has the method too, but without a body.
+    if not callable(own_method) or own_method is getattr(base, method):
         raise UserError(f"config: class_path {class_path}: the class has no method {method}.")
-    return found
+    if issubclass(own, base):
+        return own
+    members = {"__module__": own.__module__, "__qualname__": own.__qualname__}
+    return type(own.__name__, (own, base), members)
+
+
+def _import_problem(class_path: str, module_name: str, error: ImportError) -> str:
+    problem = f"config: class_path {class_path}: cannot import {module_name} ({error}); "
+    # A user's class may have been written for the modules of an earlier version.
+    if error.name is not None and error.name.split(".")[0] == _PACKAGE:
+        return problem + f"{_PACKAGE}.api has all that a class of one's own needs."
+    return problem + "it has to be importable from the working directory."
 
 
 def source_hash(class_path: str) -> str:
     """SHA-256 of the module file that holds the class.
 
-    It is part of the key of everything that the class makes: after a change of its code nothing
-    made before passes for its work.
+    It is part of the key of every edit and answer of the class: once its code has changed, stored
+    results of the earlier code are not taken for results of the new one.
     """
     module_name = class_path.rpartition(".")[0]
     _search_working_directory()

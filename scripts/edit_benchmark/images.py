@@ -1,4 +1,4 @@
-"""Pictures: any still image file in, an upright RGB picture out; PNG with its provenance."""
+"""Still image files decoded to upright RGB, and images encoded again: PNG with texts, JPEG."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ FORMATS = {
     "GIF": "gif",
     "AVIF": "avif",
 }
-_OPENED = [name for name in FORMATS if name != "MPO"]  # an MPO is found by JPEG's reader
-#: Larger pictures are refused: a few kB of PNG can claim gigabytes of pixels.
+_OPENED = [name for name in FORMATS if name != "MPO"]  # JPEG's reader recognises an MPO
+#: Larger images are refused: a few kB of PNG can claim gigabytes of pixels.
 MAX_PIXELS = 100_000_000
 _SIXTEEN_BIT = 257  # 65535 / 255
 
@@ -34,7 +34,7 @@ def sha256(data: bytes) -> str:
 
 
 def inspect(data: bytes, place: str) -> tuple[str, int, int]:
-    """Decode a picture file once and say what it is.
+    """Decode an image file once and say what it is.
 
     Returns
     -------
@@ -44,15 +44,15 @@ def inspect(data: bytes, place: str) -> tuple[str, int, int]:
     Raises
     ------
     UserError
-        If ``data`` is no still picture that can be decoded to its last row; the sentence begins
+        If ``data`` is no still image that can be decoded to its last row; the sentence begins
         with ``place``.
     """
-    image, kind = _open(data, place)
-    return FORMATS[kind], image.width, image.height
+    image, format = _open(data, place)
+    return FORMATS[format], image.width, image.height
 
 
 def load(data: bytes, place: str) -> Image.Image:
-    """The picture as upright RGB: EXIF orientation applied, transparency on white.
+    """The image as upright RGB: EXIF orientation applied, transparency on white.
 
     Raises
     ------
@@ -63,42 +63,40 @@ def load(data: bytes, place: str) -> Image.Image:
 
 
 def _open(data: bytes, place: str) -> tuple[Image.Image, str]:
+    """The upright RGB image and the name of its file's format, a key of :data:`FORMATS`."""
     try:
         with Image.open(io.BytesIO(data), formats=_OPENED) as image:
-            kind = str(image.format)
+            format = str(image.format)
             if image.width * image.height > MAX_PIXELS:
                 raise UserError(
-                    f"{place}: the picture claims {image.width}x{image.height} pixels; at most "
+                    f"{place}: the image claims {image.width}x{image.height} pixels; at most "
                     f"{MAX_PIXELS // 1_000_000} megapixels are read."
                 )
+            # Pillow's classes of formats without animation lack the member.
+            frames: int = getattr(image, "n_frames", 1)
             # A phone's MPO holds one photograph and its previews; anything else moves.
-            if getattr(image, "n_frames", 1) > 1 and kind != "MPO":
-                raise UserError(
-                    f"{place}: the picture has {getattr(image, 'n_frames', 1)} frames; give a "
-                    "still picture."
-                )
+            if frames > 1 and format != "MPO":
+                raise UserError(f"{place}: the image has {frames} frames; give a still image.")
             image.load()
-            return _to_rgb(ImageOps.exif_transpose(image), place), kind
+            return _to_rgb(ImageOps.exif_transpose(image), place), format
     except UserError:
         raise
     except Image.DecompressionBombError:
         raise UserError(
-            f"{place}: the picture is too large; at most {MAX_PIXELS // 1_000_000} megapixels are "
+            f"{place}: the image is too large; at most {MAX_PIXELS // 1_000_000} megapixels are "
             "read."
         ) from None
     except UnidentifiedImageError:
         raise UserError(
-            f"{place}: not a picture in a known format ({', '.join(sorted(set(FORMATS)))})."
+            f"{place}: not an image in a known format ({', '.join(sorted(set(FORMATS)))})."
         ) from None
     except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, ValueError and more
-        raise UserError(f"{place}: the picture is broken ({error}).") from None
+        raise UserError(f"{place}: the image is broken ({error}).") from None
 
 
 def _to_rgb(image: Image.Image, place: str) -> Image.Image:
     if image.mode == "F":
-        raise UserError(
-            f"{place}: floating-point pictures have no defined white; give 8 or 16 bit."
-        )
+        raise UserError(f"{place}: floating-point images have no defined white; give 8 or 16 bit.")
     if image.mode.startswith("I"):
         # Pillow's own conversion clips 16-bit values at 255, which turns them white.
         values = np.asarray(image).astype(np.int64) // _SIXTEEN_BIT
@@ -124,14 +122,14 @@ def encode_png(image: Image.Image, texts: Mapping[str, str]) -> bytes:
 
 
 def difference(image: Image.Image, other: Image.Image) -> float:
-    """Mean absolute difference of two RGB pictures, 0 to 255; ``image`` is scaled to ``other``."""
+    """Mean absolute difference of two RGB images, 0 to 255; ``image`` is scaled to ``other``."""
     if image.size != other.size:
         image = image.resize(other.size, Image.Resampling.BICUBIC)
     return float(np.abs(np.asarray(image, np.int16) - np.asarray(other, np.int16)).mean())
 
 
 def encode_jpeg(image: Image.Image) -> bytes:
-    """A small file of an RGB picture, for pages."""
+    """A small file of an RGB image, for pages."""
     buffer = io.BytesIO()
     image.save(buffer, format="JPEG", quality=85)
     return buffer.getvalue()

@@ -1,8 +1,4 @@
-"""What travels through the workflow: one frozen record a station, stored as JSON lines.
-
-JSON lines keep what CSV loses between stations (missing against empty, lists, line breaks in
-texts); the tables made for people, in the report, are CSV.
-"""
+"""What travels through the workflow: one frozen record a station."""
 
 from __future__ import annotations
 
@@ -23,9 +19,9 @@ STATUSES = (SCORED, EDIT_FAILED, JUDGE_FAILED, SKIPPED)
 class Sample:
     """One row of the benchmark, as every later station sees it.
 
-    ``index`` is the position within the category (0-based), ``source`` the picture's path relative
-    to the results directory, ``width`` and ``height`` its size in pixels once EXIF orientation is
-    applied, ``human_score`` a rating that the benchmark file carries, if any.
+    ``index`` is the position within the category (0-based), ``source`` the source image's path
+    relative to the results directory, ``width`` and ``height`` its size in pixels once EXIF
+    orientation is applied, ``human_score`` a rating that the benchmark file carries, if any.
     """
 
     id: str
@@ -51,7 +47,7 @@ class Sample:
 class Edit:
     """What became of one sample under one model.
 
-    ``status`` is ``edited``, ``edit_failed`` or ``skipped``; ``picture`` is relative to the results
+    ``status`` is ``edited``, ``edit_failed`` or ``skipped``; ``image`` is relative to the results
     directory and empty unless edited; ``seconds`` is the time of the editor's call;
     ``approximations`` are the settings that made the model another, faster one.
     """
@@ -65,8 +61,8 @@ class Edit:
     key: str = ""
     seed: int = 0
     seconds: float | None = None
-    picture: str = ""
-    picture_sha256: str = ""
+    image: str = ""
+    image_sha256: str = ""
     width: int | None = None
     height: int | None = None
     device: str = ""
@@ -95,13 +91,30 @@ class Score:
     answer_key: str = ""
     edit_seconds: float | None = None
     judge_seconds: float | None = None
-    picture: str = ""
+    image: str = ""
     text: str = ""
     approximations: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         if (self.score is not None) != (self.status == SCORED):
             raise ValueError(f"{self.id}: status {self.status} with score {self.score}")
+
+    @classmethod
+    def of_edit(cls, edit: Edit, judge: str, **fields: Any) -> Score:
+        """A row about ``edit`` under ``judge``; ``fields`` are those that an edit lacks."""
+        return cls(
+            id=edit.id,
+            category=edit.category,
+            model=edit.model,
+            judge=judge,
+            flags=edit.flags,
+            seed=edit.seed,
+            key=edit.key,
+            edit_seconds=edit.seconds,
+            image=edit.image,
+            approximations=edit.approximations,
+            **fields,
+        )
 
 
 def dumps(value: Any) -> str:

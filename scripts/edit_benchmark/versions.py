@@ -13,13 +13,13 @@ RECORDED = (
 
 def installed(*names: str) -> dict[str, str]:
     """Installed version of each distribution; those that are not installed are left out."""
-    found = {}
+    versions = {}
     for name in names:
         try:
-            found[name] = importlib.metadata.version(name)
+            versions[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             continue
-    return found
+    return versions
 
 
 def recorded() -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Measure editing, judging and start-up against stock diffusers and transformers."""
+"""Measure editing, judging and start-up against stock diffusers and transformers (make bench)."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -99,9 +100,8 @@ def main() -> None:
     for part in arguments.parts:
         print(f"measuring {part} on {device}", flush=True)
         try:
-            result[part] = _without_gradients(
-                lambda part=part: measure(part, arguments.work, device, arguments.full_size)
-            )
+            work = partial(measure, part, arguments.work, device, arguments.full_size)
+            result[part] = _without_gradients(work)
         except Exception:
             # What was measured before is not lost.
             traceback.print_exc()

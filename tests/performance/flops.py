@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 
 #: FLOPs of one multiplication and addition.
 MULTIPLY_ADD = 2
-#: Temporal, height and width patches of one latent picture after packing.
+#: Temporal, height and width patches of one latent image after packing.
 Grid = tuple[int, int, int]
 
 
 def image_tokens(grids: list[Grid]) -> int:
-    """Tokens of the image stream for ``img_shapes[0]``: the picture made and its sources."""
+    """Tokens of the image stream for ``img_shapes[0]``: the edited image and its sources."""
     return sum(frames * height * width for frames, height, width in grids)
 
 
 def forward_flops(config: Mapping[str, Any], image: int, text: int) -> float:
-    """FLOPs of one forward of a ``QwenImageTransformer2DModel`` on one picture.
+    """FLOPs of one forward of a ``QwenImageTransformer2DModel`` on one image.
 
     Counts every matrix product: the linear layers of both streams (12 D^2 weights a block and
     token: four projections and an MLP of width 4 D), joint attention over all tokens, each block's

@@ -2,7 +2,7 @@
 
     python tests/performance/growth.py --out tests/performance/growth.json
 
-Each case is a benchmark of small pictures, the editor ``identity`` and a judge that answers at
+Each case is a benchmark of small images, the editor ``identity`` and a judge that answers at
 once. Seconds are wall time; memory is that of the largest process of the run. On two cores each of
 the thousands of jobs pays for the start of a Python process.
 """
@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -22,11 +21,11 @@ from pathlib import Path
 import yaml
 from PIL import Image
 
-ROOT = Path(__file__).parents[2]
-_NEEDED = ["Snakefile", "workflow", "scripts", "config", "profiles", "environment.yml"]
-CATEGORIES = ["physical", "environmental", "social", "causal", "referential"]
+from shapes.setup import CATEGORIES
+from shapes.workflow import copy_workflow
+
 JUDGE = '''"""A judge that answers at once."""
-from edit_benchmark.judging.registry import Answer
+from edit_benchmark.api import Answer
 class Judge:
     def __init__(self, checkpoint, dtype, device): pass
     def judge(self, cases):
@@ -39,10 +38,7 @@ def measure(edit_jobs: int, samples: int, whole: bool) -> dict[str, float | int 
     """Seconds and megabytes of a dry run, a whole run and a run with nothing to do."""
     with tempfile.TemporaryDirectory(prefix="growth-") as folder:
         root = Path(folder)
-        for name in _NEEDED:
-            copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
-            copy(ROOT / name, root / name)
-        shutil.copytree(ROOT / "resources" / "rubrics", root / "resources" / "rubrics")
+        copy_workflow(root)
         (root / "noop.py").write_text(JUDGE)
         _benchmark(root, samples)
         config = {
@@ -68,7 +64,7 @@ def _benchmark(root: Path, samples: int) -> None:
     (root / "data").mkdir()
     lines = []
     for number in range(samples):
-        # A hundred pictures: what is measured is bookkeeping, not decoding.
+        # A hundred images: what is measured is bookkeeping, not decoding.
         name = f"{number % 100}.png"
         if number < 100:
             Image.new("RGB", (16, 16), (number, 80, 200)).save(root / "data" / name)
@@ -92,7 +88,7 @@ def _timed(root: Path, name: str, *arguments: str) -> dict[str, float]:
     environment = os.environ | {
         "EDIT_BENCHMARK_LEASES": str(root / "leases"), "PYTHONPATH": str(root)
     }  # fmt: skip
-    began = time.monotonic()
+    start = time.monotonic()
     done = subprocess.run(
         [sys.executable, "-c", code, *command], cwd=root, env=environment, capture_output=True,
         text=True, check=True,
@@ -101,7 +97,7 @@ def _timed(root: Path, name: str, *arguments: str) -> dict[str, float]:
     if returncode:
         raise SystemExit(f"{name} failed with exit code {returncode}")
     return {
-        f"{name}_seconds": round(time.monotonic() - began, 1),
+        f"{name}_seconds": round(time.monotonic() - start, 1),
         f"{name}_megabytes": round(megabytes),
     }
 
@@ -120,8 +116,12 @@ def main() -> None:
         jobs, _, samples = case.removesuffix("-n").partition(":")
         rows.append(measure(int(jobs), int(samples), not case.endswith("-n")))
         print(json.dumps(rows[-1]), flush=True)
-        facts = {"command": "python tests/performance/growth.py", "cores": os.cpu_count()}
-        arguments.out.write_text(json.dumps(facts | {"rows": rows}, indent=1) + "\n")
+        content = {
+            "command": "python tests/performance/growth.py",
+            "cores": os.cpu_count(),
+            "rows": rows,
+        }
+        arguments.out.write_text(json.dumps(content, indent=1) + "\n")
 
 
 if __name__ == "__main__":

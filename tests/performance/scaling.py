@@ -3,8 +3,8 @@
     python tests/performance/scaling.py --editor FOLDER --devices 0 1 --samples 20 --out FOLDER
 
 Edits one benchmark on the first of ``--devices`` alone and then on all of them, each time from
-nothing, and compares images a second and pictures: the hash of each has to be the same. ``ratio``
-is of the whole command, in which every job loads the model; ``steady_ratio`` is of the pictures
+nothing, and compares images a second and the images: the hash of each has to be the same. ``ratio``
+is of the whole command, in which every job loads the model; ``steady_ratio`` is of the edits
 alone: what it lacks is lost because other devices are at work. ``cpu cpu`` stands for two GPUs
 where there are none: one core each.
 """
@@ -16,34 +16,32 @@ import json
 import shlex
 import sys
 import tempfile
-from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from old_shape import CATEGORIES, prepare, rows_of, snakemake, write_benchmark
+from shapes.setup import CATEGORIES, Setup, write_benchmark
+from shapes.workflow import prepare, rows_of, snakemake
 
 
-def edit(
-    arguments: argparse.Namespace, devices: Sequence[str], benchmark: Path
-) -> tuple[dict[str, Any], dict[str, str]]:
-    """All edits on ``devices``: what they took, and each picture's hash."""
-    categories = CATEGORIES[: arguments.samples]
-    targets = [f"results/edits/editor/{category}/edits.jsonl" for category in categories]
+def edit(setup: Setup, samples: int, benchmark: Path) -> tuple[dict[str, Any], dict[str, str]]:
+    """All edits on the devices of ``setup``: what they took, and the hash of each image by id."""
+    targets = [f"results/edits/editor/{name}/edits.jsonl" for name in CATEGORIES[:samples]]
+    count = len(setup.devices)
     with tempfile.TemporaryDirectory(prefix="scaling-") as name:
         folder = Path(name)
-        prepare(folder, benchmark, devices, arguments.steps, arguments.editor)
-        log = arguments.out / f"snakemake-{len(devices)}.log"
-        seconds = snakemake(folder, targets, len(devices), log)
+        prepare(setup, benchmark, folder)
+        seconds = snakemake(folder, targets, count, setup.out / f"snakemake-{count}.log")
         rows = rows_of(folder / "results", "edits/editor/*/edits.jsonl")
     measured = {
-        "devices": len(devices),
+        "devices": count,
         "seconds": round(seconds, 2),
         "images_per_second": round(len(rows) / seconds, 4),
         "seconds_per_image": round(fmean(row["seconds"] for row in rows), 4),
     }
     print(json.dumps(measured), flush=True)
-    return measured, {row["id"]: row["picture_sha256"] for row in rows}
+    return measured, {row["id"]: row["image_sha256"] for row in rows}
 
 
 def main() -> None:
@@ -54,32 +52,41 @@ def main() -> None:
     parser.add_argument("--devices", nargs="+", required=True, help="GPU numbers, or cpu")
     parser.add_argument("--samples", type=int, default=20)
     parser.add_argument("--steps", type=int, default=50)
-    parser.add_argument("--side", type=int, default=1024, help="pixels of a source picture")
+    parser.add_argument("--side", type=int, default=1024, help="pixels of a source image")
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
-    arguments.editor, arguments.out = arguments.editor.resolve(), arguments.out.resolve()
-    arguments.out.mkdir(parents=True, exist_ok=True)
+    setup = Setup(
+        editor=arguments.editor.resolve(),
+        judge=None,
+        devices=tuple(arguments.devices),
+        steps=arguments.steps,
+        out=arguments.out.resolve(),
+    )
+    setup.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="scaling-data-") as name:
         benchmark = write_benchmark(Path(name), arguments.samples, arguments.side)
-        one, expected = edit(arguments, arguments.devices[:1], benchmark)
-        many, found = edit(arguments, arguments.devices, benchmark)
+        alone = replace(setup, devices=setup.devices[:1])
+        one, hashes_of_one = edit(alone, arguments.samples, benchmark)
+        many, hashes_of_many = edit(setup, arguments.samples, benchmark)
     result = {
         "command": shlex.join(["python", *sys.argv]),
         "samples": arguments.samples,
-        "steps": arguments.steps,
+        "steps": setup.steps,
         "one": one,
         "all": many,
         "ratio": round(many["images_per_second"] / one["images_per_second"], 3),
         "steady_ratio": round(
-            len(arguments.devices) * one["seconds_per_image"] / many["seconds_per_image"], 3
+            len(setup.devices) * one["seconds_per_image"] / many["seconds_per_image"], 3
         ),
-        "equal_pictures": sum(found[name] == expected[name] for name in expected),
+        "equal_images": sum(
+            hashes_of_many[name] == digest for name, digest in hashes_of_one.items()
+        ),
     }
     text = json.dumps(result, indent=1) + "\n"
-    (arguments.out / "scaling.json").write_text(text)
+    (setup.out / "scaling.json").write_text(text)
     print(text, end="")
-    if found != expected:
-        sys.exit("some pictures differ between one device and several")
+    if hashes_of_many != hashes_of_one:
+        sys.exit("some images differ between one device and several")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Editors and judges for tests: what a user would put behind class_path, quick and deterministic.
 
-They stand in for models where a test is about the workflow; each call is a line in the file that
+They stand in for models where a test is about the workflow. Each call is a line in the file that
 TOY_CALLS names, so that a test can count what was really computed.
 """
 
@@ -14,10 +14,9 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
+from edit_benchmark.api import Answer, Case, Editor, Judge, SampleError, SkipSample
 from edit_benchmark.dataset.samples import seed as base_seed
-from edit_benchmark.errors import SampleError, SkipSample
 from edit_benchmark.images import difference
-from edit_benchmark.judging.registry import Answer, Case
 
 
 def _count(line: str) -> None:
@@ -30,7 +29,7 @@ class OutOfMemoryError(RuntimeError):
     """Has the name of torch's own, which is how it is recognised."""
 
 
-class Painter:
+class Painter(Editor):
     """Paints a rectangle whose place and colour depend on seed and instruction.
 
     What the instruction says can go wrong, does: "fail", "skip", "black", "oom once", "oom always",
@@ -59,7 +58,7 @@ class Painter:
         if "black" in instruction:
             return Image.new("RGB", source.size)
         if "text" in instruction:
-            return "not a picture"  # type: ignore[return-value]
+            return "not an image"  # type: ignore[return-value]
         digest = hashlib.sha256(f"{seed} {instruction}".encode()).digest()
         edited = source.copy()
         left, top = digest[0] % (source.width // 2), digest[1] % (source.height // 2)
@@ -68,8 +67,11 @@ class Painter:
         return edited
 
 
-class Ruler:
-    """Scores by how far the edit is from its source; what "unreadable" edits mean it cannot say."""
+class Ruler(Judge):
+    """Scores by a hash of the edited image's pixels, whether or not the edit is any good.
+
+    It gives no readable answer where the instruction says "unreadable".
+    """
 
     def __init__(self, checkpoint: str | None, dtype: str, device: str, nonsense: bool = False):
         self._nonsense = nonsense
@@ -91,9 +93,8 @@ class Ruler:
         return Answer(criteria=values, text="measured")
 
 
-class Honest:
-    """Right by construction: knows what :class:`Painter` was asked for, and scores by how far the
-    edit is from it."""
+class Honest(Judge):
+    """Right by construction: it scores by how near the edit is to what :class:`Painter` makes."""
 
     def __init__(self, checkpoint: str | None, dtype: str, device: str) -> None:
         pass

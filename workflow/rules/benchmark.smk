@@ -1,6 +1,6 @@
 rule samples:
     """The benchmark file, in any of its formats, becomes the samples table, and its source
-    pictures files under their hash. Prints which sample goes to which shard."""
+    images files under their hash. Prints which sample goes to which shard."""
     input:
         config["benchmark"]["path"],
     output:

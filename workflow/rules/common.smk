@@ -9,30 +9,30 @@ from snakemake.exceptions import WorkflowError
 sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
 from edit_benchmark import categories
-from edit_benchmark.config.resolve import resolve, rubric_path
+from edit_benchmark.config.resolve import resolve
 from edit_benchmark.errors import UserError
 from edit_benchmark.records import Edit, dumps
 from edit_benchmark.results.tables import read_rows
-from edit_benchmark.judging.job import chunks
-from edit_benchmark.runtime import devices, interpreter
+from edit_benchmark.judging.chunks import chunk_count
+from edit_benchmark.runtime import gpus, interpreter
 
 interpreter.put_first_on_path()
 
 try:
-    config.update(resolve(config))
+    settings = resolve(config)
 except UserError as error:
     raise WorkflowError(str(error)) from None
+
+# Rules look values up in plain dictionaries; defaults are filled in.
+config.update(settings.model_dump(mode="json"))
 
 CATEGORIES = config["benchmark"]["categories"]
 
 # Settings as one canonical text each: params compare as text, so that a rerun is triggered by what
 # changed and not by the order of keys.
-MODELS = {name: dumps(settings) for name, settings in config["models"].items()}
-JUDGES = {name: dumps(settings) for name, settings in config["judges"].items()}
-RUBRICS = {
-    name: str(rubric_path(settings["rubric"]))
-    for name, settings in config["judges"].items()
-}
+MODELS = {name: dumps(model) for name, model in config["models"].items()}
+JUDGES = {name: dumps(judge) for name, judge in config["judges"].items()}
+RUBRICS = {name: str(judge.rubric_file) for name, judge in settings.judges.items()}
 # The source unchanged is no edit to test a judge with, unless there is no other.
 SELFTESTED = [
     name for name, model in config["models"].items() if model["editor"] != "identity"
@@ -66,11 +66,13 @@ def edit_threads():
 
 
 def score_parts(wildcards):
-    """The score jobs of a category: as many as its edited pictures fill parts of score_chunk."""
+    """The score jobs of a category: as many as its edited images fill parts of score_chunk."""
     table = checkpoints.collect_edits.get(
         model=wildcards.model, category=wildcards.category
     ).output.table
-    parts = range(1, chunks(read_rows(Path(table), Edit), config["score_chunk"]) + 1)
+    parts = range(
+        1, chunk_count(read_rows(Path(table), Edit), config["score_chunk"]) + 1
+    )
     return collect(
         rules.score.output.table,
         judge=wildcards.judge,
@@ -92,6 +94,6 @@ def check_devices():
     if not workflow.local_exec:
         return
     try:
-        devices.check(config["device_ids"])
+        gpus.check(config["device_ids"])
     except UserError as error:
         raise WorkflowError(str(error)) from None

@@ -1,7 +1,7 @@
 rule edit:
     """One shard of a category (samples with idx % n = k) edited by one model on one device.
 
-    The pictures go to a store beside the declared output, each as soon as it is made, so that a
+    The images go to a store beside the declared output, each as soon as it is made, so that a
     job that fails or is killed loses none: the next one edits only what is missing."""
     input:
         samples=rules.samples.output.table,
@@ -34,14 +34,14 @@ rule edit:
 
 checkpoint collect_edits:
     """All shards of a category become one table of what was edited and what was not, and the
-    pictures lie under their samples' ids. How many were edited decides how many score jobs
+    images lie under their samples' ids. How many were edited decides how many score jobs
     follow."""
     input:
         samples=rules.samples.output.table,
         shards=gather.edit(rules.edit.output.table, allow_missing=True),
     output:
         table="<results>/edits/{model}/{category}/edits.jsonl",
-        pictures=directory("<results>/edits/{model}/{category}/pictures"),
+        images=directory("<results>/edits/{model}/{category}/images"),
     log:
         "<results>/logs/collect_edits/{model}/{category}.log",
     # What is edited can be scored while other categories are edited.
@@ -53,5 +53,5 @@ checkpoint collect_edits:
         results=results_folder,
     shell:
         "python scripts/collect.py --samples {input.samples:q} --category {wildcards.category}"
-        " --shards {input.shards:q} --results {params.results:q} --pictures {output.pictures:q}"
+        " --shards {input.shards:q} --results {params.results:q} --images {output.images:q}"
         " --out {output.table:q} > {log:q} 2>&1"

@@ -90,10 +90,10 @@ rule aggregate:
             category="Plots",
             labels={"judge": "{judge}"},
         ),
-        sheets=report(
-            directory("<results>/report/sheets"),
+        contact_sheets=report(
+            directory("<results>/report/contact_sheets"),
             patterns=["{category}/{model}.jpg"],
-            caption="../report/sheets.rst",
+            caption="../report/contact_sheets.rst",
             category="Contact sheets",
             subcategory="{category}",
             labels={"model": "{model}", "category": "{category}"},

@@ -1,5 +1,5 @@
 rule score:
-    """A part of a category's edited pictures scored by one judge on one device. Answers are kept
+    """A part of a category's edited images scored by one judge on one device. Answers are kept
     in the store as they come."""
     input:
         samples=rules.samples.output.table,
@@ -28,9 +28,9 @@ rule score:
         results=results_folder,
     shell:
         "python scripts/score.py --samples {input.samples:q} --edits {input.edits:q}"
-        " --category {wildcards.category} --chunk {wildcards.chunk} --chunk-size {params.size}"
-        " --judge {wildcards.judge} --settings {params.settings:q}"
-        " --checkpoint {input.checkpoint:q} --language {params.language}"
+        " --category {wildcards.category} --model {wildcards.model}"
+        " --chunk {wildcards.chunk} --chunk-size {params.size} --judge {wildcards.judge}"
+        " --settings {params.settings:q} --checkpoint {input.checkpoint:q} --language {params.language}"
         " --results {params.results:q} --out {output.table:q} --gpu {resources.gpu}"
         " --device-ids {resources.device_ids} --load-slots {resources.load_slots} 2> {log:q}"
 

@@ -1,6 +1,6 @@
-"""The source pictures of the demo benchmark, drawn with Pillow alone.
+"""The source images of the demo benchmark, drawn with Pillow alone.
 
-Every picture is a function of nothing but this code: no fonts, no files, seeded noise. The scenes
+Every image is a function of nothing but this code: no fonts, no files, seeded noise. The scenes
 are drawn for what an edit instruction asks of them, so that a person can tell at a glance whether
 an edit followed it.
 """
@@ -14,10 +14,10 @@ from typing import Any
 
 from PIL import Image
 
-from . import causal, environmental, physical, referential, social
-from .canvas import Canvas
+from demo.scenes import causal, environmental, physical, referential, social
+from demo.scenes.canvas import Canvas
 
-# Several formats on purpose: a benchmark's pictures seldom all come in one.
+# Several formats on purpose: a benchmark's images seldom all come in one.
 _ENCODING: dict[str, dict[str, Any]] = {
     ".png": {"optimize": True},
     ".jpg": {"quality": 92, "subsampling": 0, "optimize": True},
@@ -27,20 +27,20 @@ _ENCODING: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Scene:
-    """A picture file, its size in pixels and the function that draws it."""
+    """An image file, its size in pixels and the function that draws it."""
 
     file: str
     size: tuple[int, int]
     draw: Callable[[Canvas], None]
 
     def render(self) -> Image.Image:
-        """The picture, mode RGB."""
+        """The image, mode RGB."""
         canvas = Canvas(*self.size)
         self.draw(canvas)
         return canvas.finished()
 
     def save(self, folder: Path) -> Path:
-        """Write the picture into ``folder``; its name's ending chooses the format."""
+        """Write the image into ``folder``; its name's ending chooses the format."""
         path = folder / self.file
         self.render().save(path, **_ENCODING[path.suffix])
         return path

@@ -1,4 +1,4 @@
-"""Draw the demo benchmark's source pictures again: ``python scripts/demo/scenes``."""
+"""Draw the demo benchmark's source images again: ``python scripts/demo/scenes``."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ import argparse
 import sys
 from pathlib import Path
 
-# Run as a folder, Python looks for modules in the folder itself, not beside it.
+# Python puts the folder that it runs on its search path, not the one that holds the package.
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from demo.scenes import SCENES
 
-_PICTURES = Path(__file__).resolve().parents[3] / "resources" / "demo" / "pictures"
+_IMAGES = Path(__file__).resolve().parents[3] / "resources" / "demo" / "images"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="demo.scenes", description=__doc__)
-    parser.add_argument("--out", type=Path, default=_PICTURES, help="folder for the pictures")
+    parser.add_argument("--out", type=Path, default=_IMAGES, help="folder for the images")
     out: Path = parser.parse_args().out
     out.mkdir(parents=True, exist_ok=True)
     total = sum(scene.save(out).stat().st_size for scene in SCENES)
-    print(f"{len(SCENES)} pictures, {total / 1000:.0f} kB, in {out}")
+    print(f"{len(SCENES)} images, {total / 1000:.0f} kB, in {out}")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Shapes as lists of points, paints, and the canvas they meet on; lengths are picture pixels.
+"""Shapes as lists of points, paints, and the canvas they meet on; lengths are image pixels.
 
 Every shape is a closed polygon, so that moving, turning and mirroring (for shadows and reflections)
-are plain arithmetic. The canvas is drawn larger than the picture and reduced once, at the end.
+are plain arithmetic. The canvas is drawn larger than the image and reduced once, at the end.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from PIL import Image, ImageChops, ImageColor, ImageDraw, ImageFilter
 Point = tuple[float, float]
 Shape = list[Point]
 
-#: How many times larger than the picture the canvas is drawn, in each direction.
+#: How many times larger than the image the canvas is drawn, in each direction.
 OVERSAMPLING = 3
 # A ramp from 0 to 255 with flat ends, so that a paint goes on evenly outside its shape.
 _RAMP = Image.new("L", (1, 768), 255)
@@ -175,7 +175,7 @@ Paint = str | Linear | Radial
 
 
 class Canvas:
-    """A picture being drawn, ``width`` by ``height`` pixels."""
+    """An image being drawn, ``width`` by ``height`` pixels."""
 
     def __init__(self, width: int, height: int) -> None:
         self.width, self.height = width, height
@@ -222,7 +222,7 @@ class Canvas:
         self.fill(rectangle(0, top, self.width, self.height if bottom is None else bottom), paint)
 
     def finished(self) -> Image.Image:
-        """The picture in its own size, mode RGB."""
+        """The image in its own size, mode RGB."""
         return self._image.reduce(OVERSAMPLING)
 
 

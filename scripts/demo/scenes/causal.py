@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from .canvas import (
+from demo.scenes.canvas import (
     Canvas,
     Linear,
     Radial,
@@ -19,7 +19,7 @@ from .canvas import (
     stroke,
     turned,
 )
-from .props import (
+from demo.scenes.props import (
     block,
     cloud,
     contact_shadow,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
-from .canvas import (
+from demo.scenes.canvas import (
     Canvas,
     Linear,
     Point,
@@ -18,8 +18,17 @@ from .canvas import (
     rectangle,
     stroke,
 )
-from .people import Look, standing
-from .props import cloud, conifer, contact_shadow, ground_shadow, round_paint, sky, sun, tree
+from demo.scenes.people import Look, standing
+from demo.scenes.props import (
+    cloud,
+    conifer,
+    contact_shadow,
+    ground_shadow,
+    round_paint,
+    sky,
+    sun,
+    tree,
+)
 
 
 def street(canvas: Canvas) -> None:

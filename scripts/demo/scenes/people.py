@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .canvas import (
+from demo.scenes.canvas import (
     Canvas,
     Linear,
     Point,
@@ -16,7 +16,7 @@ from .canvas import (
     rectangle,
     stroke,
 )
-from .props import contact_shadow, round_paint
+from demo.scenes.props import contact_shadow, round_paint
 
 
 @dataclass(frozen=True)

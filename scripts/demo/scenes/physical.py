@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
-from .canvas import Canvas, Linear, Radial, curve, darker, ellipse, lighter, rectangle, turned
-from .props import (
+from demo.scenes.canvas import (
+    Canvas,
+    Linear,
+    Radial,
+    curve,
+    darker,
+    ellipse,
+    lighter,
+    rectangle,
+    turned,
+)
+from demo.scenes.props import (
     block,
     cloud,
     contact_shadow,
@@ -100,7 +110,7 @@ def corridor(canvas: Canvas) -> None:
     canvas.fill(rectangle(left, top, right, bottom), "#d5dcdc")
 
     def ground(across: float, depth: float) -> tuple[float, float]:
-        share = 1 / depth  # depth 1 is the picture's lower edge, the far wall about 4.67
+        share = 1 / depth  # depth 1 is the image's lower edge, the far wall about 4.67
         return x0 + across * share, y0 + (height - y0) * share
 
     far = (height - y0) / (bottom - y0)

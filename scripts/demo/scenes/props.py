@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from random import Random
 
-from .canvas import (
+from demo.scenes.canvas import (
     Canvas,
     Linear,
     Paint,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .canvas import (
+from demo.scenes.canvas import (
     Canvas,
     Linear,
     Radial,
@@ -13,8 +13,8 @@ from .canvas import (
     rectangle,
     stroke,
 )
-from .people import Look, standing
-from .props import (
+from demo.scenes.people import Look, standing
+from demo.scenes.props import (
     cloud,
     contact_shadow,
     ground_shadow,

@@ -4,9 +4,19 @@ from __future__ import annotations
 
 from random import Random
 
-from .canvas import Canvas, Linear, Radial, curve, darker, ellipse, lighter, rectangle, stroke
-from .people import Look, arm, head, seated, standing, torso
-from .props import contact_shadow, glass_pane, ground_shadow, round_paint, sky, tree
+from demo.scenes.canvas import (
+    Canvas,
+    Linear,
+    Radial,
+    curve,
+    darker,
+    ellipse,
+    lighter,
+    rectangle,
+    stroke,
+)
+from demo.scenes.people import Look, arm, head, seated, standing, torso
+from demo.scenes.props import contact_shadow, glass_pane, ground_shadow, round_paint, sky, tree
 
 _ELDER = Look("#e6bd9c", "#e8e6e2", "#7d6a8c", "#565862", glasses=True, smile=-0.3)
 

@@ -1,0 +1,1 @@
+"""Checkpoints: where their weights are, whether they are complete, and how they are loaded."""

@@ -1,0 +1,1 @@
+"""Benchmark files, read into the samples that every later step works on."""

@@ -6,11 +6,13 @@ import hashlib
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from edit_benchmark import images as pictures
+from edit_benchmark import images
 from edit_benchmark.categories import CATEGORIES, canonical, label
-from edit_benchmark.dataset.readers import RawSample, read
+from edit_benchmark.dataset.readers.raw_sample import RawSample
+from edit_benchmark.dataset.readers.registry import read
 from edit_benchmark.errors import UserError
 from edit_benchmark.records import Sample
 from edit_benchmark.results.files import write_bytes
@@ -21,29 +23,50 @@ _MAX_ID_BYTES = 150
 _LANGUAGES = {"en": "instruction", "zh": "instruction_zh"}
 
 
-def prepare(
-    path: Path,
-    format: str,
-    language: str,
-    categories: Sequence[str],
-    limit: int | None,
-    sources: Path,
-    results: Path,
-) -> list[Sample]:
-    """Read a benchmark file, check every row and put its source pictures in place.
+@dataclass(frozen=True)
+class Import:
+    """What of a benchmark file is run.
 
-    Parameters
+    Attributes
     ----------
     path, format
-        The benchmark file and its format, a key of ``importers.FORMATS``.
+        The benchmark file and its format, a key of ``readers.registry.FORMATS``.
     language
-        ``en`` or ``zh``: which instruction the editor is given.
+        ``en`` or ``zh``: the language of the instruction that the editor is given.
     categories
         Keys of the categories to keep; rows of the other known categories are passed over.
     limit
-        At most so many samples of each category, in the order of the file; None for all.
+        The most samples of each category, the first ones of the file; None for all.
+    """
+
+    path: Path
+    format: str
+    language: str
+    categories: Sequence[str]
+    limit: int | None = None
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A stored source image; ``width`` and ``height`` are its pixels once upright."""
+
+    path: Path
+    sha256: str
+    width: int
+    height: int
+
+
+def prepare(benchmark: Import, sources: Path, results: Path) -> list[Sample]:
+    """Read a benchmark file, check every row and store its source images.
+
+    Parameters
+    ----------
+    benchmark
+        The file and what of it is run.
     sources
-        Folder for the source pictures, within ``results``; each keeps its bytes, under their hash.
+        Folder for the source images, within ``results``: the bytes of each, named by their hash.
+    results
+        The results folder, to which the samples' paths are relative.
 
     Raises
     ------
@@ -51,23 +74,41 @@ def prepare(
         For the first row that is wrong, with its place; or if a selected category that is not one
         of the five has no row at all.
     """
+    path, categories = benchmark.path, benchmark.categories
     sources.mkdir(parents=True, exist_ok=True)
+    in_file: Counter[str] = Counter()
     kept: Counter[str] = Counter()
-    found: Counter[str] = Counter()
     samples = []
-    for raw, category in _checked(read(path, format), categories):
-        found[category] += 1
-        if category not in categories or (limit is not None and kept[category] >= limit):
+    for raw, category in _checked(read(path, benchmark.format), categories):
+        in_file[category] += 1
+        if category not in categories or kept[category] == benchmark.limit:
             continue
-        samples.append(_place(raw, category, kept[category], language, sources, results))
+        instruction = _instruction(raw, benchmark.language)
+        source = _store_source(raw, sources)
+        samples.append(
+            Sample(
+                id=raw.id,
+                category=category,
+                index=kept[category],
+                instruction=instruction,
+                source=source.path.relative_to(results).as_posix(),
+                source_sha256=source.sha256,
+                width=source.width,
+                height=source.height,
+                difficulty=raw.difficulty,
+                tags=raw.tags,
+                human_score=raw.human_score,
+                **raw.texts,
+            )
+        )
         kept[category] += 1
     for category in categories:
         # One of the five may be missing from a small benchmark; a name of the user's own that
         # matches nothing is a mistake in writing.
-        if not found[category] and category not in CATEGORIES:
+        if not in_file[category] and category not in CATEGORIES:
             raise UserError(
                 f"{path}: no sample has the category {category} that benchmark.categories asks "
-                f"for; the file has: {', '.join(sorted(found)) or 'no samples'}."
+                f"for; the file has: {', '.join(sorted(in_file)) or 'no samples'}."
             )
     if not samples:
         raise UserError(f"{path}: no sample of the categories {', '.join(categories)}.")
@@ -110,7 +151,7 @@ def assignment(samples: Sequence[Sample], categories: Sequence[str], shards: int
 def _checked(
     rows: Iterator[RawSample], categories: Sequence[str]
 ) -> Iterator[tuple[RawSample, str]]:
-    """Rows with their category's key, after the checks that every row of the file has to pass."""
+    """Rows with the key of their category, after the checks that every row has to pass."""
     places: dict[str, str] = {}
     for raw in rows:
         check_id(raw.id, raw.place)
@@ -140,16 +181,13 @@ def check_id(sample_id: str, place: str) -> None:
     UserError
         Beginning with ``place``.
     """
-    bad = sorted(
-        {
-            character
-            for character in sample_id
-            if character in _FORBIDDEN or unicodedata.category(character)[0] in "CZ"
-        }
-        - {" "}
-    )
-    if bad:
-        names = ", ".join(repr(character) for character in bad)
+    forbidden = {
+        character
+        for character in sample_id
+        if character in _FORBIDDEN or unicodedata.category(character)[0] in "CZ"
+    } - {" "}
+    if forbidden:
+        names = ", ".join(repr(character) for character in sorted(forbidden))
         problem = f"holds {names}"
     elif sample_id[0] in ". " or sample_id[-1] in ". ":
         problem = "begins or ends with a dot or a space"
@@ -161,9 +199,7 @@ def check_id(sample_id: str, place: str) -> None:
     raise UserError(f"{place}: id {shown!r} {problem}, so it cannot be a file name.")
 
 
-def _place(
-    raw: RawSample, category: str, index: int, language: str, sources: Path, results: Path
-) -> Sample:
+def _instruction(raw: RawSample, language: str) -> str:
     instruction = raw.texts[f"instruction_{language}"]
     if not instruction.strip():
         raise UserError(
@@ -171,30 +207,21 @@ def _place(
             f"(field {_LANGUAGES[language]}, in the original format edit_instruction"
             f"{'_en' if language == 'en' else ''})."
         )
-    data = raw.picture()
-    ending, width, height = pictures.inspect(data, f"{raw.place}: sample {raw.id}")
-    digest = pictures.sha256(data)
-    target = sources / f"{digest}.{ending}"
-    if not target.exists():
-        write_bytes(target, data)
-    return Sample(
-        id=raw.id,
-        category=category,
-        index=index,
-        instruction=instruction,
-        source=target.relative_to(results).as_posix(),
-        source_sha256=digest,
-        width=width,
-        height=height,
-        difficulty=raw.difficulty,
-        tags=raw.tags,
-        human_score=raw.human_score,
-        **raw.texts,
-    )
+    return instruction
+
+
+def _store_source(raw: RawSample, sources: Path) -> _Source:
+    data = raw.read_image()
+    ending, width, height = images.inspect(data, f"{raw.place}: sample {raw.id}")
+    digest = images.sha256(data)
+    path = sources / f"{digest}.{ending}"
+    if not path.exists():
+        write_bytes(path, data)
+    return _Source(path, digest, width, height)
 
 
 def load_source(sample: Sample, results: Path) -> bytes:
-    """Bytes of a sample's source picture, proved to be those that the table was made from.
+    """Bytes of a sample's source image, proved to be those that the table was made from.
 
     Raises
     ------
@@ -206,12 +233,12 @@ def load_source(sample: Sample, results: Path) -> bytes:
         data = path.read_bytes()
     except OSError as error:
         raise UserError(
-            f"{path}: the source picture of {sample.id} cannot be read ({error.strerror}); "
+            f"{path}: the source image of {sample.id} cannot be read ({error.strerror}); "
             "run again with --forcerun samples."
         ) from None
-    if pictures.sha256(data) != sample.source_sha256:
+    if images.sha256(data) != sample.source_sha256:
         raise UserError(
-            f"{path}: the source picture of {sample.id} was altered after it was imported; "
+            f"{path}: the source image of {sample.id} was altered after it was imported; "
             "run again with --forcerun samples."
         )
     return data

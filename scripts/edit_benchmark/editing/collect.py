@@ -1,4 +1,4 @@
-"""Collecting a category's edits: one table, and the pictures under their samples' ids."""
+"""Collecting a category's edits: one table, and the images under their samples' ids."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from edit_benchmark.records import EDITED, Edit, Sample
 
 
 def collect(
-    samples: Sequence[Sample], edits: Sequence[Edit], pictures: Path, results: Path
+    samples: Sequence[Sample], edits: Sequence[Edit], images: Path, results: Path
 ) -> list[Edit]:
-    """One row a sample in the order of the benchmark, its picture at ``pictures/<id>.png``.
+    """One row a sample in the order of the benchmark, its image at ``images/<id>.png``.
 
     Parameters
     ----------
@@ -23,8 +23,8 @@ def collect(
         All samples of the category.
     edits
         The rows of all its shards.
-    pictures
-        A folder within ``results``, made anew.
+    images
+        A folder within ``results``; what it held before is removed.
 
     Raises
     ------
@@ -42,15 +42,15 @@ def collect(
         raise UserError(
             f"{what}: the shards are of another benchmark; run again with --forcerun edit."
         )
-    shutil.rmtree(pictures, ignore_errors=True)
-    pictures.mkdir(parents=True)
+    shutil.rmtree(images, ignore_errors=True)
+    images.mkdir(parents=True)
     collected = []
     for sample in samples:
         edit = rows[sample.id]
         if edit.status == EDITED:
-            target = pictures / f"{sample.id}.png"
-            _link(results / edit.picture, target)
-            edit = replace(edit, picture=target.relative_to(results).as_posix())
+            target = images / f"{sample.id}.png"
+            _link(results / edit.image, target)
+            edit = replace(edit, image=target.relative_to(results).as_posix())
         collected.append(edit)
     return collected
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from PIL import Image
 
+from edit_benchmark.editing.editor import Editor
 
-class IdentityEditor:
-    """Returns the source picture unchanged."""
+
+class IdentityEditor(Editor):
+    """Returns the source image unchanged."""
 
     def edit(self, source: Image.Image, instruction: str, seed: int) -> Image.Image:
         return source

@@ -1,4 +1,4 @@
-"""Editing the samples of one shard: from the store what is there, from the model what is not."""
+"""An edit job: one shard's edits, from the store or from the model."""
 
 from __future__ import annotations
 
@@ -8,79 +8,75 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from edit_benchmark import images as pictures
-from edit_benchmark.checkpoints import resolve as checkpoints
-from edit_benchmark.checkpoints.resolve import Checkpoint
+from edit_benchmark import images
+from edit_benchmark.config.editors import EditorSettings
 from edit_benchmark.dataset.samples import load_source, seed
-from edit_benchmark.editing import registry as editors
+from edit_benchmark.editing.editor import Editor
+from edit_benchmark.editing.registry import KINDS
 from edit_benchmark.errors import SampleError, SkipSample, UserError
 from edit_benchmark.records import EDIT_FAILED, EDITED, SKIPPED, Edit, Sample, dumps
-from edit_benchmark.results.store import Damaged, Store, key_of
-from edit_benchmark.runtime import devices
-from edit_benchmark.runtime.failures import attempt, loading, stop_if_fatal
-from edit_benchmark.runtime.telemetry import Meter
+from edit_benchmark.results.store import Store
+from edit_benchmark.runtime.failures import attempt, stop_if_fatal
+from edit_benchmark.runtime.job import Job, Loaded, loaded
 
 log = logging.getLogger(__name__)
 
-# A shard of which every one of at least so many samples failed has one cause, not many: its job
-# fails, so that the same command tries again once the cause is mended.
+# If all of a shard's samples fail, and they are at least so many, the failures have one cause: the
+# job fails, so that the same command tries again once the cause is removed.
 _SYSTEMATIC = 3
-_SAME_ASPECT = 0.03  # relative difference up to which pipelines that round sizes to 32 pixels go
+# Relative difference of aspect ratios that comes from rounding sizes to multiples of 32 pixels.
+_SAME_ASPECT = 0.03
+
+
+@dataclass(frozen=True, kw_only=True)
+class EditJob(Job[EditorSettings]):
+    """One shard: the samples to edit, one row each."""
+
+    samples: Sequence[Sample]
 
 
 @dataclass(frozen=True)
-class Task:
-    """One edit to be made or found: the sample, its seed and the facts behind its key."""
+class _Task:
+    """One edit: the sample, its seed, the fields of its key, and the key."""
 
     sample: Sample
     seed: int
-    facts: dict[str, Any]
+    key_fields: dict[str, Any]
     key: str
 
 
-def edit_shard(
-    samples: Sequence[Sample],
-    model: str,
-    settings: Mapping[str, Any],
-    checkpoint_record: Path,
-    results: Path,
-    request: devices.Request,
-) -> list[Edit]:
-    """Edit ``samples`` with one model; one row for each, in their order.
+def edit_shard(job: EditJob) -> list[Edit]:
+    """Edit the job's samples; one row for each, in their order.
 
     No model is loaded and no device taken if the store has every edit.
 
     Raises
     ------
     UserError
-        If the job cannot go on, or every sample failed; what was finished is in the store.
+        If the job cannot go on, or every sample failed; finished edits are in the store.
     """
-    checkpoint = checkpoints.read(checkpoint_record)
-    store = Store(results / "store" / "edits")
-    common = editors.facts(settings, checkpoint)
-    tasks = [_task(sample, settings, common) for sample in samples]
+    kind = KINDS[job.settings.editor]
+    common = kind.key_fields(job.settings, job.checkpoint)
+    store = Store(job.layout.edit_store)
     rows: dict[str, Edit] = {}
-    missing = []
-    for task in tasks:
-        fields = found(store, task.key)
-        if fields is None:
+    missing: list[_Task] = []
+    for sample in job.samples:
+        task, content = _look_up(sample, job, common, store)
+        if content is None:
             missing.append(task)
         else:
-            rows[task.sample.id] = _edited(task, model, store, results, fields)
-    log.info("%d samples, %d in the store, %d to edit", len(tasks), len(rows), len(missing))
+            rows[sample.id] = _edited(task, job, content)
+    log.info("%d samples, %d in the store, %d to edit", len(job.samples), len(rows), len(missing))
     if missing:
-        if checkpoint is not None:
-            checkpoints.check_unchanged(checkpoint, str(checkpoint_record))
-        for row in _edit_missing(missing, model, settings, checkpoint, store, results, request):
-            rows[row.id] = row
+        with loaded(job, kind, "edit") as editor:
+            for row in _Shard(job, editor, store).edit(missing):
+                rows[row.id] = row
     failed = [row for row in rows.values() if row.status == EDIT_FAILED]
     if len(failed) == len(rows) and len(failed) >= _SYSTEMATIC:
         raise UserError(
@@ -88,167 +84,136 @@ def edit_shard(
             f"{failed[0].reason}; mend the cause (the traceback is in the job's log) and run the "
             "same command again."
         )
-    named = editors.approximations(settings)
-    return [replace(rows[task.sample.id], approximations=named) for task in tasks]
+    return [
+        replace(rows[sample.id], approximations=job.settings.approximations)
+        for sample in job.samples
+    ]
 
 
-def found(store: Store, key: str) -> dict[str, Any] | None:
-    """What the store has under ``key``; damaged work is reported and counts as missing."""
-    try:
-        return store.get(key)
-    except Damaged as damage:
-        log.warning("%s: made again", damage)
-        return None
-
-
-def _task(sample: Sample, settings: Mapping[str, Any], common: Mapping[str, Any]) -> Task:
-    number = seed(settings["seed"], sample.id)
-    facts = {
+def _look_up(
+    sample: Sample, job: EditJob, common: Mapping[str, Any], store: Store
+) -> tuple[_Task, dict[str, Any] | None]:
+    """A sample's task, and what the store has for it."""
+    number = seed(job.settings.seed, sample.id)
+    fields = {
         **common,
         "source_sha256": sample.source_sha256,
         "instruction": sample.instruction,
         "seed": number,
     }
-    return Task(sample, number, facts, key_of(facts))
+    stored = store.find(fields)
+    return _Task(sample, number, fields, stored.key), stored.content
 
 
-def _edit_missing(
-    tasks: Sequence[Task],
-    model: str,
-    settings: Mapping[str, Any],
-    checkpoint: Checkpoint | None,
-    store: Store,
-    results: Path,
-    request: devices.Request,
-) -> Iterator[Edit]:
-    if settings["editor"] in editors.DEVICE_FREE:
-        editor = editors.build(settings, None, "cpu")
-        yield from _edit_all(tasks, model, editor, "none", store, results, Meter(None))
-        return
-    with devices.lease(request) as device:
-        log.info("device %s", device.label)
-        with devices.load_slot(request, partial(editors.import_libraries, settings, checkpoint)):
-            if checkpoint is not None:
-                devices.check_memory(device, checkpoint.weight_bytes, checkpoint.name)
-            began = time.monotonic()
-            editor = loading(
-                lambda: editors.build(settings, checkpoint, device.torch_name), f"model {model}"
-            )
-            compiling = getattr(editor, "compile_seconds", 0.0)
-            meter = Meter(device, time.monotonic() - began, compiling)
-            log.info("model %s loaded in %.1f s", model, meter.load_seconds)
-        name = device.gpu.name if device.gpu else device.torch_name
-        with meter.sampling():
-            yield from _edit_all(tasks, model, editor, name, store, results, meter)
-        log.info("%s", meter.line())
-        meter.keep(results / "timings.jsonl", "edit", model)
+@dataclass(frozen=True)
+class _Shard:
+    """The missing edits of a shard under way, with the loaded editor and the store."""
+
+    job: EditJob
+    loaded: Loaded[Editor]
+    store: Store
+
+    def edit(self, tasks: Sequence[_Task]) -> Iterator[Edit]:
+        """Edit one sample after another.
+
+        Beside the device one thread reads the next source and one writes the last image.
+        """
+        editor, telemetry = self.loaded.model, self.loaded.telemetry
+        with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
+            reading = reader.submit(self._read, tasks[0])
+            writing: Future[Edit] | None = None
+            bar = tqdm(tasks, desc=self.job.name, unit="image", mininterval=5, file=sys.stderr)
+            for number, task in enumerate(bar):
+                began = time.monotonic()
+                source = reading.result()
+                waited = time.monotonic() - began
+                if number + 1 < len(tasks):
+                    reading = reader.submit(self._read, tasks[number + 1])
+                # Another job may have stored it since this one began: one that outlived its run.
+                content = self.store.get_undamaged(task.key)
+                if content is not None:
+                    yield _edited(task, self.job, content)
+                    continue
+                began = time.monotonic()
+                result = _edit_one(editor, task, source)
+                seconds = time.monotonic() - began
+                telemetry.count(1, waiting=waited, **(editor.stages or {"editing": seconds}))
+                bar.set_postfix_str(telemetry.current(), refresh=False)
+                # At most one image waits to be written, so that a full disk stops the job at once.
+                if writing is not None:
+                    yield _written(writing)
+                    writing = None
+                if isinstance(result, SampleError):
+                    log.warning("sample %s: %s", task.sample.id, result)
+                    yield self._failed(task, result)
+                else:
+                    writing = writer.submit(self._store, task, source, result, seconds)
+                    log.info("sample %s edited in %.2f s", task.sample.id, seconds)
+            if writing is not None:
+                yield _written(writing)
+
+    def _read(self, task: _Task) -> Image.Image:
+        data = load_source(task.sample, self.job.results)
+        return images.load(data, f"sample {task.sample.id}")
+
+    def _store(self, task: _Task, source: Image.Image, edited: Image.Image, seconds: float) -> Edit:
+        """Keep an edited image, and in it how it was made."""
+        details = dict(self.loaded.model.details)
+        texts = {
+            "instruction": task.sample.instruction,
+            "sample": task.sample.id,
+            "key": task.key,
+            "device": self.loaded.device,
+            "made_by": dumps({**task.key_fields, **details}),
+        }
+        content = {
+            "flags": _flags(source, edited),
+            "seconds": round(seconds, 3),
+            "width": edited.width,
+            "height": edited.height,
+            "device": self.loaded.device,
+            "key_fields": task.key_fields,
+            "details": details,
+        }
+        data = images.encode_png(edited, texts)
+        self.store.put(task.key, content, data)
+        return _edited(task, self.job, content | {"image_sha256": images.sha256(data)})
+
+    def _failed(self, task: _Task, error: SampleError) -> Edit:
+        return Edit(
+            id=task.sample.id,
+            category=task.sample.category,
+            model=self.job.name,
+            status=SKIPPED if isinstance(error, SkipSample) else EDIT_FAILED,
+            reason=str(error),
+            key=task.key,
+            seed=task.seed,
+            device=self.loaded.device,
+        )
 
 
-def _edit_all(
-    tasks: Sequence[Task],
-    model: str,
-    editor: editors.Editor,
-    device: str,
-    store: Store,
-    results: Path,
-    meter: Meter,
-) -> Iterator[Edit]:
-    """Edit one after another; beside the device one thread reads ahead, one writes pictures."""
-    with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
-        ahead = reader.submit(_read, tasks[0], results)
-        written: Future[Edit] | None = None
-        details = getattr(editor, "details", {})
-        progress = tqdm(tasks, desc=model, unit="image", mininterval=5, file=sys.stderr)
-        for number, task in enumerate(progress):
-            waited = time.monotonic()
-            source = ahead.result()
-            waited = time.monotonic() - waited
-            if number + 1 < len(tasks):
-                ahead = reader.submit(_read, tasks[number + 1], results)
-            # A job that outlived its killed run may have made it since this one began.
-            fields = found(store, task.key)
-            if fields is not None:
-                yield _edited(task, model, store, results, fields)
-                continue
-            began = time.monotonic()
-            outcome = _edit_one(editor, task, source)
-            seconds = time.monotonic() - began
-            stages = getattr(editor, "stages", None) or {"editing": seconds}
-            meter.count(1, waiting=waited, **stages)
-            progress.set_postfix_str(meter.now(), refresh=False)
-            # At most one picture waits to be written: a full disk stops the job at once.
-            if written is not None:
-                yield _result(written)
-            if isinstance(outcome, SampleError):
-                log.warning("sample %s: %s", task.sample.id, outcome)
-                written = None
-                yield _failed(task, model, outcome, device)
-            else:
-                written = writer.submit(
-                    _keep, task, model, source, outcome, seconds, device, details, store, results
-                )
-                log.info("sample %s edited in %.2f s", task.sample.id, seconds)
-        if written is not None:
-            yield _result(written)
-
-
-def _result(written: Future[Edit]) -> Edit:
+def _written(writing: Future[Edit]) -> Edit:
     try:
-        return written.result()
+        return writing.result()
     except OSError as error:
         stop_if_fatal(error)
         raise
 
 
-def _read(task: Task, results: Path) -> Image.Image:
-    return pictures.load(load_source(task.sample, results), f"sample {task.sample.id}")
-
-
-def _edit_one(editor: editors.Editor, task: Task, source: Image.Image) -> Image.Image | SampleError:
+def _edit_one(editor: Editor, task: _Task, source: Image.Image) -> Image.Image | SampleError:
     what = f"sample {task.sample.id}"
     try:
         edited = attempt(lambda: editor.edit(source, task.sample.instruction, task.seed), what)
     except SampleError as error:
         return error
+    # A class of the user's own may return anything.
     if not isinstance(edited, Image.Image):
-        return SampleError("no_picture", f"the editor returned a {type(edited).__name__}")
+        return SampleError("no_image", f"the editor returned a {type(edited).__name__}")
     edited = edited.convert("RGB")
     if not np.asarray(edited).any():
         # What a VAE leaves of NaN once it is cast to bytes.
-        return SampleError("black_picture", "every pixel of the edited picture is black")
+        return SampleError("black_image", "every pixel of the edited image is black")
     return edited
-
-
-def _keep(
-    task: Task,
-    model: str,
-    source: Image.Image,
-    edited: Image.Image,
-    seconds: float,
-    device: str,
-    details: Mapping[str, Any],
-    store: Store,
-    results: Path,
-) -> Edit:
-    texts = {
-        "instruction": task.sample.instruction,
-        "sample": task.sample.id,
-        "key": task.key,
-        "device": device,
-        "made_by": dumps({**task.facts, **details}),
-    }
-    fields = {
-        "flags": _flags(source, edited),
-        "seconds": round(seconds, 3),
-        "width": edited.width,
-        "height": edited.height,
-        "device": device,
-        "facts": task.facts,
-        "details": dict(details),
-    }
-    data = pictures.encode_png(edited, texts)
-    store.put(task.key, fields, data)
-    return _edited(task, model, store, results, fields | {"picture_sha256": pictures.sha256(data)})
 
 
 def _flags(source: Image.Image, edited: Image.Image) -> list[str]:
@@ -263,32 +228,19 @@ def _flags(source: Image.Image, edited: Image.Image) -> list[str]:
     return flags
 
 
-def _edited(task: Task, model: str, store: Store, results: Path, fields: Mapping[str, Any]) -> Edit:
+def _edited(task: _Task, job: EditJob, content: Mapping[str, Any]) -> Edit:
     return Edit(
         id=task.sample.id,
         category=task.sample.category,
-        model=model,
+        model=job.name,
         status=EDITED,
-        flags=fields["flags"],
+        flags=content["flags"],
         key=task.key,
         seed=task.seed,
-        seconds=fields["seconds"],
-        picture=store.picture_path(task.key).relative_to(results).as_posix(),
-        picture_sha256=fields["picture_sha256"],
-        width=fields["width"],
-        height=fields["height"],
-        device=fields["device"],
-    )
-
-
-def _failed(task: Task, model: str, error: SampleError, device: str) -> Edit:
-    return Edit(
-        id=task.sample.id,
-        category=task.sample.category,
-        model=model,
-        status=SKIPPED if isinstance(error, SkipSample) else EDIT_FAILED,
-        reason=str(error),
-        key=task.key,
-        seed=task.seed,
-        device=device,
+        seconds=content["seconds"],
+        image=job.layout.relative(Store(job.layout.edit_store).image_path(task.key)),
+        image_sha256=content["image_sha256"],
+        width=content["width"],
+        height=content["height"],
+        device=content["device"],
     )

@@ -1,4 +1,4 @@
-"""Asking a loaded judge: batches read ahead, and answers of which nothing is taken on trust."""
+"""Judging in batches: images are read ahead, and every answer is checked."""
 
 from __future__ import annotations
 
@@ -11,21 +11,29 @@ from functools import partial
 from typing import Generic, TypeVar
 
 from edit_benchmark.errors import SampleError, UserError
-from edit_benchmark.judging.registry import Answer, Case, Judge
+from edit_benchmark.judging.judge import Answer, Case, Judge
 from edit_benchmark.judging.rubrics import Rubric, overall
 from edit_benchmark.runtime.failures import attempt
 
 log = logging.getLogger(__name__)
 Item = TypeVar("Item")
 
-# Decoding two pictures and making tokens and patches of them takes nearly as long as judging them:
-# one thread would fall behind as soon as something disturbs it.
+# Decoding two images and preparing them takes nearly as long as judging them: one thread would
+# fall behind at the first disturbance.
 _READERS = 2
 
 
 @dataclass(frozen=True)
 class Batch(Generic[Item]):
-    """Edits to be judged at once, and the seconds that reading them took, all together."""
+    """Edits to be judged at once.
+
+    Attributes
+    ----------
+    tasks, cases
+        What was asked for, and the prepared case of each.
+    seconds
+        Seconds that reading and preparing took, summed over the cases.
+    """
 
     tasks: Sequence[Item]
     cases: list[Case]
@@ -33,52 +41,53 @@ class Batch(Generic[Item]):
 
 
 def read_ahead(
-    tasks: Sequence[Item], size: int, read: Callable[[Item], Case], loaded: Judge
+    tasks: Sequence[Item], size: int, read: Callable[[Item], Case], judge: Judge
 ) -> Iterator[Batch[Item]]:
-    """``tasks`` in batches of ``size``; threads read the next while this one is judged.
+    """Read and prepare ``tasks`` in batches of ``size``.
+
+    Threads work on the next batch while the caller judges the present one.
 
     Raises
     ------
     UserError
-        Whatever ``read`` raises, when its batch's turn has come: what stands before is judged.
+        Whatever ``read`` raises, once that task's batch is asked for: earlier ones are judged.
     """
-    prepare = getattr(loaded, "prepare", None)
 
-    def one(task: Item) -> tuple[Case, float]:
+    def prepared(task: Item) -> tuple[Case, float]:
         began = time.monotonic()
         case = read(task)
-        if prepare is not None:
-            prepare(case)
+        # A class of the user's own may return nothing.
+        case = judge.prepare(case) or case
         return case, time.monotonic() - began
 
     with ThreadPoolExecutor(_READERS) as readers:
 
-        def begin(start: int) -> list[Future[tuple[Case, float]]]:
-            return [readers.submit(one, task) for task in tasks[start : start + size]]
+        def submit(start: int) -> list[Future[tuple[Case, float]]]:
+            return [readers.submit(prepared, task) for task in tasks[start : start + size]]
 
         try:
-            ahead = begin(0)
+            pending = submit(0)
             for start in range(0, len(tasks), size):
-                cases, seconds = zip(*(future.result() for future in ahead), strict=True)
-                ahead = begin(start + size)
+                cases, seconds = zip(*(future.result() for future in pending), strict=True)
+                pending = submit(start + size)
                 yield Batch(tasks[start : start + size], list(cases), sum(seconds))
         finally:
-            # An error need not wait for the reading of what nobody will judge.
+            # After an error nobody will judge what is still to be read.
             readers.shutdown(cancel_futures=True)
 
 
-def answers_of(loaded: Judge, cases: Sequence[Case]) -> list[Answer | SampleError]:
+def answers_of(judge: Judge, cases: Sequence[Case]) -> list[Answer | SampleError]:
     """Answers to a batch; if the batch fails as a whole, each case once more by itself."""
     if len(cases) > 1:
         try:
             return _checked(
-                attempt(lambda: loaded.judge(cases), f"{len(cases)} pictures at once"), cases
+                attempt(lambda: judge.judge(cases), f"{len(cases)} images at once"), cases
             )
         except SampleError:
-            log.warning("a batch of %d pictures failed; now one at a time", len(cases))
+            log.warning("a batch of %d images failed; now one at a time", len(cases))
     answers: list[Answer | SampleError] = []
     for case in cases:
-        ask = partial(loaded.judge, [case])
+        ask = partial(judge.judge, [case])
         try:
             answers += _checked(attempt(ask, f"sample {case.sample.id}"), [case])
         except SampleError as error:
@@ -89,19 +98,20 @@ def answers_of(loaded: Judge, cases: Sequence[Case]) -> list[Answer | SampleErro
 def _checked(
     answers: Sequence[Answer | SampleError], cases: Sequence[Case]
 ) -> list[Answer | SampleError]:
-    """Answers that are whole: of a judge of the user's own nothing is taken on trust."""
+    """Answers that meet the contract, which a judge of the user's own may break."""
     if len(answers) != len(cases):
         raise UserError(
-            f"the judge gave {len(answers)} answers to {len(cases)} pictures; it has to give one "
+            f"the judge gave {len(answers)} answers to {len(cases)} images; it has to give one "
             "for each, a SampleError where it has none."
         )
     return [
-        answer if isinstance(answer, SampleError) else _whole(answer, case.rubric)
+        answer if isinstance(answer, SampleError) else _valid(answer, case.rubric)
         for answer, case in zip(answers, cases, strict=True)
     ]
 
 
-def _whole(answer: Answer, rubric: Rubric) -> Answer | SampleError:
+def _valid(answer: Answer, rubric: Rubric) -> Answer | SampleError:
+    """``answer`` if it has a value within 0 to 10, or None, for each criterion."""
     keys = [criterion.key for criterion in rubric.criteria]
     if sorted(answer.criteria) != sorted(keys):
         return SampleError("incomplete_answer", f"the criteria are not {', '.join(keys)}")

@@ -1,4 +1,4 @@
-"""Reading a judge's answer: strictly, or not at all."""
+"""Parsing a judge's answer strictly: what does not parse is no score."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ import re
 from collections.abc import Mapping
 
 from edit_benchmark.errors import SampleError
-from edit_benchmark.judging.registry import Answer
+from edit_benchmark.judging.judge import Answer
 from edit_benchmark.judging.rubrics import Rubric
 
 _FENCE = re.compile(r"\A```(?:json)?\s*\n(.*)\n\s*```\Z", re.DOTALL)
 
 
 def parse_generated(text: str, rubric: Rubric) -> Answer:
-    """The answer written as one JSON object: every criterion's key with a label of the scale.
+    """Parse an answer written as one JSON object: each criterion's key with a label of the scale.
 
     A Markdown code fence around the object and a text under ``reason`` are allowed, nothing else.
 
     Raises
     ------
     SampleError
-        ``unparsable_answer``, saying what is wrong; no default takes the place of an answer.
+        ``unparsable_answer``, saying what is wrong. No default replaces a missing label.
     """
     body = text.strip()
     fenced = _FENCE.match(body)
@@ -53,11 +53,16 @@ def parse_generated(text: str, rubric: Rubric) -> Answer:
 
 
 def expected_value(probabilities: Mapping[str, float], rubric: Rubric) -> float | None:
-    """The criterion's score from the probability that the judge gives each label.
+    """A criterion's score, 0 to 10, from the probability that the judge gives each label.
 
-    The expected value over the labels of the scale, their probabilities scaled to sum to 1 (as in
-    G-Eval, https://arxiv.org/abs/2303.16634); None if the label for "does not apply"
+    The score is the expected value over the labels of the scale, their probabilities scaled to sum
+    to 1 (as in G-Eval, https://arxiv.org/abs/2303.16634). None if the label for "does not apply"
     is more probable than all of them together.
+
+    Parameters
+    ----------
+    probabilities
+        By label, those of the scale and the one for "does not apply"; their sum may be below 1.
     """
     on_scale = sum(probabilities[label] for label in rubric.labels)
     if probabilities[rubric.not_applicable] > on_scale:

@@ -1,153 +1,96 @@
-"""Judges: what scores an edit against a rubric.
+"""The kinds of judges.
 
-A new kind of judge is a class with ``judge`` and an entry in :data:`KINDS`; your own class needs
-neither, only ``class_path`` in the configuration.
+A new kind is a class of settings in ``config/judges.py``, a file here with a class that derives
+from :class:`~edit_benchmark.judging.judge.Judge`, and an entry in :data:`KINDS`. Whatever needs
+torch is imported only when a judge is built: a job takes its device before that.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from PIL import Image
-
-from edit_benchmark.checkpoints.resolve import Checkpoint
+from edit_benchmark.checkpoints.record import Checkpoint
 from edit_benchmark.class_path import load_class, source_hash
-from edit_benchmark.errors import SampleError
-from edit_benchmark.judging.rubrics import Rubric
-from edit_benchmark.records import Sample
-from edit_benchmark.versions import installed
-
-
-@dataclass(frozen=True)
-class Case:
-    """One edit to be judged: RGB pictures at their own sizes, and what to ask about them."""
-
-    sample: Sample
-    source: Image.Image
-    edited: Image.Image
-    rubric: Rubric
-
-
-@dataclass(frozen=True)
-class Answer:
-    """A judge's answer.
-
-    Attributes
-    ----------
-    criteria
-        The criterion's score, 0 to 10, for each criterion of the rubric; None where it does not
-        apply.
-    text
-        The judge's own words, where it wrote any.
-    details
-        What stands behind the numbers, such as the probabilities of the labels.
-    """
-
-    criteria: dict[str, float | None]
-    text: str = ""
-    details: dict[str, Any] = field(default_factory=dict)
-
-
-class Judge(Protocol):
-    """One loaded judge on one device.
-
-    It may have a method ``prepare(case)`` too: called from other threads while earlier cases are
-    judged, to do ahead what needs no device. It must not fail; what went wrong shows when the same
-    case is judged.
-    """
-
-    def judge(self, cases: Sequence[Case]) -> list[Answer | SampleError]:
-        """An answer for each case, in their order, or what went wrong with it.
-
-        Equal cases get equal answers. A score is never made up: an answer that cannot be read is
-        returned as a SampleError.
-        """
-        ...
-
-
-_IDENTITY = {
-    "transformers": ("dtype", "method", "max_pixels", "max_new_tokens", "min_mass"),
-    "class_path": ("class_path", "params", "dtype", "method", "max_pixels"),
-}
-# Raised when our own code changes what a judge answers to the same question.
-_PROTOCOL = {"transformers": 2, "class_path": 1}
-_LIBRARIES = {"transformers": ("torch", "transformers"), "class_path": ()}
-
-
-def facts(settings: Mapping[str, Any], checkpoint: Checkpoint | None) -> dict[str, Any]:
-    """Everything about a judge that determines its answers: its part of an answer's key."""
-    kind = settings["judge"]
-    result: dict[str, Any] = {
-        "judge": kind,
-        "protocol": _PROTOCOL[kind],
-        "checkpoint": checkpoint.identity if checkpoint else None,
-        "versions": installed(*_LIBRARIES[kind]),
-    }
-    result |= {name: settings[name] for name in _IDENTITY[kind]}
-    if settings["repeat"]:
-        result["repeat"] = settings["repeat"]
-    if kind == "class_path":
-        result["source_hash"] = source_hash(settings["class_path"])
-    return result
-
-
-def questions(rubric: Rubric, sample: Sample, method: str) -> dict[str, Any]:
-    """What is asked about a sample, word for word: the rubric's part of an answer's key."""
-    asked = (
-        [rubric.expected_question(criterion) for criterion in rubric.criteria]
-        if method == "expected"
-        else [rubric.generated_question()]
-    )
-    return {
-        "shared": rubric.shared_text(sample),
-        "asked": asked,
-        "headings": [rubric.texts["source"], rubric.texts["edited"]],
-        "criteria": [criterion.key for criterion in rubric.criteria],
-        "labels": rubric.labels,
-        "not_applicable": rubric.not_applicable,
-        "see_source": rubric.see_source,
-    }
-
-
-def build(settings: Mapping[str, Any], checkpoint: Checkpoint | None, device: str) -> Judge:
-    """Load the judge that ``settings`` describe onto ``device`` (``cuda`` or ``cpu``)."""
-    return KINDS[settings["judge"]](settings, checkpoint, device)
-
-
-def import_libraries(settings: Mapping[str, Any], checkpoint: Checkpoint | None) -> None:
-    """Import what :func:`build` will need, which takes seconds and no device."""
-    if settings["judge"] == "transformers" and checkpoint is not None:
-        from edit_benchmark.judging import transformers_model as transformers_judge
-
-        transformers_judge.judge_class(Path(checkpoint.path))
+from edit_benchmark.config.judges import (
+    JudgeSettings,
+    OwnJudgeSettings,
+    TransformersJudgeSettings,
+)
+from edit_benchmark.judging.judge import Judge
+from edit_benchmark.runtime.kinds import Kind
 
 
 def _build_transformers(
-    settings: Mapping[str, Any], checkpoint: Checkpoint | None, device: str
+    settings: TransformersJudgeSettings, checkpoint: Checkpoint | None, device: str
 ) -> Judge:
-    from edit_benchmark.checkpoints.loading import Ahead
+    from edit_benchmark.checkpoints.prefetch import Prefetch
 
     assert checkpoint is not None
-    ahead = Ahead([Path(checkpoint.path)], settings, device)  # beside the imports
+    # Reading begins first: importing transformers takes longer.
+    prefetch = Prefetch([Path(checkpoint.path)], settings, device)
 
-    from edit_benchmark.judging.transformers_model import TransformersJudge
+    from edit_benchmark.judging.expected import ExpectedJudge
+    from edit_benchmark.judging.generated import GeneratedJudge
 
-    return TransformersJudge(settings, checkpoint, device, ahead)
+    judge_class = {"expected": ExpectedJudge, "generated": GeneratedJudge}[settings.method]
+    return judge_class(settings, checkpoint, device, prefetch)
 
 
-def _build_own(settings: Mapping[str, Any], checkpoint: Checkpoint | None, device: str) -> Judge:
-    own = load_class(settings["class_path"], "judge")
+def _import_transformers(
+    settings: TransformersJudgeSettings, checkpoint: Checkpoint | None
+) -> None:
+    from edit_benchmark.judging.transformers_judge import model_class_of
+
+    assert checkpoint is not None
+    model_class_of(Path(checkpoint.path))
+
+
+def _repeat(settings: JudgeSettings) -> dict[str, Any]:
+    """A judge that is not repeated has no such field, as before there were repeats."""
+    return {"repeat": settings.repeat} if settings.repeat else {}
+
+
+def _build_own(settings: OwnJudgeSettings, checkpoint: Checkpoint | None, device: str) -> Judge:
+    own: Any = load_class(settings.class_path, Judge, "judge")
     path = checkpoint.path if checkpoint else None
-    judge: Judge = own(
-        checkpoint=path, dtype=settings["dtype"], device=device, **settings["params"]
-    )
+    judge: Judge = own(checkpoint=path, dtype=settings.dtype, device=device, **settings.params)
     return judge
 
 
-KINDS: dict[str, Callable[[Mapping[str, Any], Checkpoint | None, str], Judge]] = {
-    "transformers": _build_transformers,
-    "class_path": _build_own,
-}
+def _own_key_fields(settings: OwnJudgeSettings) -> dict[str, Any]:
+    return {
+        "source_hash": source_hash(settings.class_path),
+        # Settings that such a judge never saw but that were in its keys before 0.2.
+        "method": "expected",
+        "max_pixels": 1_048_576,
+        **_repeat(settings),
+    }
+
+
+_TRANSFORMERS = Kind(
+    role="judge",
+    name="transformers",
+    protocol=2,
+    key_settings=("dtype", "method", "max_pixels", "max_new_tokens", "min_mass"),
+    libraries=("torch", "transformers"),
+    build=_build_transformers,
+    import_ahead=_import_transformers,
+    more_key_fields=_repeat,
+)
+_OWN = Kind(
+    role="judge",
+    name="class_path",
+    protocol=1,
+    key_settings=("class_path", "params", "dtype"),
+    libraries=(),
+    build=_build_own,
+    more_key_fields=_own_key_fields,
+)
+#: Every kind by the name that a configuration gives it.
+KINDS: dict[str, Kind[Any, Judge]] = {kind.name: kind for kind in (_TRANSFORMERS, _OWN)}
+
+
+def build(settings: JudgeSettings, checkpoint: Checkpoint | None, device: str) -> Judge:
+    """The judge of ``settings``, loaded onto ``device`` (``cuda`` or ``cpu``)."""
+    return KINDS[settings.judge].build(settings, checkpoint, device)

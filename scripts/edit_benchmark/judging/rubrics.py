@@ -1,12 +1,13 @@
 """Rubrics: what a judge is asked about an edit, and how its answers become one score.
 
-A rubric is a YAML file (see ``resources/rubrics/reasoning.yaml``). Each category has criteria; for
-each the judge gives a label of the scale, which stands for the criterion's score, or the label for
+A rubric is a YAML file (see ``resources/rubrics/reasoning.yaml``). Each category has criteria. For
+each criterion the judge gives a label of the scale, which stands for a score, or the label for
 "does not apply".
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ import jsonschema
 import yaml
 
 from edit_benchmark.errors import UserError
-from edit_benchmark.records import Sample
+from edit_benchmark.records import Sample, dumps
 
 SCHEMA = Path(__file__).parents[3] / "workflow" / "schemas" / "rubric.schema.yaml"
 _LOWEST, _HIGHEST = 0.0, 10.0
@@ -26,7 +27,7 @@ _LOWEST, _HIGHEST = 0.0, 10.0
 
 @dataclass(frozen=True)
 class Criterion:
-    """One criterion in one language: its key for tables, its name and the question asked."""
+    """One criterion in one language: its key for tables, its name and its question."""
 
     key: str
     name: str
@@ -40,11 +41,14 @@ class Rubric:
     Attributes
     ----------
     labels
-        What the judge may answer, and the criterion's score that each label stands for.
+        The labels of the scale, and the score, 0 to 10, that each stands for.
     not_applicable
         The label for a criterion that does not apply.
     see_source
-        Whether the judge is shown the source picture beside the edited one.
+        Whether the judge sees the source image beside the edited one.
+    texts
+        The rubric file's texts in this language by their names there, and the language itself
+        under ``language``.
     """
 
     name: str
@@ -56,14 +60,14 @@ class Rubric:
     texts: dict[str, str]
 
     def shared_text(self, sample: Sample) -> str:
-        """What every question about ``sample`` begins with: task, instruction, scale."""
+        """The beginning of every question about ``sample``: task, instruction, scale."""
         rationale = sample.rationale_zh if self.texts["language"] == "zh" else sample.rationale_en
         parts = [self.texts["task"], self.texts["instruction"]]
         if rationale.strip():
             parts.append(self.texts["challenge"])
         parts.append(self.texts["scale"])
-        # One pass over the template: braces, dollars and placeholders within the sample's own
-        # texts stay what they are.
+        # The texts are joined before anything is substituted, so that dollar signs and
+        # placeholders in the sample's own texts stay as they are.
         return Template("\n\n".join(parts)).substitute(
             instruction=sample.instruction, rationale=rationale
         )
@@ -84,12 +88,12 @@ class Rubric:
 
 
 def overall(criteria: Mapping[str, float | None]) -> float | None:
-    """The single score of an edit, 0 to 10: the mean of the criteria that apply, clipped.
+    """The score of an edit, 0 to 10: the mean over the criteria that apply, clipped.
 
-    The rule of the earlier program: each criterion starts at the neutral 5 and is worth up to 3
-    points up or down, a hard violation leaves at most 3, a criterion that does not apply changes
-    nothing, and the mean is clipped to 0..10. The labels of the rubric stand for such criterion
-    scores already. None if no criterion applies: there is nothing to score.
+    This is the rule of the earlier program: each criterion starts at the neutral 5 and moves the
+    score by up to 3 points, a hard violation leaves at most 3, a criterion that does not apply
+    changes nothing, and the mean is clipped to 0..10. The first two are in the rubric's labels
+    already. None if no criterion applies.
     """
     applicable = [value for value in criteria.values() if value is not None]
     if not applicable:
@@ -148,16 +152,28 @@ def read(path: Path) -> dict[str, Any]:
             f"rubric {path}: cannot be read ({' '.join(str(error).split())})."
         ) from None
     validator = jsonschema.Draft202012Validator(schema)
-    fault = jsonschema.exceptions.best_match(validator.iter_errors(content))
-    if fault is not None:
-        where = ".".join(str(part) for part in fault.absolute_path) or "the file"
-        raise UserError(f"rubric {path}: {where}: {fault.message}.")
+    violation = jsonschema.exceptions.best_match(validator.iter_errors(content))
+    if violation is not None:
+        where = ".".join(str(part) for part in violation.absolute_path) or "the file"
+        raise UserError(f"rubric {path}: {where}: {violation.message}.")
     for language, texts in content["texts"].items():
         for name, text in texts.items():
             _check_template(path, f"texts.{language}.{name}", text)
     return content
 
 
+def rubric_hash(path: Path) -> str:
+    """SHA-256 of the content of a rubric file, which a comment in the file does not change.
+
+    Raises
+    ------
+    UserError
+        As :func:`read`.
+    """
+    return hashlib.sha256(dumps(read(path)).encode()).hexdigest()
+
+
+# The placeholders that each text of a rubric has to have, and no others.
 _PLACEHOLDERS: dict[str, set[str]] = {
     "source": set(),
     "edited": set(),

@@ -4,33 +4,36 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
-import pandas as pd
-
-from edit_benchmark.records import SCORED, STATUSES, Sample, Score, dumps
-from edit_benchmark.report import texts
+from edit_benchmark.records import JUDGE_FAILED, SCORED, STATUSES, Sample, Score, dumps
+from edit_benchmark.report.breakdown import breakdown_rows, instruction_languages
 from edit_benchmark.report.inputs import Inputs
-from edit_benchmark.report.tables import (
+from edit_benchmark.report.rows import (
     EQUAL_MARK,
-    EQUAL_SHARE,
     FEW_MARK,
     MACRO,
     MICRO,
-    breakdown_frame,
-    dataclass_frame,
-    runs,
-    scores_frame,
-    summary_frame,
+    NEEDED,
+    AgreementRow,
+    BreakdownRow,
+    ComparisonRow,
+    FailureRow,
+    RankRow,
+    ScoreRow,
+    SummaryRow,
+    by_model_and_judge,
 )
-from edit_benchmark.report.timings import timings_frame
+from edit_benchmark.report.tables import EQUAL_SHARE, score_rows, summary_rows
+from edit_benchmark.report.timings import Timings, timings
+from edit_benchmark.report.words import Words
 from edit_benchmark.stats import agreement, comparison
 from edit_benchmark.stats.agreement import HUMAN, Agreement, Ratings, Repeats
-from edit_benchmark.stats.comparison import SIZES, Paired, Rank
+from edit_benchmark.stats.comparison import Paired
 from edit_benchmark.stats.estimates import largest_tie
 
-#: Agreement over the edits of all models together.
+#: In place of a model: agreement over the edits of all models together.
 ALL = "(all)"
 
 
@@ -41,92 +44,100 @@ class Analysis:
     ``alpha`` is Krippendorff's alpha over all judges, None with one judge.
     """
 
-    scores: pd.DataFrame
-    summary: pd.DataFrame
-    breakdown: pd.DataFrame
-    comparison: pd.DataFrame
-    ranks: pd.DataFrame
-    agreement: pd.DataFrame
-    repeats: pd.DataFrame
-    failures: pd.DataFrame
-    timings: pd.DataFrame
+    scores: list[ScoreRow]
+    summary: list[SummaryRow]
+    breakdown: list[BreakdownRow]
+    comparison: list[ComparisonRow]
+    ranks: list[RankRow]
+    agreement: list[AgreementRow]
+    repeats: list[Repeats]
+    failures: list[FailureRow]
+    timings: Timings
     alpha: float | None
     warnings: list[str]
 
 
-def analyse(inputs: Inputs, language: str, equal_share: float = EQUAL_SHARE) -> Analysis:
+def analyse(inputs: Inputs, words: Words, equal_share: float = EQUAL_SHARE) -> Analysis:
     """Every table from complete rows (each model, judge and sample once)."""
     samples, scores, run = inputs.samples, inputs.scores, inputs.run
-    summary = summary_frame(samples, scores, inputs.categories, equal_share)
+    summary = summary_rows(samples, scores, inputs.categories, equal_share)
     ratings = _ratings(samples, scores)
     judges = {name: rated for name, rated in ratings.items() if name != HUMAN}
     return Analysis(
-        scores=scores_frame(samples, scores),
+        scores=score_rows(samples, scores),
         summary=summary,
-        breakdown=breakdown_frame(samples, scores, languages(run)),
+        breakdown=breakdown_rows(samples, scores, instruction_languages(run)),
         comparison=_comparisons(samples, scores),
         ranks=_ranks(samples, scores),
         agreement=_agreements(ratings, list(dict.fromkeys(row.model for row in scores))),
-        repeats=dataclass_frame(_repeats(judges, run), [*Repeats.__dataclass_fields__]),
+        repeats=_repeats(judges, run),
         failures=_failures(scores),
-        timings=timings_frame(
+        timings=timings(
             inputs.timings, {name for row in scores for name in (row.model, row.judge)}
         ),
         alpha=agreement.alpha_of_all(judges),
-        warnings=_warnings(summary, scores, language),
+        warnings=_warnings(summary, scores, words),
     )
-
-
-def languages(run: Mapping[str, Any]) -> dict[str, str]:
-    """Language of the instructions that each model was given, in this run and in merged ones."""
-    found: dict[str, str] = {}
-    for record in [*(run.get("merged") or {}).values(), run]:
-        config = record.get("config") or {}
-        language = (config.get("benchmark") or {}).get("language")
-        found |= dict.fromkeys(config.get("models") or {}, language) if language else {}
-    return found
 
 
 def _by_model(scores: Sequence[Score]) -> dict[str, dict[str, dict[str, float]]]:
     """Judge, model, sample id: score."""
     table: dict[str, dict[str, dict[str, float]]] = {}
     for row in scores:
-        mine = table.setdefault(row.judge, {}).setdefault(row.model, {})
+        of_model = table.setdefault(row.judge, {}).setdefault(row.model, {})
         if row.score is not None:
-            mine[row.id] = row.score
+            of_model[row.id] = row.score
     return table
 
 
-def _comparisons(samples: Sequence[Sample], scores: Sequence[Score]) -> pd.DataFrame:
+def _comparisons(samples: Sequence[Sample], scores: Sequence[Score]) -> list[ComparisonRow]:
     categories = {sample.id: sample.category for sample in samples}
     sources = {sample.id: sample.source_sha256 for sample in samples}
-    rows = []
-    for judge, models in _by_model(scores).items():
-        for row in comparison.compare(models, categories, sources, MICRO):
-            fields = asdict(row)
-            needed = fields.pop("needed")
-            fields |= {f"needed_{size}": count for size, count in zip(SIZES, needed, strict=True)}
-            rows.append({"judge": judge, **_renamed(fields)})
-    columns = ["judge", *_renamed(dict.fromkeys(Paired.__dataclass_fields__))]
-    columns.remove("needed")
-    columns += [f"needed_{size}" for size in SIZES]
-    return pd.DataFrame(rows, columns=columns, dtype=object)
+    return [
+        _comparison_row(judge, pair)
+        for judge, models in _by_model(scores).items()
+        for pair in comparison.compare(models, categories, sources, MICRO)
+    ]
 
 
-def _ranks(samples: Sequence[Sample], scores: Sequence[Score]) -> pd.DataFrame:
+def _comparison_row(judge: str, pair: Paired) -> ComparisonRow:
+    return ComparisonRow(
+        judge=judge,
+        a=pair.a,
+        b=pair.b,
+        category=pair.category,
+        n=pair.n,
+        left_out=pair.left_out,
+        difference=pair.difference,
+        standard_error=pair.standard_error,
+        ci95_low=pair.low,
+        ci95_high=pair.high,
+        p=pair.p,
+        p_holm=pair.p_holm,
+        wins=pair.wins,
+        ties=pair.ties,
+        losses=pair.losses,
+        effect_size=pair.effect_size,
+        needed=dict(zip(NEEDED, pair.needed, strict=True)),
+    )
+
+
+def _ranks(samples: Sequence[Sample], scores: Sequence[Score]) -> list[RankRow]:
     sources = {sample.id: sample.source_sha256 for sample in samples}
-    rows = [
-        {"judge": judge, **_renamed(asdict(row))}
+    return [
+        RankRow(
+            judge=judge,
+            model=row.model,
+            n=row.n,
+            rank=row.rank,
+            ci95_low=row.low,
+            ci95_high=row.high,
+            mean=row.mean,
+        )
         for judge, models in _by_model(scores).items()
         if len(models) > 1
         for row in comparison.ranks(models, sources)
     ]
-    columns = ["judge", *_renamed(dict.fromkeys(Rank.__dataclass_fields__))]
-    return pd.DataFrame(rows, columns=columns, dtype=object)
-
-
-def _renamed(fields: Mapping[str, Any]) -> dict[str, Any]:
-    return {{"low": "ci95_low", "high": "ci95_high"}.get(k, k): v for k, v in fields.items()}
 
 
 def _ratings(
@@ -136,18 +147,18 @@ def _ratings(
     ratings: dict[str, dict[tuple[str, str], float]] = {}
     human = {sample.id: sample.human_score for sample in samples}
     for row in scores:
-        mine = ratings.setdefault(row.judge, {})
+        of_judge = ratings.setdefault(row.judge, {})
         if row.score is not None:
-            mine[row.model, row.id] = row.score
+            of_judge[row.model, row.id] = row.score
         rated = human[row.id]
         if rated is not None:
             ratings.setdefault(HUMAN, {})[row.model, row.id] = rated
     return ratings
 
 
-def _agreements(ratings: Ratings, models: Sequence[str]) -> pd.DataFrame:
+def _agreements(ratings: Ratings, models: Sequence[str]) -> list[AgreementRow]:
     judges = {name: rated for name, rated in ratings.items() if name != HUMAN}
-    rows = [{"model": ALL, **asdict(row)} for row in agreement.pairs(judges)]
+    rows = [_agreement_row(ALL, pair) for pair in agreement.pairs(judges)]
     for model in models:
         # The benchmark file rates samples, not edits: pooled over models it would count them twice.
         part = {
@@ -155,11 +166,25 @@ def _agreements(ratings: Ratings, models: Sequence[str]) -> pd.DataFrame:
             for name, rated in ratings.items()
         }
         rows += [
-            {"model": model, **asdict(row)}
-            for row in agreement.pairs(part)
-            if len(models) > 1 or HUMAN in (row.a, row.b)
+            _agreement_row(model, pair)
+            for pair in agreement.pairs(part)
+            if len(models) > 1 or HUMAN in (pair.a, pair.b)
         ]
-    return pd.DataFrame(rows, columns=["model", *Agreement.__dataclass_fields__], dtype=object)
+    return rows
+
+
+def _agreement_row(model: str, pair: Agreement) -> AgreementRow:
+    return AgreementRow(
+        model=model,
+        a=pair.a,
+        b=pair.b,
+        n=pair.n,
+        difference=pair.difference,
+        spearman=pair.spearman,
+        kendall=pair.kendall,
+        kappa=pair.kappa,
+        alpha=pair.alpha,
+    )
 
 
 def _repeats(ratings: Ratings, run: Mapping[str, Any]) -> list[Repeats]:
@@ -177,62 +202,58 @@ def _repeats(ratings: Ratings, run: Mapping[str, Any]) -> list[Repeats]:
     ]
 
 
-def _failures(scores: Sequence[Score]) -> pd.DataFrame:
+def _failures(scores: Sequence[Score]) -> list[FailureRow]:
     """Samples without a score, counted by model, judge, status and reason, the most frequent
     first."""
-    order = {status: position for position, status in enumerate(STATUSES)}
-    counts: Counter[tuple[str, str, str, str]] = Counter()
-    examples: dict[tuple[str, str, str, str], list[str]] = {}
+    ids: dict[tuple[str, str, str, str], dict[str, None]] = {}
     for row in scores:
         if row.status != SCORED:
             # A failed edit fails under every judge alike.
-            judge = row.judge if row.status == "judge_failed" else ""
-            key = (row.model, judge, row.status, row.reason)
-            if row.id not in examples.setdefault(key, []):
-                counts[key] += 1
-                examples[key].append(row.id)
-    rows = [
-        {"model": key[0], "judge": key[1], "status": key[2], "reason": key[3], "count": count,
-         "ids": examples[key]}
-        for key, count in sorted(
-            counts.items(), key=lambda item: (-item[1], order[item[0][2]], item[0])
-        )
-    ]  # fmt: skip
-    columns = ["model", "judge", "status", "reason", "count", "ids"]
-    return pd.DataFrame(rows, columns=columns, dtype=object)
+            judge = row.judge if row.status == JUDGE_FAILED else ""
+            ids.setdefault((row.model, judge, row.status, row.reason), {})[row.id] = None
+    rows = [FailureRow(*key, count=len(failed), ids=tuple(failed)) for key, failed in ids.items()]
+    order = {status: position for position, status in enumerate(STATUSES)}
+    return sorted(
+        rows,
+        key=lambda row: (-row.count, order[row.status], row.model, row.judge, row.reason),
+    )
 
 
-def _warnings(summary: pd.DataFrame, scores: Sequence[Score], language: str) -> list[str]:
-    found = []
-    for (model, judge), mine in runs(scores).items():
-        rows = summary[(summary["model"] == model) & (summary["judge"] == judge)]
+def _warnings(summary: Sequence[SummaryRow], scores: Sequence[Score], words: Words) -> list[str]:
+    warnings = []
+    scores_of = by_model_and_judge(scores)
+    for (model, judge), rows in by_model_and_judge(summary).items():
         names = {"model": model, "judge": judge}
-        for row in rows.to_dict("records"):
-            category = row["category"]
-            if EQUAL_MARK in row["marks"]:
-                values = [
-                    entry.score
-                    for entry in mine
-                    if entry.category == category and entry.score is not None
-                ]
-                value = Counter(values).most_common(1)[0][0]
-                found.append(
-                    texts.sentence(
-                        "equal", language, **names, n=len(values), share=largest_tie(values),
-                        category=texts.word(category, language), value=f"{value:g}",
-                    )
-                )  # fmt: skip
-            if category == MICRO and row["scored"] < row["n"]:
-                missing = row["n"] - row["scored"]
-                found.append(
-                    texts.sentence("coverage", language, **names, missing=missing, n=row["n"])
-                )
+        for row in rows:
+            if EQUAL_MARK in row.marks:
+                warnings.append(_equal_scores(row, scores_of[model, judge], words))
+            if row.category == MICRO and row.scored < row.n:
+                missing = row.n - row.scored
+                warnings.append(words.sentence("coverage", **names, missing=missing, n=row.n))
         few = [
-            texts.word(row["category"], language)
-            for row in rows.to_dict("records")
-            if FEW_MARK in row["marks"] and row["n"] and row["category"] not in (MICRO, MACRO)
+            words.cell(row.category)
+            for row in rows
+            if FEW_MARK in row.marks and row.n and row.category not in (MICRO, MACRO)
         ]
         if few:
-            joined = ("、" if language == "zh" else ", ").join(few)
-            found.append(texts.sentence("few", language, **names, categories=joined))
-    return found
+            categories = words.list_separator.join(few)
+            warnings.append(words.sentence("few", **names, categories=categories))
+    return warnings
+
+
+def _equal_scores(row: SummaryRow, scores: Sequence[Score], words: Words) -> str:
+    """The warning that most scores of a category are one same number."""
+    values = [
+        score.score
+        for score in scores
+        if score.category == row.category and score.score is not None
+    ]
+    return words.sentence(
+        "equal",
+        model=row.model,
+        judge=row.judge,
+        n=len(values),
+        share=largest_tie(values),
+        category=words.cell(row.category),
+        value=f"{Counter(values).most_common(1)[0][0]:g}",
+    )

@@ -1,4 +1,4 @@
-"""Contact sheets: a category's pictures of one model on one page, for Snakemake's own report."""
+"""Contact sheets: a category's images of one model on one page, for Snakemake's own report."""
 
 from __future__ import annotations
 
@@ -8,37 +8,33 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from edit_benchmark import images as pictures
+from edit_benchmark import images
 from edit_benchmark.records import Sample, Score
+from edit_benchmark.report.inputs import Inputs
 from edit_benchmark.report.plots import chinese_font
 from edit_benchmark.report.thumbnails import Thumbnail
 from edit_benchmark.results.files import write_bytes
 
 _CELL, _GAP, _TEXT = 150, 10, 34
-_COLUMNS, _ROWS = 4, 350  # a JPEG is at most 65,535 pixels high
+_COLUMNS, _ROWS = 4, 350  # a JPEG image is at most 65,535 pixels high
 
 
-def write_sheets(
-    samples: Sequence[Sample],
-    scores: Sequence[Score],
-    categories: Sequence[str],
-    thumbnails: Mapping[str, Thumbnail],
-    out: Path,
-) -> None:
-    """Write ``sheets/<category>/<model>.jpg`` for every model and category: source, edit, scores.
+def write_contact_sheets(inputs: Inputs, thumbnails: Mapping[str, Thumbnail], out: Path) -> None:
+    """Write ``contact_sheets/<category>/<model>.jpg`` for every model and category.
 
-    ``thumbnails`` are those of the pictures' paths as the records have them.
+    A sheet shows source, edit and scores of each sample. ``thumbnails`` are those of the images'
+    paths as the records have them.
     """
-    for model in dict.fromkeys(row.model for row in scores):
-        for category in categories:
+    for model in dict.fromkeys(row.model for row in inputs.scores):
+        for category in inputs.categories:
             rows: dict[str, list[Score]] = {}
-            for row in scores:
+            for row in inputs.scores:
                 if row.model == model and row.category == category:
                     rows.setdefault(row.id, []).append(row)
-            members = [sample for sample in samples if sample.category == category]
+            members = [sample for sample in inputs.samples if sample.category == category]
             sheet = _sheet([(sample, rows[sample.id]) for sample in members], thumbnails, out)
-            target = out / "sheets" / category / f"{model}.jpg"
-            write_bytes(target, pictures.encode_jpeg(sheet))
+            target = out / "contact_sheets" / category / f"{model}.jpg"
+            write_bytes(target, images.encode_jpeg(sheet))
 
 
 def _sheet(
@@ -52,12 +48,12 @@ def _sheet(
     size = (columns * (width + _GAP) + _GAP, lines * (height + _GAP) + _GAP)
     sheet = Image.new("RGB", size, "white")
     draw = ImageDraw.Draw(sheet)
-    found = chinese_font()
-    font = ImageFont.truetype(found.fname, 12) if found else ImageFont.load_default(12)
+    chinese = chinese_font()
+    font = ImageFont.truetype(chinese.fname, 12) if chinese else ImageFont.load_default(12)
     for position, (sample, rows) in enumerate(entries):
         left = _GAP + position % columns * (width + _GAP)
         top = _GAP + position // columns * (height + _GAP)
-        for number, path in enumerate((sample.source, rows[0].picture)):
+        for number, path in enumerate((sample.source, rows[0].image)):
             corner = (left + number * _CELL, top)
             if path:
                 with Image.open(out / thumbnails[path].small) as image:

@@ -1,18 +1,31 @@
-"""Tables as CSV, Markdown, LaTeX and text for a terminal."""
+"""Tables as CSV, JSON, Markdown, LaTeX and text for a terminal."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from edit_benchmark.records import STATUSES
-from edit_benchmark.report import texts
-from edit_benchmark.report.tables import EQUAL_MARK, FEW_MARK, MICRO, NOT_APPLICABLE, plain
+from edit_benchmark.report.analysis import Analysis
+from edit_benchmark.report.rows import (
+    EQUAL_MARK,
+    FEW_MARK,
+    MACRO,
+    MICRO,
+    NOT_APPLICABLE,
+    FailureRow,
+    Row,
+    SummaryRow,
+    by_model_and_judge,
+    cells,
+)
+from edit_benchmark.report.words import Words
 from edit_benchmark.results.files import write_bytes
 
 _DAGGERS = {FEW_MARK: "†", EQUAL_MARK: "‡"}
@@ -25,12 +38,14 @@ _REASON_WIDTH = 100
 _FORMULA = re.compile(r"[=+\-@＝＋－＠\t\r\n]")
 
 
-def to_csv(table: pd.DataFrame, path: Path) -> None:
-    """Write CSV that spreadsheets open right and pandas reads back.
+def to_csv(rows: Sequence[Row], columns: Sequence[str], path: Path) -> None:
+    """Write the ``columns`` of ``rows`` as CSV that spreadsheets open right and pandas reads back.
 
     UTF-8 with a byte-order mark, without which Excel takes Chinese for another encoding; lines end
     as on Unix; texts that a spreadsheet would take for a formula get an apostrophe in front.
     """
+    # As objects, or whole numbers in a column with gaps would get a decimal point.
+    table = pd.DataFrame([cells(row) for row in rows], columns=list(columns), dtype=object)
     safe = table.map(_no_formula)
     write_bytes(path, safe.to_csv(index=False, lineterminator="\n").encode("utf-8-sig"))
 
@@ -39,6 +54,45 @@ def _no_formula(value: Any) -> Any:
     if isinstance(value, str) and _FORMULA.match(value):
         return f"'{value}"
     return value
+
+
+def to_json(analysis: Analysis, run: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of the earlier program's report, for each model and judge, and what came since.
+
+    ``run`` is the record of the run, empty if there is none. What does not exist is None.
+    """
+    return {
+        "timestamp": run.get("finished"),
+        "config": run.get("config"),
+        "results": [_json_entry(part) for part in by_model_and_judge(analysis.summary).values()],
+        "ranks": [cells(row) for row in analysis.ranks],
+        "comparison": [cells(row) for row in analysis.comparison],
+        "agreement": [cells(row) for row in analysis.agreement],
+        "agreement_of_all_judges": analysis.alpha,
+        "repeats": [asdict(row) for row in analysis.repeats],
+        "warnings": analysis.warnings,
+    }
+
+
+def _json_entry(part: Sequence[SummaryRow]) -> dict[str, Any]:
+    """The rows of one model and judge."""
+    rows = {}
+    for row in part:
+        rows[row.category] = cells(row)
+        del rows[row.category]["model"], rows[row.category]["judge"]
+    categories = {name: row for name, row in rows.items() if name not in (MICRO, MACRO)}
+    extremes = {row["extreme"]: name for name, row in categories.items()}
+    return {
+        "model": part[0].model,
+        "judge": part[0].judge,
+        "total_samples": rows[MICRO]["n"],
+        "counts": {status: rows[MICRO][status] for status in STATUSES},
+        "categories": categories,
+        "overall": rows[MICRO],
+        "overall_macro": rows[MACRO],
+        "best_category": extremes.get("best"),
+        "worst_category": extremes.get("worst"),
+    }
 
 
 def number(value: float | None, digits: int = 2) -> str:
@@ -53,34 +107,40 @@ def span(low: float | None, high: float | None, digits: int = 2) -> str:
     return f"[{number(low, digits)}, {number(high, digits)}]"
 
 
-def shown(row: Mapping[str, Any], language: str) -> dict[str, str]:
+def shown(row: SummaryRow, words: Words) -> dict[str, str]:
     """The cells of :data:`SHOWN` of one row of the summary, as texts."""
-    marks = "".join(_DAGGERS[mark] for mark in str(row["marks"]).split(";") if mark)
-    extreme = f" ({texts.word(row['extreme'], language)})" if row["extreme"] else ""
-    cells = {name: number(row[name]) for name in ("std", "median", "min", "max")}
+    marks = "".join(_DAGGERS[mark] for mark in row.marks.split(";") if mark)
+    extreme = f" ({words.cell(row.extreme)})" if row.extreme else ""
     return {
-        **cells,
-        **{name: str(row[name]) for name in ("n", *STATUSES)},
-        "category": texts.word(row["category"], language) + extreme,
+        "category": words.cell(row.category) + extreme,
+        "n": str(row.n),
+        "scored": str(row.scored),
+        "edit_failed": str(row.edit_failed),
+        "judge_failed": str(row.judge_failed),
+        "skipped": str(row.skipped),
         # Without samples there is nothing to mark.
-        "mean": number(row["mean"]) + (marks if row["n"] else ""),
-        "interval": span(row["ci95_low"], row["ci95_high"]),
+        "mean": number(row.mean) + (marks if row.n else ""),
+        "interval": span(row.ci95_low, row.ci95_high),
+        "std": number(row.std),
+        "median": number(row.median),
+        "min": number(row.min),
+        "max": number(row.max),
     }
 
 
-def to_markdown(summary: pd.DataFrame, language: str, warnings: Sequence[str]) -> str:
+def to_markdown(summary: Sequence[SummaryRow], words: Words, warnings: Sequence[str]) -> str:
     """One Markdown table a model and judge; markup in texts is escaped."""
     lines = [f"> {_markdown(warning)}\n" for warning in warnings]
-    for (model, judge), part in summary.groupby(["model", "judge"], sort=False):
-        lines.append(f"### {_markdown(str(model))} · {_markdown(str(judge))}\n")
-        head = [texts.column(name, language) for name in SHOWN]
+    for (model, judge), part in by_model_and_judge(summary).items():
+        lines.append(f"### {_markdown(model)} · {_markdown(judge)}\n")
+        head = [words.column(name) for name in SHOWN]
         lines.append("| " + " | ".join(head) + " |")
         lines.append("| --- |" + " ---: |" * (len(SHOWN) - 1))
-        for row in plain(part):
-            cells = shown(row, language)
-            lines.append("| " + " | ".join(_markdown(cells[name]) for name in SHOWN) + " |")
+        for row in part:
+            texts = shown(row, words)
+            lines.append("| " + " | ".join(_markdown(texts[name]) for name in SHOWN) + " |")
         lines.append("")
-    lines.append(texts.sentence("caption", language))
+    lines.append(words.sentence("caption"))
     return "\n".join(lines) + "\n"
 
 
@@ -103,32 +163,32 @@ _TEX = {
 } | {character: f"\\{character}" for character in "&%$#_{}"}
 
 
-def to_latex(summary: pd.DataFrame, language: str) -> str:
+def to_latex(summary: Sequence[SummaryRow], words: Words) -> str:
     """A booktabs table environment to ``\\input``; needs booktabs, and ctex for Chinese.
 
     Compiles with XeLaTeX and LuaLaTeX, English ones with pdfLaTeX too.
     """
-    packages = "booktabs, graphicx" + (" and ctex" if language == "zh" else "")
+    packages = "booktabs, graphicx" + (" and ctex" if words.language == "zh" else "")
     lines = [
         f"% Needs the packages {packages}.",
         r"\begin{table}[tbp]",
         r"\centering",
-        rf"\caption{{{_tex(texts.sentence('caption', language))}}}",
+        rf"\caption{{{_tex(words.sentence('caption'))}}}",
         r"\label{tab:image-edit-benchmark}",
         # A wide table is scaled to the text's width, a narrow one is left as it is.
         r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
         rf"\begin{{tabular}}{{l{'r' * (len(SHOWN) - 1)}}}",
         r"\toprule",
-        _tex_row([texts.column(name, language) for name in SHOWN]),
+        _tex_row([words.column(name) for name in SHOWN]),
     ]
-    for (model, judge), part in summary.groupby(["model", "judge"], sort=False):
+    for (model, judge), part in by_model_and_judge(summary).items():
         title = _tex(f"{model} · {judge}")
         lines += [r"\midrule", rf"\multicolumn{{{len(SHOWN)}}}{{l}}{{\textbf{{{title}}}}} \\"]
-        for row in plain(part):
-            if row["category"] == MICRO:
+        for row in part:
+            if row.category == MICRO:
                 lines.append(r"\addlinespace")
-            cells = shown(row, language)
-            lines.append(_tex_row([cells[name] for name in SHOWN]))
+            texts = shown(row, words)
+            lines.append(_tex_row([texts[name] for name in SHOWN]))
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}}", r"\end{table}"]) + "\n"
 
 
@@ -141,37 +201,38 @@ def _tex_row(cells: Sequence[str]) -> str:
     return " & ".join(f"{{{_tex(cell)}}}" for cell in cells) + r" \\"
 
 
-def to_terminal(
-    summary: pd.DataFrame, failures: pd.DataFrame, warnings: Sequence[str], language: str
-) -> str:
+def to_terminal(analysis: Analysis, words: Words) -> str:
     """The summary, the failures by reason and the warnings, aligned for a terminal."""
     names = ("category", "n", *STATUSES, "mean", "interval")
-    rows = [[texts.column(name, language) for name in names]]
-    for row in plain(summary):
-        cells = shown(row, language)
-        rows.append([cells[name] for name in names])
-    lines = _aligned(rows)
-    heads = [f"{row['model']} · {row['judge']}" for row in plain(summary)]
-    for position in reversed(range(len(heads))):
-        if position == 0 or heads[position] != heads[position - 1]:
-            lines.insert(position + 1, _printable(heads[position]))
-    if len(failures):
-        lines.append(texts.sentence("failures", language))
-        entries = plain(failures)
-        for entry in entries[:_FAILURE_KINDS]:
-            who = " ".join(filter(None, [entry["model"], entry["judge"]]))
-            status = texts.word(entry["status"], language)
-            example = entry["ids"][0] + (", ..." if entry["count"] > 1 else "")
-            reason = " ".join(entry["reason"].split())[:_REASON_WIDTH]
-            lines.append(_printable(f"  {entry['count']}x {who}: {status} ({example}): {reason}"))
-        if len(entries) > _FAILURE_KINDS:
-            lines.append(
-                "  " + texts.sentence("more", language, count=len(entries) - _FAILURE_KINDS)
-            )
-    lines += [
-        _printable(f"{texts.sentence('warning', language)} {warning}") for warning in warnings
+    table = [[words.column(name) for name in names]]
+    for row in analysis.summary:
+        texts = shown(row, words)
+        table.append([texts[name] for name in names])
+    head, *lines = _aligned(table)
+    result = [head]
+    for (model, judge), part in by_model_and_judge(analysis.summary).items():
+        result += [_printable(f"{model} · {judge}"), *lines[: len(part)]]
+        lines = lines[len(part) :]
+    result += _failure_lines(analysis.failures, words)
+    result += [
+        _printable(f"{words.sentence('warning')} {warning}") for warning in analysis.warnings
     ]
-    return "\n".join(lines) + "\n"
+    return "\n".join(result) + "\n"
+
+
+def _failure_lines(failures: Sequence[FailureRow], words: Words) -> list[str]:
+    if not failures:
+        return []
+    lines = [words.sentence("failures")]
+    for row in failures[:_FAILURE_KINDS]:
+        who = " ".join(filter(None, [row.model, row.judge]))
+        example = row.ids[0] + (", ..." if row.count > 1 else "")
+        reason = " ".join(row.reason.split())[:_REASON_WIDTH]
+        status = words.cell(row.status)
+        lines.append(_printable(f"  {row.count}x {who}: {status} ({example}): {reason}"))
+    if len(failures) > _FAILURE_KINDS:
+        lines.append("  " + words.sentence("more", count=len(failures) - _FAILURE_KINDS))
+    return lines
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,9 @@ from edit_benchmark.categories import canonical
 from edit_benchmark.errors import UserError
 from edit_benchmark.records import Sample, Score
 from edit_benchmark.report import timings, verdicts
+from edit_benchmark.report.recorded_settings import normalised
+from edit_benchmark.report.verdicts import SelfTest
+from edit_benchmark.results.layout import Layout
 from edit_benchmark.results.tables import read_rows
 
 # Settings of a judge that do not change its answers beyond rounding, and where a checkpoint lay:
@@ -21,35 +24,10 @@ _NOT_COMPARED = {"batch_size", "checkpoint", "revision"}
 
 
 @dataclass(frozen=True)
-class Inputs:
-    """The rows of a report: for each model, judge and sample of ``categories`` exactly one score.
+class Sources:
+    """The files that a report is made of.
 
-    ``results`` is the folder that the rows' picture paths are relative to, ``run`` the record of
-    the run (``run.json``), empty if there is none, ``selftests`` the records of the judges'
-    self-tests, ``timings`` what the jobs wrote of their time.
-    """
-
-    samples: list[Sample]
-    scores: list[Score]
-    categories: list[str]
-    results: Path
-    run: dict[str, Any]
-    selftests: Sequence[Mapping[str, Any]] = ()
-    timings: Sequence[Mapping[str, Any]] = ()
-
-
-def load(
-    samples: Path,
-    scores: Sequence[Path],
-    results: Path,
-    run: Path | None = None,
-    category: str | None = None,
-    merged: Sequence[Path] = (),
-    selftests: Sequence[Path] = (),
-) -> Inputs:
-    """Read and check everything that a report needs.
-
-    Parameters
+    Attributes
     ----------
     samples, scores
         The samples table, and score tables; each of these is named for its category.
@@ -63,6 +41,37 @@ def load(
         Results folders of other runs to report together with this one.
     selftests
         Records of the judges' self-tests.
+    """
+
+    samples: Path
+    scores: Sequence[Path]
+    results: Path
+    run: Path | None = None
+    category: str | None = None
+    merged: Sequence[Path] = ()
+    selftests: Sequence[Path] = ()
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The rows of a report: for each model, judge and sample of ``categories`` exactly one score.
+
+    ``results`` is the folder that the rows' image paths are relative to, ``run`` the record of
+    the run (``run.json``), empty if there is none, ``selftests`` the records of the judges'
+    self-tests, ``timings`` what the jobs wrote of their time.
+    """
+
+    samples: list[Sample]
+    scores: list[Score]
+    categories: list[str]
+    results: Path
+    run: dict[str, Any]
+    selftests: Sequence[SelfTest] = ()
+    timings: Sequence[Mapping[str, Any]] = ()
+
+
+def load(sources: Sources) -> Inputs:
+    """Read and check everything that a report needs.
 
     Raises
     ------
@@ -70,34 +79,38 @@ def load(
         If a row is missing or there twice, or runs that differ in what makes numbers comparable
         would share a column.
     """
-    # A score table is named for its category, which may have no sample at all.
-    categories = list(dict.fromkeys(path.stem for path in scores))
-    found = Inputs(
-        samples=read_rows(samples, Sample),
-        scores=[row for path in scores for row in read_rows(path, Score)],
-        categories=categories,
-        results=results,
-        run=_record(run) if run else {},
-        selftests=verdicts.read(selftests),
-        timings=timings.read(results),
+    inputs = Inputs(
+        samples=read_rows(sources.samples, Sample),
+        scores=[row for path in sources.scores for row in read_rows(path, Score)],
+        # A score table is named for its category, which may have no sample at all.
+        categories=list(dict.fromkeys(path.stem for path in sources.scores)),
+        results=sources.results,
+        run=_record(sources.run) if sources.run else {},
+        selftests=verdicts.read(sources.selftests),
+        timings=timings.read(sources.results),
     )
-    for folder in merged:
-        found = _merge(found, folder)
-    if category is not None:
-        key = canonical(category)
-        if key not in found.categories:
-            raise UserError(
-                f"--category {category}: there is no score table of it; "
-                f"there are {', '.join(found.categories)}."
-            )
-        found = replace(found, categories=[key])
+    for folder in sources.merged:
+        inputs = _merge(inputs, folder)
+    if sources.category is not None:
+        inputs = replace(inputs, categories=[_reported(sources.category, inputs.categories)])
     chosen = replace(
-        found,
-        samples=[row for row in found.samples if row.category in found.categories],
-        scores=[row for row in found.scores if row.category in found.categories],
+        inputs,
+        samples=[row for row in inputs.samples if row.category in inputs.categories],
+        scores=[row for row in inputs.scores if row.category in inputs.categories],
     )
     check_complete(chosen.samples, chosen.scores)
     return _with_approximations(chosen)
+
+
+def _reported(category: str, categories: Sequence[str]) -> str:
+    """The key of the one category to report."""
+    key = canonical(category)
+    if key is None or key not in categories:
+        raise UserError(
+            f"--category {category}: there is no score table of it; "
+            f"there are {', '.join(categories)}."
+        )
+    return key
 
 
 def configured(model: str) -> str:
@@ -121,15 +134,14 @@ def _with_approximations(inputs: Inputs) -> Inputs:
         inputs,
         scores=[replace(row, model=shown.get(row.model, row.model)) for row in inputs.scores],
         selftests=[
-            record | {"model": shown.get(record["model"], record["model"])}
-            for record in map(dict, inputs.selftests)
+            replace(record, model=shown.get(record.model, record.model))
+            for record in inputs.selftests
         ],
         timings=[
-            job | {"name": shown.get(job["name"], job["name"]) if job["kind"] == "edit" else
-                   job["name"]}
-            for job in map(dict, inputs.timings)
+            {**job, "name": shown.get(job["name"], job["name"])} if job["kind"] == "edit" else job
+            for job in inputs.timings
         ],
-    )  # fmt: skip
+    )
 
 
 def _record(path: Path) -> dict[str, Any]:
@@ -179,14 +191,15 @@ def check_complete(samples: Sequence[Sample], scores: Sequence[Score]) -> None:
 
 def _merge(mine: Inputs, folder: Path) -> Inputs:
     """``mine`` with the rows of the run in ``folder``."""
-    other_run = _record(folder / "run.json")
+    layout = Layout(folder)
+    other_run = _record(layout.run)
     if not mine.run:
         raise UserError(f"--merge {folder}: give this run's own record with --run to compare them.")
-    tables = sorted((folder / "scores").glob("*/*/*.jsonl"))
+    tables = list(layout.score_tables())
     if not tables:
         raise UserError(f"--merge {folder}: no score tables in {folder / 'scores'}.")
     samples = {row.id: row for row in mine.samples}
-    for sample in read_rows(folder / "benchmark" / "samples.jsonl", Sample):
+    for sample in read_rows(layout.samples, Sample):
         _same_sample(samples.setdefault(sample.id, sample), sample, folder)
     rows = [row for path in tables for row in read_rows(path, Score)]
     _check_comparable(mine, rows, other_run, folder)
@@ -198,7 +211,7 @@ def _merge(mine: Inputs, folder: Path) -> Inputs:
                 f"{row.judge} in both runs; leave one of the two out or rename the model."
             )
     here = folder.resolve()
-    rows = [replace(row, picture=str(here / row.picture)) if row.picture else row for row in rows]
+    rows = [replace(row, image=str(here / row.image)) if row.image else row for row in rows]
     known = {sample.id for sample in mine.samples}
     return replace(
         mine,
@@ -231,7 +244,7 @@ def _check_comparable(
         ("models", {row.model for row in mine.scores}, {row.model for row in rows}),
     ):
         for name in sorted(here & there):
-            one, two = dict(_facts(mine.run, kind, name)), dict(_facts(other_run, kind, name))
+            one, two = _compared(mine.run, kind, name), _compared(other_run, kind, name)
             for field in dict.fromkeys([*one, *two]):
                 if one.get(field) != two.get(field):
                     raise UserError(
@@ -241,21 +254,26 @@ def _check_comparable(
                     )
 
 
-def _facts(run: Mapping[str, Any], kind: str, name: str) -> Iterator[tuple[str, Any]]:
-    """What makes numbers of a judge or model comparable, as field and value."""
+def _compared(run: Mapping[str, Any], kind: str, name: str) -> dict[str, Any]:
+    """What makes numbers of a judge or model comparable, by field.
+
+    ``kind`` is ``judges`` or ``models``, as in the configuration.
+    """
     config = run.get("config") or {}
-    settings = config.get(kind, {}).get(name, {})
-    for field, value in settings.items():
-        if field not in _NOT_COMPARED and field != "rubric":
-            yield field, value
+    settings = normalised(config.get(kind, {}).get(name, {}), kind)
+    fields = {
+        field: value
+        for field, value in settings.items()
+        if field not in _NOT_COMPARED and field != "rubric"
+    }
     folder = {"judges": "judges", "models": "editors"}[kind]
     record = (run.get("checkpoints") or {}).get(f"{folder}/{name}") or {}
-    yield "checkpoint (commit or fingerprint)", record.get("commit") or record.get("fingerprint")
-    yield "benchmark.language", config.get("benchmark", {}).get("language")
+    fields["checkpoint (commit or fingerprint)"] = record.get("commit") or record.get("fingerprint")
+    fields["benchmark.language"] = config.get("benchmark", {}).get("language")
     if kind == "judges":
         # A rubric is named by its file; what counts is the hash of its content.
         stem = Path(str(settings.get("rubric"))).stem
-        hashes = [
+        fields["rubric hash"] = [
             value for path, value in (run.get("rubrics") or {}).items() if Path(path).stem == stem
         ]
-        yield "rubric hash", hashes
+    return fields

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
-import pandas as pd
 from matplotlib import font_manager
 from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-from edit_benchmark.report import texts
-from edit_benchmark.report.tables import MACRO, MICRO, plain
+from edit_benchmark.report.rows import MACRO, MICRO, SummaryRow
+from edit_benchmark.report.words import Words, load
 from edit_benchmark.results.files import write_bytes
 from edit_benchmark.stats.estimates import HIGHEST, LOWEST
 
-# Told apart by people with any colour vision on white, and by their markers without colour.
+# People with any colour vision tell them apart on white; without colour the markers do.
 COLOURS = ("#0072b2", "#d55e00", "#007a5e", "#9b4f96", "#7a6a00", "#4d4d4d")
 _MARKERS = "osD^vP"
 _INK, _LINE = "#1b1d21", "#c9ccd3"
@@ -39,36 +39,43 @@ def chinese_font() -> font_manager.FontEntry | None:
     return next((installed[name] for name in _CHINESE_FONTS if name in installed), None)
 
 
-def overview(summary: pd.DataFrame, judge: str, language: str) -> Figure:
+def overview(summary: Sequence[SummaryRow], judge: str, words: Words) -> Figure:
     """Means and 95 % intervals of one judge: a row a category, a mark a model.
 
-    Labels are Chinese if ``language`` is and a font for it is installed, else English.
+    Labels are in the language of ``words`` if it is English or a font for Chinese is installed,
+    else English.
     """
-    spoken = language if chinese_font() else "en"
-    rows = plain(summary[(summary["judge"] == judge) & (summary["category"] != MACRO)])
-    models = list(dict.fromkeys(row["model"] for row in rows))
-    categories = list(dict.fromkeys(row["category"] for row in rows))
+    labels = words if chinese_font() else load("en")
+    rows = [row for row in summary if row.judge == judge and row.category != MACRO]
+    models = list(dict.fromkeys(row.model for row in rows))
+    categories = list(dict.fromkeys(row.category for row in rows))
     with mpl.rc_context(_style()):
         height = 1.1 + len(categories) * (0.28 + 0.16 * len(models))
         figure = Figure(figsize=(5.4, height), layout="constrained")
         axes = figure.add_subplot()
         for position, model in enumerate(models):
             offset = (position - (len(models) - 1) / 2) * 0.72 / max(1, len(models))
-            mine = [row for row in rows if row["model"] == model and row["mean"] is not None]
+            of_model = [row for row in rows if row.model == model]
             colour = COLOURS[position % len(COLOURS)]
-            places = [categories.index(row["category"]) + offset for row in mine]
+            known = [
+                (row.mean, categories.index(row.category) + offset)
+                for row in of_model
+                if row.mean is not None
+            ]
             axes.plot(
-                [row["mean"] for row in mine], places, color=colour, linestyle="none",
+                [mean for mean, _ in known], [place for _, place in known],
+                color=colour, linestyle="none",
                 marker=_MARKERS[position % len(_MARKERS)], markersize=5.5, label=model,
             )  # fmt: skip
-            for row, place in zip(mine, places, strict=True):
-                if row["ci95_low"] is not None:
-                    axes.plot([row["ci95_low"], row["ci95_high"]], [place, place], color=colour)
+            for row in of_model:
+                if row.ci95_low is not None and row.ci95_high is not None:
+                    place = categories.index(row.category) + offset
+                    axes.plot([row.ci95_low, row.ci95_high], [place, place], color=colour)
         axes.axhline(categories.index(MICRO) - 0.5, color=_LINE, linewidth=0.8)
-        axes.set_yticks(range(len(categories)), [texts.word(name, spoken) for name in categories])
+        axes.set_yticks(range(len(categories)), [labels.cell(name) for name in categories])
         axes.set_ylim(len(categories) - 0.5, -0.5)
         axes.set_xlim(LOWEST, HIGHEST)
-        axes.set_xlabel("得分与 95% 区间" if spoken == "zh" else "score, with 95% interval")
+        axes.set_xlabel(labels.sentence("plot_axis"))
         axes.grid(axis="x", color=_LINE, linewidth=0.5)
         axes.tick_params(length=0)
         axes.spines[["top", "right", "left"]].set_visible(False)
@@ -112,7 +119,8 @@ def _svg(figure: Figure) -> bytes:
 
 
 def inline(figure: Figure, prefix: str) -> str:
-    """The figure as an SVG element for a page, in the page's colours, its ids begun by ``prefix``.
+    """The figure as an SVG element for a page, in the page's colours, each id with ``prefix``
+    in front.
 
     Colours become the style sheet's variables, so that the plot is dark where the page is.
     """

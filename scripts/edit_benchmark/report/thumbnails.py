@@ -1,4 +1,4 @@
-"""Small copies of pictures beside the page, so that the report's folder stands alone when moved."""
+"""Small copies of images beside the page, so that the report's folder stands alone when moved."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from pathlib import Path
 
 from PIL import Image
 
-from edit_benchmark import images as pictures
+from edit_benchmark import images
 from edit_benchmark.errors import UserError
 from edit_benchmark.results.files import write_bytes
 
 #: Folder of the copies, beside the page.
-FOLDER = "pictures"
+FOLDER = "images"
 # Longest sides in pixels: for cards, and for looking closely.
 _SMALL, _LARGE = 360, 1024
 
 
 @dataclass(frozen=True)
 class Thumbnail:
-    """Copies of one picture: ``name`` is the stem of the files in :data:`FOLDER`, ``width`` and
+    """Copies of one image: ``name`` is the stem of the files in :data:`FOLDER`, ``width`` and
     ``height`` are the larger one's in pixels."""
 
     name: str
@@ -41,28 +41,28 @@ class Thumbnail:
 
 
 def make(paths: Iterable[Path], out: Path) -> dict[Path, Thumbnail]:
-    """Copies of the pictures ``paths`` in ``out / FOLDER``; earlier copies of others are removed.
+    """Copies of the images ``paths`` in ``out / FOLDER``; earlier copies of others are removed.
 
-    A copy is named for the bytes of its picture, so that a second report makes only what is new.
+    A copy is named for the bytes of its image, so that a second report makes only what is new.
 
     Raises
     ------
     UserError
-        If a picture is missing or broken.
+        If an image is missing or broken.
     """
     folder = out / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     wanted = list(dict.fromkeys(paths))
-    # Pillow lets go of the interpreter while it decodes, scales and encodes.
+    # Pillow releases the interpreter lock while it decodes, scales and encodes.
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        made = dict(zip(wanted, pool.map(lambda path: _copy(path, out), wanted), strict=True))
+        copies = dict(zip(wanted, pool.map(lambda path: _copy(path, out), wanted), strict=True))
     kept = {
-        out / copy for thumbnail in made.values() for copy in (thumbnail.small, thumbnail.large)
+        out / copy for thumbnail in copies.values() for copy in (thumbnail.small, thumbnail.large)
     }
     for path in folder.iterdir():
         if path not in kept:
             path.unlink()
-    return made
+    return copies
 
 
 def _copy(path: Path, out: Path) -> Thumbnail:
@@ -70,14 +70,14 @@ def _copy(path: Path, out: Path) -> Thumbnail:
         data = path.read_bytes()
     except OSError as error:
         raise UserError(
-            f"{path}: the picture cannot be read ({error.strerror}); run the workflow again."
+            f"{path}: the image cannot be read ({error.strerror}); run the workflow again."
         ) from None
-    name = pictures.sha256(data)[:24]
+    name = images.sha256(data)[:24]
     small, large = out / FOLDER / f"{name}-small.jpg", out / FOLDER / f"{name}.jpg"
     if not (small.exists() and large.exists()):
-        image = pictures.load(data, str(path))
+        image = images.load(data, str(path))
         for target, side in ((large, _LARGE), (small, _SMALL)):
             image.thumbnail((side, side), Image.Resampling.LANCZOS, reducing_gap=3.0)
-            write_bytes(target, pictures.encode_jpeg(image))
+            write_bytes(target, images.encode_jpeg(image))
     with Image.open(large) as copy:
         return Thumbnail(name, copy.width, copy.height)

@@ -9,60 +9,37 @@ from pathlib import Path
 from typing import Any
 
 from edit_benchmark.errors import UserError
-from edit_benchmark.selftest.verdict import UNTESTED
+from edit_benchmark.report.recorded_settings import normalised
+from edit_benchmark.report.words import Words
+from edit_benchmark.selftest.verdict import DOUBTFUL, FAILS, PASSES, UNTESTED, Check
 
+#: The state of a judge without a self-test of its present settings.
 MISSING = "missing"
+# The worst first.
+_STATES = (FAILS, MISSING, UNTESTED, DOUBTFUL, PASSES)
 
-_VERDICTS = {
-    "passes": ("passed its self-test", "通过自检"),
-    "doubtful": ("leaves doubts in its self-test", "自检存疑"),
-    "fails": ("FAILED its self-test: do not trust its scores", "未通过自检：其分数不可信"),
-    UNTESTED: (
-        "could not be put to the self-test: the model has no edit",
-        "无法自检：该模型没有任何编辑结果",
-    ),
-    MISSING: (
-        "was not put to the self-test; run: snakemake judge_selftest",
-        "未经自检；请运行 snakemake judge_selftest",
-    ),
-}
-# What a failed check means, in words that stand by themselves.
-_FAILURES = {
-    "answers": ("it has no score for many edits", "许多编辑得不到分数"),
-    "on_scale": (
-        "it hardly puts any probability on the scale's labels: it wants to say something else",
-        "它几乎不把概率放在评分标签上，而是想说别的",
-    ),
-    "black": ("it cannot tell a black picture from an edit", "它分不清黑图与编辑结果"),
-    "noise": ("it cannot tell noise from an edit", "它分不清噪声与编辑结果"),
-    "source": ("it does not see that nothing was edited", "它看不出图片未被编辑"),
-    "swapped": (
-        "it does not notice another sample's instruction",
-        "换成别的样本的指令，它也察觉不到",
-    ),
-    "repeated": ("it does not repeat itself", "重复提问时答案不一致"),
-    "reordered": ("its scores depend on the order of the samples", "分数随样本顺序而变"),
-    "jpeg": ("storing the edit as JPEG moves its scores", "存为 JPEG 会改变分数"),
-    "resized": ("one pixel more moves its scores", "放大一个像素会改变分数"),
-}
-_CHECKS = {
-    "answers": ("edits that have a score", "得到分数的编辑"),
-    "on_scale": ("probability on the scale", "评分标签上的概率"),
-    "black": ("edit above a black picture", "编辑高于黑图"),
-    "noise": ("edit above noise", "编辑高于噪声"),
-    "source": ("edit above its untouched source", "编辑高于未改动的原图"),
-    "swapped": ("right instruction above another one", "原指令高于别的指令"),
-    "repeated": ("asked again", "再次提问"),
-    "reordered": ("in another order", "改变顺序"),
-    "jpeg": ("stored as JPEG", "存为 JPEG"),
-    "resized": ("a pixel larger", "放大一个像素"),
-}
-_MEASURES = {
-    "share": ("share", "比例"),
-    "mass": ("mean probability", "平均概率"),
-    "auc": ("AUC", "AUC"),
-    "change": ("mean change in points", "平均变化（分）"),
-}
+
+@dataclass(frozen=True)
+class SelfTest:
+    """The record of one judge's self-test on one model's edits.
+
+    ``settings`` are the judge's at that time.
+    """
+
+    judge: str
+    model: str
+    verdict: str
+    checks: list[Check]
+    settings: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class CheckRow:
+    """One check as the page shows it: what it asks and measures in words, and the check."""
+
+    title: str
+    measure: str
+    check: Check
 
 
 @dataclass(frozen=True)
@@ -77,8 +54,6 @@ class Verdict:
         The verdict in words.
     failures
         What the failed checks mean.
-    checks
-        Rows of the table: name, measure, n, value, low, high, limit, passed.
     """
 
     judge: str
@@ -86,10 +61,10 @@ class Verdict:
     state: str
     sentence: str
     failures: list[str]
-    checks: list[dict[str, Any]]
+    checks: list[CheckRow]
 
 
-def read(paths: Sequence[Path]) -> list[dict[str, Any]]:
+def read(paths: Sequence[Path]) -> list[SelfTest]:
     """Records of self-tests.
 
     Raises
@@ -100,9 +75,16 @@ def read(paths: Sequence[Path]) -> list[dict[str, Any]]:
     records = []
     for path in paths:
         try:
-            record = json.loads(path.read_text(encoding="utf-8"))
-            records.append({key: record[key] for key in ("judge", "model", "verdict", "checks",
-                                                         "settings")})  # fmt: skip
+            content = json.loads(path.read_text(encoding="utf-8"))
+            records.append(
+                SelfTest(
+                    judge=content["judge"],
+                    model=content["model"],
+                    verdict=content["verdict"],
+                    checks=[Check(**check) for check in content["checks"]],
+                    settings=dict(content["settings"]),
+                )
+            )
         except (OSError, ValueError, KeyError, TypeError):
             raise UserError(
                 f"{path}: not the record of a self-test; remove it and run snakemake "
@@ -112,10 +94,7 @@ def read(paths: Sequence[Path]) -> list[dict[str, Any]]:
 
 
 def verdicts(
-    records: Sequence[Mapping[str, Any]],
-    judges: Sequence[str],
-    run: Mapping[str, Any],
-    language: str,
+    records: Sequence[SelfTest], judges: Sequence[str], run: Mapping[str, Any], words: Words
 ) -> list[Verdict]:
     """The worst first; a judge without a self-test of its present settings has the state missing.
 
@@ -127,35 +106,31 @@ def verdicts(
         The record of the run, whose configuration says what a judge is now.
     """
     settings = (run.get("config") or {}).get("judges") or {}
-    found = []
+    result = []
     for judge in judges:
-        mine = [
+        present = normalised(settings[judge], "judges") if judge in settings else None
+        of_judge = [
             record
             for record in records
-            if record["judge"] == judge and record["settings"] == settings.get(judge)
+            if record.judge == judge and normalised(record.settings, "judges") == present
         ]
-        found += [_verdict(record, language) for record in mine]
-        if not mine:
-            found.append(Verdict(judge, "", MISSING, _pick(_VERDICTS[MISSING], language), [], []))
-    order = ["fails", MISSING, UNTESTED, "doubtful", "passes"]
-    return sorted(found, key=lambda verdict: order.index(verdict.state))
+        result += [_verdict(record, words) for record in of_judge]
+        if not of_judge:
+            result.append(Verdict(judge, "", MISSING, words.verdicts[MISSING], [], []))
+    return sorted(result, key=lambda verdict: _STATES.index(verdict.state))
 
 
-def _verdict(record: Mapping[str, Any], language: str) -> Verdict:
-    checks = [
-        check
-        | {
-            "title": _pick(_CHECKS[check["name"]], language),
-            "unit": _pick(_MEASURES[check["measure"]], language),
-        }
-        for check in record["checks"]
-    ]
-    failures = [
-        _pick(_FAILURES[check["name"]], language) for check in checks if check["passed"] is False
-    ]
-    sentence = _pick(_VERDICTS[record["verdict"]], language)
-    return Verdict(record["judge"], record["model"], record["verdict"], sentence, failures, checks)
-
-
-def _pick(pair: tuple[str, str], language: str) -> str:
-    return pair[1] if language == "zh" else pair[0]
+def _verdict(record: SelfTest, words: Words) -> Verdict:
+    return Verdict(
+        judge=record.judge,
+        model=record.model,
+        state=record.verdict,
+        sentence=words.verdicts[record.verdict],
+        failures=[
+            words.probes[check.name]["failure"] for check in record.checks if check.passed is False
+        ],
+        checks=[
+            CheckRow(words.probes[check.name]["title"], words.measures[check.measure], check)
+            for check in record.checks
+        ],
+    )

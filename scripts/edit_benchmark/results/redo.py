@@ -1,8 +1,8 @@
-"""Forgetting finished work on purpose, so that the next run makes it anew."""
+"""Removing finished work on purpose, so that the next run makes it anew."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -10,6 +10,7 @@ from typing import TypeVar
 from edit_benchmark.categories import canonical
 from edit_benchmark.errors import UserError
 from edit_benchmark.records import EDIT_FAILED, EDITED, JUDGE_FAILED, Edit, Sample, Score
+from edit_benchmark.results.layout import Layout
 from edit_benchmark.results.store import Store
 from edit_benchmark.results.tables import read_rows
 
@@ -18,7 +19,7 @@ Row = TypeVar("Row", Edit, Score)
 
 @dataclass(frozen=True)
 class Selection:
-    """What to forget: all of it that is not restricted.
+    """What to remove: all of it that is not restricted.
 
     Attributes
     ----------
@@ -36,19 +37,19 @@ class Selection:
     scores: bool = False
 
 
-@dataclass(frozen=True)
-class Forgotten:
-    """How much was forgotten: edits, answers, and failures that will be tried again."""
+@dataclass
+class Removed:
+    """How much was removed: edits, answers, and failures that will be tried again."""
 
-    edits: int
-    answers: int
-    failures: int
+    edits: int = 0
+    answers: int = 0
+    failures: int = 0
 
 
-def forget(results: Path, selection: Selection) -> Forgotten:
-    """Remove the selected edits and answers from the store, and the tables that they stand in.
+def remove(results: Path, selection: Selection) -> Removed:
+    """Remove the selected edits and answers from the store, and the tables that name them.
 
-    Nothing else is removed: what the tables held besides comes back from the store.
+    Nothing else is removed: the other rows of the tables come back from the store.
 
     Raises
     ------
@@ -57,33 +58,60 @@ def forget(results: Path, selection: Selection) -> Forgotten:
     """
     if not (selection.samples or selection.categories or selection.failed or selection.scores):
         raise UserError("say what to redo: --sample, --category, --failed, --scores.")
-    wanted = _wanted(results, selection)
-    edits, answers = Store(results / "store" / "edits"), Store(results / "store" / "answers")
-    counts = {"edits": 0, "answers": 0, "failures": 0}
+    layout = Layout(results)
+    ids = _selected_ids(layout, selection)
+    removed = Removed()
     tables: set[Path] = set()
     if not selection.scores:
-        for path, edit in _rows(results, "edits/*/*/*-of-*.jsonl", Edit):
-            if edit.id in wanted and (edit.status == EDIT_FAILED or not selection.failed):
-                counts["edits"] += edit.status == EDITED and edits.remove(edit.key)
-                counts["failures"] += edit.status == EDIT_FAILED
-                # The tables made of it too: what is missing is only made if something needs it.
-                tables |= {path, path.parent / "edits.jsonl"}
-                tables |= set(results.glob(f"scores/*/{edit.model}/{edit.category}.jsonl"))
-    for path, score in _rows(results, "scores/*/*/*/part-*.jsonl", Score):
-        if score.id in wanted and (score.status == JUDGE_FAILED or not selection.failed):
-            counts["answers"] += bool(score.answer_key) and answers.remove(score.answer_key)
-            counts["failures"] += score.status == JUDGE_FAILED
-            tables |= {path, path.parent.with_suffix(".jsonl")}
+        tables |= _remove_edits(layout, ids, selection.failed, removed)
+    tables |= _remove_answers(layout, ids, selection.failed, removed)
     for path in tables:
         path.unlink(missing_ok=True)
-    return Forgotten(**counts)
+    return removed
 
 
-def _wanted(results: Path, selection: Selection) -> set[str]:
+def _remove_edits(
+    layout: Layout, ids: Collection[str], only_failed: bool, removed: Removed
+) -> set[Path]:
+    """Remove edits from the store and count them; the tables that have to go."""
+    store = Store(layout.edit_store)
+    tables: set[Path] = set()
+    for path, edit in _rows(layout.shard_tables(), Edit):
+        if edit.id not in ids or (only_failed and edit.status != EDIT_FAILED):
+            continue
+        if edit.status == EDITED and store.remove(edit.key):
+            removed.edits += 1
+        elif edit.status == EDIT_FAILED:
+            removed.failures += 1
+        # Also the tables that were made from it: a missing table is only made if one that is
+        # made from it is missing too.
+        tables |= {path, layout.edit_table(edit.model, edit.category)}
+        tables |= set(layout.score_tables(model=edit.model, category=edit.category))
+    return tables
+
+
+def _remove_answers(
+    layout: Layout, ids: Collection[str], only_failed: bool, removed: Removed
+) -> set[Path]:
+    """Remove answers from the store and count them; the tables that have to go."""
+    store = Store(layout.answer_store)
+    tables: set[Path] = set()
+    for path, score in _rows(layout.score_parts(), Score):
+        if score.id not in ids or (only_failed and score.status != JUDGE_FAILED):
+            continue
+        if score.answer_key and store.remove(score.answer_key):
+            removed.answers += 1
+        if score.status == JUDGE_FAILED:
+            removed.failures += 1
+        tables |= {path, layout.score_table(score.judge, score.model, score.category)}
+    return tables
+
+
+def _selected_ids(layout: Layout, selection: Selection) -> set[str]:
     """Ids of the selected samples."""
-    table = results / "benchmark" / "samples.jsonl"
+    table = layout.samples
     if not table.exists():
-        raise UserError(f"{table} is not there: nothing was run in {results}; give --results.")
+        raise UserError(f"{table} is not there: nothing was run in {layout.root}; give --results.")
     samples = read_rows(table, Sample)
     unknown = set(selection.samples) - {sample.id for sample in samples}
     if unknown:
@@ -100,7 +128,7 @@ def _wanted(results: Path, selection: Selection) -> set[str]:
     }
 
 
-def _rows(results: Path, pattern: str, kind: type[Row]) -> Iterator[tuple[Path, Row]]:
-    for path in sorted(results.glob(pattern)):
+def _rows(tables: Iterable[Path], kind: type[Row]) -> Iterator[tuple[Path, Row]]:
+    for path in tables:
         for row in read_rows(path, kind):
             yield path, row

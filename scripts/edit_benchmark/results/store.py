@@ -1,28 +1,56 @@
 """The store of finished work, by content: what was made once is never made again.
 
-A picture is kept as ``<key>.png`` with ``<key>.json`` beside it, an answer of a judge as
+An edited image is kept as ``<key>.png`` with ``<key>.json`` beside it, an answer of a judge as
 ``<key>.json``. The key is a hash of everything that determines the content, so that a rerun with
 other shards, devices, order or code finds its work, and any change that matters does not. The
-record is written last and names the picture's hash: what a crash, a full disk or a hand left
-half-done or altered is seen and made again.
+record is written last and names the image's hash: work that a crash, a full disk or a hand left
+incomplete or altered is recognised and made again.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice, product
 from pathlib import Path
 from typing import Any
 
 from edit_benchmark.records import dumps
 from edit_benchmark.results.files import write_bytes, write_text
 
+log = logging.getLogger(__name__)
 
-def key_of(facts: Mapping[str, Any]) -> str:
-    """The key of a piece of work: 40 hex digits of the SHA-256 of its facts as canonical JSON."""
-    return hashlib.sha256(dumps(facts).encode()).hexdigest()[:40]
+# Keyword arguments of code that is not ours: nobody knows whether 4 or 4.0 was meant.
+_UNTYPED = ("call", "params", "scheduler")
+# Settings with numbers that a configuration may write as 4 or as 4.0.
+_NUMERIC = ("true_cfg_scale", "lora", "block_cache", "min_mass")
+_LORA_DEFAULTS = {"scale": 1.0, "scheduler": {}}
+_LEFT_OUT = object()
+# Ways of writing one set of settings that are looked up at most.
+_MOST_FORMS = 64
+
+
+def key_of(fields: Mapping[str, Any]) -> str:
+    """The key of a piece of work: 40 hex digits of the SHA-256 of its fields as canonical JSON.
+
+    Equal fields have one key: in :data:`_UNTYPED` fields 4.0 is written as 4; all other numbers
+    have the type of their setting.
+    """
+    return _digest({name: _plain(value, name in _UNTYPED) for name, value in fields.items()})
+
+
+def former_keys(fields: Mapping[str, Any]) -> Iterator[str]:
+    """Keys that equal fields could have before 0.2, when a key held settings as they were written.
+
+    Then ``true_cfg_scale: 4`` was another edit than 4.0, and a LoRA's default written out another
+    than one left out. At most :data:`_MOST_FORMS` ways of writing the same settings are tried.
+    """
+    settings = {name: fields[name] for name in (*_UNTYPED, *_NUMERIC) if name in fields}
+    for form in _forms("", settings, False):
+        yield _digest({**fields, **form})
 
 
 @dataclass(frozen=True)
@@ -37,51 +65,79 @@ class Damaged(Exception):
 
 
 @dataclass(frozen=True)
+class Stored:
+    """A piece of work: its key, and what the store has under it, None if nothing."""
+
+    key: str
+    content: dict[str, Any] | None
+
+
+@dataclass(frozen=True)
 class Store:
     """Finished work of one kind under ``folder``."""
 
     folder: Path
 
     def record_path(self, key: str) -> Path:
+        """The record of the work under ``key``."""
         return self.folder / key[:2] / f"{key}.json"
 
-    def picture_path(self, key: str) -> Path:
+    def image_path(self, key: str) -> Path:
+        """The edited image under ``key``."""
         return self.folder / key[:2] / f"{key}.png"
 
+    def find(self, fields: Mapping[str, Any]) -> Stored:
+        """The work that ``fields`` determine; damaged work is reported and counts as missing."""
+        key = key_of(fields)
+        if not self.record_path(key).exists():
+            for former in former_keys(fields):
+                if self.record_path(former).exists():
+                    return Stored(former, self.get_undamaged(former))
+        return Stored(key, self.get_undamaged(key))
+
+    def get_undamaged(self, key: str) -> dict[str, Any] | None:
+        """As :meth:`get`, with a warning in place of :class:`Damaged`."""
+        try:
+            return self.get(key)
+        except Damaged as damage:
+            log.warning("%s: made again", damage)
+            return None
+
     def get(self, key: str) -> dict[str, Any] | None:
-        """The record under ``key``, or None if there is none.
+        """The content under ``key``, None if there is none; that of an image has ``image_sha256``.
 
         Raises
         ------
         Damaged
-            If the record is not one, is another key's, or its picture's bytes are not those that
+            If the record is not one, is another key's, or its image's bytes are not those that
             were written. The caller makes it again.
         """
         path = self.record_path(key)
         try:
             record = json.loads(path.read_bytes())
-            stored_key, digest, fields = record["key"], record["picture_sha256"], record["fields"]
+            stored_key, content = record["key"], record["fields"]
+            # The name before 0.2 was picture_sha256.
+            digest = record["image_sha256" if "image_sha256" in record else "picture_sha256"]
         except FileNotFoundError:
             return None
         except (ValueError, KeyError, TypeError):
             raise Damaged(path, "not a whole record") from None
         if stored_key != key:
             raise Damaged(path, f"the record of another key, {stored_key}")
+        result: dict[str, Any] = dict(content)
         if digest is not None:
-            picture = self.picture_path(key)
+            image = self.image_path(key)
             try:
-                found = hashlib.sha256(picture.read_bytes()).hexdigest()
+                actual = hashlib.sha256(image.read_bytes()).hexdigest()
             except FileNotFoundError:
-                raise Damaged(picture, "missing") from None
-            if found != digest:
-                raise Damaged(picture, "not the picture that was written (another hash)")
-        result: dict[str, Any] = fields
-        if digest is not None:
-            result = {**fields, "picture_sha256": digest}
+                raise Damaged(image, "missing") from None
+            if actual != digest:
+                raise Damaged(image, "not the image that was written (another hash)")
+            result["image_sha256"] = digest
         return result
 
-    def put(self, key: str, fields: Mapping[str, Any], picture: bytes | None = None) -> None:
-        """Keep ``fields``, and ``picture`` as a PNG file, under ``key``.
+    def put(self, key: str, content: Mapping[str, Any], image: bytes | None = None) -> None:
+        """Keep ``content``, and ``image`` as a PNG file, under ``key``.
 
         Raises
         ------
@@ -89,16 +145,54 @@ class Store:
             If the disk is full or cannot be written; nothing half-written is left under the key.
         """
         digest = None
-        if picture is not None:
-            digest = hashlib.sha256(picture).hexdigest()
-            write_bytes(self.picture_path(key), picture)
-        record = {"key": key, "picture_sha256": digest, "fields": dict(fields)}
+        if image is not None:
+            digest = hashlib.sha256(image).hexdigest()
+            write_bytes(self.image_path(key), image)
+        record = {"key": key, "image_sha256": digest, "fields": dict(content)}
         write_text(self.record_path(key), json.dumps(record, ensure_ascii=False, indent=1) + "\n")
 
     def remove(self, key: str) -> bool:
         """Forget what is kept under ``key``; True if there was something."""
         record = self.record_path(key)
-        there = record.exists()
+        existed = record.exists()
         record.unlink(missing_ok=True)
-        self.picture_path(key).unlink(missing_ok=True)
-        return there
+        self.image_path(key).unlink(missing_ok=True)
+        return existed
+
+
+def _digest(fields: Mapping[str, Any]) -> str:
+    return hashlib.sha256(dumps(fields).encode()).hexdigest()[:40]
+
+
+def _plain(value: Any, is_untyped: bool) -> Any:
+    """``value`` with whole numbers of untyped fields as integers."""
+    if isinstance(value, Mapping):
+        return {name: _plain(part, is_untyped or name in _UNTYPED) for name, part in value.items()}
+    if isinstance(value, list):
+        return [_plain(part, is_untyped) for part in value]
+    if is_untyped and _is_whole_float(value):
+        return int(value)
+    return value
+
+
+def _forms(name: str, value: Any, is_untyped: bool) -> list[Any]:
+    """The ways in which a configuration may write the setting ``name`` with this value."""
+    forms: list[Any] = [value]
+    if isinstance(value, Mapping):
+        options = [_forms(key, part, is_untyped or key in _UNTYPED) for key, part in value.items()]
+        forms = [
+            {key: part for key, part in zip(value, parts, strict=True) if part is not _LEFT_OUT}
+            for parts in islice(product(*options), _MOST_FORMS)
+        ]
+    elif isinstance(value, list):
+        options = [_forms("", part, is_untyped) for part in value]
+        forms = list(map(list, islice(product(*options), _MOST_FORMS)))
+    elif _is_whole_float(value) or (is_untyped and type(value) is int):
+        forms = [int(value), float(value)]
+    if name in _LORA_DEFAULTS and value == _LORA_DEFAULTS[name]:
+        forms.append(_LEFT_OUT)
+    return forms
+
+
+def _is_whole_float(value: Any) -> bool:
+    return isinstance(value, float) and value.is_integer()

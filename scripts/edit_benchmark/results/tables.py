@@ -7,7 +7,7 @@ for people, in the report, are CSV.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,6 +17,9 @@ from edit_benchmark.records import Edit, Sample, Score
 from edit_benchmark.results.files import write_text
 
 Record = TypeVar("Record", Sample, Edit, Score)
+
+#: Names of fields before 0.2, so that a run that was begun then goes on.
+_FORMER_NAMES = {"picture": "image", "picture_sha256": "image_sha256"}
 
 
 def write_rows(path: Path, rows: Iterable[Sample | Edit | Score]) -> None:
@@ -43,9 +46,10 @@ def read_rows(path: Path, kind: type[Record]) -> list[Record]:
         if not line:
             continue
         try:
-            fields: Mapping[str, Any] = json.loads(line)
-            rows.append(kind(**fields))
-        except (ValueError, TypeError) as error:
+            fields: dict[str, Any] = json.loads(line)
+            current = {_FORMER_NAMES.get(name, name): value for name, value in fields.items()}
+            rows.append(kind(**current))
+        except (ValueError, TypeError, AttributeError) as error:
             raise UserError(
                 f"{path}, line {number}: not a {kind.__name__} record ({error}); "
                 "delete the file and run the workflow again."

@@ -1,16 +1,14 @@
-"""What all commands share: logging, the arguments of jobs that use a device, exits."""
+"""What all commands share: logging, exit codes, and the arguments of jobs that use a device."""
 
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import sys
 from collections.abc import Callable
-from typing import Any
 
 from edit_benchmark.errors import UserError
-from edit_benchmark.runtime import devices
+from edit_benchmark.runtime.leases import DeviceRequest
 
 
 def run(main: Callable[[], None]) -> None:
@@ -20,7 +18,7 @@ def run(main: Callable[[], None]) -> None:
         stream=sys.stderr,
         format="%(asctime)s %(levelname)s %(message)s",
     )
-    # One line a download or request is noise beside one line a picture.
+    # One line a download or request is noise beside one line an image.
     for name in ("httpx", "urllib3", "filelock", "PIL"):
         logging.getLogger(name).setLevel(logging.WARNING)
     # Where the locale is not UTF-8, a Chinese name is no reason to fail.
@@ -49,17 +47,9 @@ def add_device_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def device_request(arguments: argparse.Namespace, purpose: str) -> devices.Request:
+def device_request(arguments: argparse.Namespace, purpose: str) -> DeviceRequest:
     """The device arguments as a request; ``purpose`` is shown to those who wait."""
     ids: list[int | str] = [
         int(entry) if entry.isdigit() else entry for entry in arguments.device_ids.split(",")
     ]
-    return devices.Request(ids, arguments.load_slots, arguments.gpu, purpose)
-
-
-def json_object(text: str) -> dict[str, Any]:
-    """An argument that is a JSON object."""
-    value = json.loads(text)
-    if not isinstance(value, dict):
-        raise argparse.ArgumentTypeError("not a JSON object")
-    return value
+    return DeviceRequest(ids, arguments.load_slots, arguments.gpu, purpose)

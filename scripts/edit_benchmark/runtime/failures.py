@@ -39,14 +39,14 @@ def attempt(call: Callable[[], Result], what: str) -> Result:
         return call()
     except Exception as error:
         if not _out_of_memory(error):
-            raise _judged(error, what) from error
+            raise _classified(error, what) from error
         log.warning("%s: out of memory on the device; once more with its cache emptied", what)
     # Outside the except block: the traceback would keep the failed call's tensors alive.
     _empty_cache()
     try:
         return call()
     except Exception as error:
-        raise _judged(error, what) from error
+        raise _classified(error, what) from error
 
 
 def loading(build: Callable[[], Result], name: str) -> Result:
@@ -95,7 +95,7 @@ def stop_if_fatal(error: BaseException) -> None:
         ) from error
 
 
-def _judged(error: Exception, what: str) -> Exception:
+def _classified(error: Exception, what: str) -> Exception:
     if isinstance(error, UserError | SampleError):
         return error
     if _out_of_memory(error):

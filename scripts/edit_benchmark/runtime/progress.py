@@ -4,38 +4,31 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from statistics import fmean
 
 from edit_benchmark.categories import CATEGORIES
 from edit_benchmark.records import EDIT_FAILED, JUDGE_FAILED, Edit, Score
-from edit_benchmark.results.tables import read_rows
 
 
-def edit_line(table: Path, rows: Sequence[Edit], total: int, devices: int) -> str:
-    """How far a category is, once the shard of ``table`` is finished with ``rows``.
+def edit_line(model: str, category: str, rows: Sequence[Edit], samples: int, devices: int) -> str:
+    """How far the edits of a category are.
 
     Parameters
     ----------
-    table
-        The shard's table, ``<model>/<category>/<k>-of-<n>.jsonl``; the other shards of the same
-        division lie beside it.
-    total
+    rows
+        Those of all finished shards.
+    samples
         Samples of the category.
     devices
         Devices that work at once, for the time that is left.
     """
-    model, category = table.parts[-3:-1]
-    _, _, count = table.stem.partition("-of-")
-    others = [path for path in table.parent.glob(f"*-of-{count}.jsonl") if path != table]
-    done = [*rows, *(row for path in others for row in read_rows(path, Edit))]
-    failed = [row.reason for row in done if row.status == EDIT_FAILED]
-    parts = [f"{len(done)} of {total} edited{_reasons(failed)}"]
-    seconds = [row.seconds for row in done if row.seconds]
+    failed = [row.reason for row in rows if row.status == EDIT_FAILED]
+    parts = [f"{len(rows)} of {samples} edited{_reasons(failed)}"]
+    seconds = [row.seconds for row in rows if row.seconds]
     if seconds:
         parts.append(f"{devices / fmean(seconds):.3g} images/s")
-        if len(done) < total:
-            left = (total - len(done)) * fmean(seconds) / devices
+        if len(rows) < samples:
+            left = (samples - len(rows)) * fmean(seconds) / devices
             parts.append(f"about {_duration(left)} left")
     return f"{_name(category)} · {model}: {', '.join(parts)}"
 

@@ -1,4 +1,4 @@
-"""How fast a job works its device: pictures a second, seconds by stage, memory, busy share."""
+"""Telemetry of a job: images a second, seconds of each stage, memory and load of its GPU."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from statistics import fmean
 
 import psutil
 
-from edit_benchmark.runtime.devices import Device
+from edit_benchmark.runtime.leases import Device
 
 _SAMPLE_SECONDS = 0.5
 _GIB = 2**30
 
 
 def process_seconds() -> float:
-    """Seconds since this process began, its imports included."""
+    """Seconds since this process was started, its imports included."""
     return time.time() - psutil.Process().create_time()
 
 
-class Meter:
-    """Counts from its making on; :meth:`line` says it in one line, :meth:`keep` for the report.
+class Telemetry:
+    """Counts images and seconds from its construction on.
 
     Parameters
     ----------
     device
-        Whose load is sampled; a CPU's is not. None for an editor that takes no device.
+        The device whose load is sampled, if it is a GPU; None for a model that takes no device.
     load_seconds, compile_seconds
-        What loading the model took, and how much of it compiling kernels.
+        Time that loading the model took, and the part of it that compiling kernels took.
     """
 
     def __init__(
@@ -42,19 +42,19 @@ class Meter:
         self._compile_seconds = compile_seconds
         self._gpu = device.gpu if device is not None else None
         self._began = time.monotonic()
-        self._pictures = 0
+        self._images = 0
         self._stages: dict[str, float] = {}
         self._busy: list[int] = []
 
-    def count(self, pictures: int, **seconds: float) -> None:
-        """Add ``pictures`` and what each stage took for all of them together, in seconds."""
-        self._pictures += pictures
+    def count(self, images: int, **seconds: float) -> None:
+        """Add ``images``, and the seconds of each stage for all of them together."""
+        self._images += images
         for stage, spent in seconds.items():
             self._stages[stage] = self._stages.get(stage, 0.0) + spent
 
     @contextmanager
     def sampling(self) -> Iterator[None]:
-        """Sample meanwhile how much of the time the GPU has a kernel running, twice a second."""
+        """Sample the GPU's load twice a second: the share of time in which a kernel runs."""
         if self._gpu is None:
             yield
             return
@@ -67,13 +67,13 @@ class Meter:
             ended.set()
             thread.join()
 
-    def line(self) -> str:
-        """The summary for the job's log."""
+    def summary(self) -> str:
+        """One line for the job's log."""
         elapsed = max(time.monotonic() - self._began, 1e-9)
-        parts = [f"{self._pictures} images in {elapsed:.1f} s, {self._pictures / elapsed:.2f} a s"]
-        if self._pictures:
+        parts = [f"{self._images} images in {elapsed:.1f} s, {self._images / elapsed:.2f} a s"]
+        if self._images:
             parts += [
-                f"{stage} {spent / self._pictures:.3f} s an image"
+                f"{stage} {spent / self._images:.3f} s an image"
                 for stage, spent in self._stages.items()
             ]
         parts.append(f"loading {self.load_seconds:.1f} s")
@@ -84,7 +84,7 @@ class Meter:
             parts.append(f"GPU busy {fmean(self._busy):.0f} %")
         return "; ".join(parts)
 
-    def now(self) -> str:
+    def current(self) -> str:
         """The GPU's load and memory, for a progress bar; empty on a CPU."""
         peak = self._peak()
         if peak is None:
@@ -92,17 +92,24 @@ class Meter:
         busy = f"GPU {self._busy[-1]} %, " if self._busy else ""
         return f"{busy}{peak:.1f} GiB"
 
-    def keep(self, path: Path, kind: str, name: str) -> None:
-        """Append what was counted to ``path`` as one line of JSON; ``name`` is the model or judge.
+    def append_to(self, path: Path, kind: str, name: str) -> None:
+        """Append one line of JSON to ``path``, for the report.
 
         A line of that size is written in one piece, so that jobs can share the file.
+
+        Parameters
+        ----------
+        kind
+            ``edit``, ``score`` or ``selftest``.
+        name
+            The model or judge.
         """
         row = {
             "kind": kind,
             "name": name,
             "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
             "gpu": self._gpu.name if self._gpu is not None else "",
-            "images": self._pictures,
+            "images": self._images,
             "seconds": round(time.monotonic() - self._began, 3),
             "load_seconds": round(self.load_seconds - self._compile_seconds, 3),
             "compile_seconds": round(self._compile_seconds, 3),

@@ -1,112 +1,105 @@
-"""The self-test as a job: chosen edits, a loaded judge, its record."""
+"""A self-test job: a judge is loaded and asked about some edits of a model in many ways."""
 
 from __future__ import annotations
 
-import logging
 import sys
 import time
-from collections.abc import Mapping, Sequence
-from functools import partial
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from tqdm import tqdm
 
-from edit_benchmark.checkpoints import resolve as checkpoints
-from edit_benchmark.checkpoints.resolve import Checkpoint
-from edit_benchmark.config.resolve import rubric_path
+from edit_benchmark.config.judges import JudgeSettings
 from edit_benchmark.errors import SampleError
-from edit_benchmark.judging import registry as judges
 from edit_benchmark.judging import rubrics
 from edit_benchmark.judging.batching import answers_of
 from edit_benchmark.judging.job import case_of
-from edit_benchmark.judging.registry import Answer, Case
+from edit_benchmark.judging.judge import Answer, Case
+from edit_benchmark.judging.registry import KINDS
 from edit_benchmark.records import Edit, Sample
-from edit_benchmark.report.provenance import rubric_hash
-from edit_benchmark.runtime import devices
-from edit_benchmark.runtime.failures import loading
-from edit_benchmark.selftest import probes
-from edit_benchmark.selftest import verdict as selftest
-
-log = logging.getLogger(__name__)
+from edit_benchmark.runtime.job import Job, loaded
+from edit_benchmark.selftest import probes, verdict
 
 
-def self_test(
-    samples: Sequence[Sample],
-    edits: Sequence[Edit],
-    count: int,
-    judge: str,
-    settings: Mapping[str, Any],
-    language: str,
-    checkpoint_record: Path,
-    results: Path,
-    request: devices.Request,
-) -> dict[str, Any]:
+@dataclass(frozen=True, kw_only=True)
+class SelfTestJob(Job[JudgeSettings]):
+    """A judge to be tested on a model's edits.
+
+    Attributes
+    ----------
+    model
+        The model that made the edits.
+    edits
+        All of its edits.
+    samples
+        All samples of the benchmark.
+    count
+        Edits to test with, at most.
+    language
+        Of the rubric's questions.
+    """
+
+    model: str
+    edits: Sequence[Edit]
+    samples: Sequence[Sample]
+    count: int
+    language: str
+
+
+def self_test(job: SelfTestJob) -> dict[str, Any]:
     """Test a judge on at most ``count`` of one model's edits.
 
-    Its answers are not taken from the store, nor kept there: the judge really is asked again.
+    Its answers are neither taken from the store nor kept there: the judge really is asked again.
 
     Returns
     -------
     dict
-        What :func:`selftest.run` gives, and what identifies the judge: ``settings``,
-        ``checkpoint`` and ``rubric_sha256``. Where the model has no edit at all, the verdict is
-        ``untested``: a report of nothing but failures is a report.
+        What :func:`verdict.run` gives, and what identifies the test: ``judge``, ``model``,
+        ``settings``, ``checkpoint`` and ``rubric_sha256``. If the model has no edit at all, the
+        verdict is ``untested``: a report of nothing but failures is a report.
 
     Raises
     ------
     UserError
         If the judge cannot be loaded.
     """
-    checkpoint = checkpoints.read(checkpoint_record)
-    chosen = probes.choose(edits, count)
+    chosen = probes.choose(job.edits, job.count)
     began = time.monotonic()
     if chosen:
-        record = _asked(samples, chosen, judge, settings, language, checkpoint, results, request)
+        record = _test(job, chosen)
     else:
-        record = {"verdict": selftest.UNTESTED, "checks": [], "n": 0, "asked": 0}
-    return record | {
+        record = {"verdict": verdict.UNTESTED, "checks": [], "n": 0, "asked": 0}
+    return {
+        "judge": job.name,
+        "model": job.model,
+        **record,
         "seconds": round(time.monotonic() - began, 1),
-        "settings": dict(settings),
-        "checkpoint": checkpoint.identity if checkpoint else None,
-        "rubric_sha256": rubric_hash(rubric_path(settings["rubric"])),
+        "settings": job.settings.model_dump(mode="json"),
+        "checkpoint": job.checkpoint.identity if job.checkpoint else None,
+        "rubric_sha256": rubrics.rubric_hash(job.settings.rubric_file),
     }
 
 
-def _asked(
-    samples: Sequence[Sample],
-    chosen: Sequence[Edit],
-    judge: str,
-    settings: Mapping[str, Any],
-    language: str,
-    checkpoint: Checkpoint | None,
-    results: Path,
-    request: devices.Request,
-) -> dict[str, Any]:
-    by_id = {sample.id: sample for sample in samples}
-    path = rubric_path(settings["rubric"])
+def _test(job: SelfTestJob, chosen: Sequence[Edit]) -> dict[str, Any]:
+    by_id = {sample.id: sample for sample in job.samples}
+    path = job.settings.rubric_file
     cases = [
-        case_of(by_id[edit.id], edit, rubrics.load(path, edit.category, language), results)
+        case_of(by_id[edit.id], edit, rubrics.load(path, edit.category, job.language), job.results)
         for edit in chosen
     ]
-    others = [probes.partner(case.sample, samples) for case in cases]
-    with devices.lease(request) as device:
-        log.info("device %s", device.label)
-        with devices.load_slot(request, partial(judges.import_libraries, settings, checkpoint)):
-            if checkpoint is not None:
-                devices.check_memory(device, checkpoint.weight_bytes, checkpoint.name)
-            loaded = loading(
-                lambda: judges.build(settings, checkpoint, device.torch_name), f"judge {judge}"
-            )
-        with tqdm(
-            desc=f"self-test of {judge}", unit="image", mininterval=5, file=sys.stderr
-        ) as bar:
+    others = [probes.partner(case.sample, job.samples) for case in cases]
+    bar = tqdm(desc=f"self-test of {job.name}", unit="image", mininterval=5, file=sys.stderr)
+    with loaded(job, KINDS[job.settings.judge], "selftest") as judge, bar:
 
-            def ask(asked: Sequence[Case]) -> list[Answer | SampleError]:
-                found: list[Answer | SampleError] = []
-                for start in range(0, len(asked), settings["batch_size"]):
-                    found += answers_of(loaded, asked[start : start + settings["batch_size"]])
-                    bar.update(len(found) - start)
-                return found
+        def ask(asked: Sequence[Case]) -> list[Answer | SampleError]:
+            answers: list[Answer | SampleError] = []
+            began = time.monotonic()
+            for start in range(0, len(asked), job.settings.batch_size):
+                batch = asked[start : start + job.settings.batch_size]
+                answers += answers_of(judge.model, batch)
+                bar.update(len(batch))
+            judge.telemetry.count(len(asked), judging=time.monotonic() - began)
+            return answers
 
-            return selftest.run(ask, cases, others)
+        return verdict.run(ask, cases, others)

@@ -1,19 +1,64 @@
-"""Probes of a judge: edits changed in ways that it has to notice, or has to overlook."""
+"""The checks of a judge's self-test: how edits are changed, and what the judge has to make of it.
+
+A judge has to notice some changes and to overlook the others.
+"""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 from PIL import Image
 
 from edit_benchmark.dataset.samples import seed
-from edit_benchmark.judging.registry import Case
+from edit_benchmark.judging.judge import Case
 from edit_benchmark.records import EDITED, Edit, Sample
 
 _JPEG_QUALITY = 90
+
+#: Changes a case, given another sample or None; the result is None if the case cannot be changed.
+Change = Callable[[Case, Sample | None], Case | None]
+
+
+@dataclass(frozen=True)
+class Probe:
+    """One check of a judge.
+
+    Attributes
+    ----------
+    name
+        The check's name in records and reports.
+    change
+        What is done to each edit before the judge is asked again. None for a check of the answers
+        about the unchanged edits.
+    measure
+        ``share``: edits with a score, 0 to 1.
+        ``mass``: mean probability on the scale's labels, 0 to 1.
+        ``auc``: area under the ROC curve of unchanged against changed edits, 0 to 1.
+        ``change``: mean absolute change of the scores, in points.
+    limit
+        The most (``change``) or the least (all others) that passes.
+    sentence
+        What the measured value says, for the terminal, with ``{value}`` and ``{interval}``.
+    essential
+        Whether a judge that does not pass fails as a whole; otherwise doubts remain.
+    reverse
+        Whether the judge is asked in the opposite order.
+    needs_difference
+        Whether nothing is measured if no image differs from its changed one.
+    """
+
+    name: str
+    change: Change | None
+    measure: Literal["share", "mass", "auc", "change"]
+    limit: float
+    sentence: str
+    essential: bool = False
+    reverse: bool = False
+    needs_difference: bool = False
 
 
 def choose(edits: Sequence[Edit], count: int) -> list[Edit]:
@@ -29,8 +74,11 @@ def choose(edits: Sequence[Edit], count: int) -> list[Edit]:
 
 
 def partner(sample: Sample, samples: Sequence[Sample]) -> Sample | None:
-    """Another sample whose instruction is put in place of this one's, of the same category if
-    there is one with another instruction and another picture."""
+    """The sample whose instruction the probe ``swapped`` puts in place of this one's.
+
+    It has another instruction and another source image, and the same category if one of those has.
+    None if there is no such sample.
+    """
     others = [
         other
         for other in samples
@@ -40,50 +88,105 @@ def partner(sample: Sample, samples: Sequence[Sample]) -> Sample | None:
     return others[0] if others else None
 
 
-def black(case: Case) -> Case:
-    """A black picture in place of the edit."""
-    return replace(case, edited=Image.new("RGB", case.edited.size))
+def _black(case: Case) -> Image.Image:
+    return Image.new("RGB", case.edited.size)
 
 
-def noise(case: Case) -> Case:
-    """Uniform noise in place of the edit, the same for the same sample."""
+def _noise(case: Case) -> Image.Image:
+    """Uniform noise, the same for the same sample."""
     width, height = case.edited.size
     rng = np.random.default_rng(seed(2, case.sample.id))
-    pixels = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
-    return replace(case, edited=Image.fromarray(pixels))
+    return Image.fromarray(rng.integers(0, 256, (height, width, 3), dtype=np.uint8))
 
 
-def source(case: Case) -> Case:
-    """The source picture given as the edit."""
-    return replace(case, edited=case.source)
+def _source(case: Case) -> Image.Image:
+    return case.source
 
 
-def swapped(case: Case, other: Sample) -> Case:
-    """Instruction and rationale of ``other``, with this sample's pictures."""
+def _jpeg(case: Case) -> Image.Image:
+    """The edited image stored as JPEG and decoded again."""
+    buffer = io.BytesIO()
+    case.edited.save(buffer, "JPEG", quality=_JPEG_QUALITY)
+    return Image.open(buffer).convert("RGB")
+
+
+def _resized(case: Case) -> Image.Image:
+    """The edited image a pixel wider and higher."""
+    width, height = case.edited.size
+    return case.edited.resize((width + 1, height + 1), Image.Resampling.LANCZOS)
+
+
+def _edited_is(image: Callable[[Case], Image.Image]) -> Change:
+    """The change that puts ``image`` of a case in place of its edited image."""
+    # What was prepared is of the image before.
+    return lambda case, other: replace(case, edited=image(case), prepared=None)
+
+
+def _swap(case: Case, other: Sample | None) -> Case | None:
+    """Instruction and rationale of ``other`` with this sample's images."""
+    if other is None:
+        return None
     sample = replace(
         case.sample,
         instruction=other.instruction,
         rationale_en=other.rationale_en,
         rationale_zh=other.rationale_zh,
     )
-    return replace(case, sample=sample)
+    return replace(case, sample=sample, prepared=None)
 
 
-def jpeg(case: Case) -> Case:
-    """The edit stored as JPEG and read again."""
-    buffer = io.BytesIO()
-    case.edited.save(buffer, "JPEG", quality=_JPEG_QUALITY)
-    return replace(case, edited=Image.open(buffer).convert("RGB"))
+def _keep(case: Case, other: Sample | None) -> Case:
+    return case
 
 
-def resized(case: Case) -> Case:
-    """The edit a pixel wider and higher."""
-    width, height = case.edited.size
-    larger = case.edited.resize((width + 1, height + 1), Image.Resampling.LANCZOS)
-    return replace(case, edited=larger)
+#: All checks, in the order in which records list them and the judge is asked.
+PROBES = (
+    Probe(
+        "answers", None, "share", 0.9, "has a score for {value:.0%} of the edits", essential=True
+    ),
+    Probe(
+        "on_scale", None, "mass", 0.5, "puts {value:.1%} of its probability on the scale",
+        essential=True,
+    ),
+    # A change that makes an edit worthless: a judge that looks and reads scores it lower.
+    Probe(
+        "black", _edited_is(_black), "auc", 0.9,
+        "an edit scores above a black image: AUC {value:.2f}{interval}", essential=True,
+    ),
+    Probe(
+        "noise", _edited_is(_noise), "auc", 0.9,
+        "an edit scores above noise: AUC {value:.2f}{interval}", essential=True,
+    ),
+    # Edits that equal their sources cannot be told from them: then nothing is measured.
+    Probe(
+        "source", _edited_is(_source), "auc", 0.7,
+        "an edit scores above its untouched source: AUC {value:.2f}{interval}",
+        needs_difference=True,
+    ),
+    Probe(
+        "swapped", _swap, "auc", 0.7,
+        "the right instruction scores above another one: AUC {value:.2f}{interval}",
+    ),
+    # The same edit again.
+    Probe(
+        "repeated", _keep, "change", 0.05,
+        "asked twice, scores move by {value:.3f} points{interval}", essential=True,
+    ),
+    Probe(
+        "reordered", _keep, "change", 0.05,
+        "in another order, scores move by {value:.3f} points{interval}", essential=True,
+        reverse=True,
+    ),
+    # A change that no person would see.
+    Probe(
+        "jpeg", _edited_is(_jpeg), "change", 0.5,
+        "after JPEG, scores move by {value:.3f} points{interval}",
+    ),
+    Probe(
+        "resized", _edited_is(_resized), "change", 0.5,
+        "a pixel larger, scores move by {value:.3f} points{interval}",
+    ),
+)  # fmt: skip
 
-
-#: Changes that make an edit worthless: a judge that looks and reads scores them lower.
-BROKEN: dict[str, Callable[[Case], Case]] = {"black": black, "noise": noise, "source": source}
-#: Changes that leave an edit as good as it was.
-HARMLESS: dict[str, Callable[[Case], Case]] = {"jpeg": jpeg, "resized": resized}
+CHECK_NAMES: tuple[str, ...] = tuple(probe.name for probe in PROBES)
+BY_NAME = {probe.name: probe for probe in PROBES}

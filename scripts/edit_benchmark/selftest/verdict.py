@@ -8,27 +8,20 @@ from statistics import fmean
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
 
 from edit_benchmark.errors import SampleError
-from edit_benchmark.judging.registry import Answer, Case
+from edit_benchmark.judging.judge import Answer, Case
 from edit_benchmark.judging.rubrics import overall
 from edit_benchmark.records import Sample
-from edit_benchmark.selftest import probes
-from edit_benchmark.stats.estimates import RESAMPLES, SEED, Floats, estimate, interval
+from edit_benchmark.selftest.probes import BY_NAME, PROBES, Change, Probe
+from edit_benchmark.stats.auc import auc
+from edit_benchmark.stats.estimates import Floats, estimate
 
-Asker = Callable[[Sequence[Case]], Sequence[Answer | SampleError]]
+#: Asks the judge: an answer for each case, in their order.
+Ask = Callable[[Sequence[Case]], Sequence[Answer | SampleError]]
 
-#: Probability that the judge puts on the scale's labels: the least mean.
-LEAST_MASS = 0.5
-#: Share of the edits that the judge has to have a score for.
-LEAST_ANSWERED = 0.9
-#: Area under the ROC curve: the least for what nobody could miss, and for the rest.
-LEAST_AUC = {"black": 0.9, "noise": 0.9, "source": 0.7, "swapped": 0.7}
-#: Mean change of a score in points: the most when the same is asked again, and after a change that
-#: no person would see.
-MOST_CHANGE = {"repeated": 0.05, "reordered": 0.05, "jpeg": 0.5, "resized": 0.5}
-#: Failing one of these fails the judge; failing another leaves doubts.
-ESSENTIAL = frozenset({"answers", "on_scale", "black", "noise", "repeated", "reordered"})
 #: With fewer edits nothing is said for sure.
 FEW = 10
 
@@ -39,22 +32,18 @@ UNTESTED = "untested"
 
 @dataclass(frozen=True)
 class Check:
-    """One question to the judge's scores.
+    """The result of one probe.
 
     Attributes
     ----------
-    name
-        ``answers``, ``on_scale``, or the probe.
-    measure
-        ``share`` or ``mass`` (0 to 1), ``auc`` (0 to 1), ``change`` (mean, in points).
+    name, measure, limit
+        As in :class:`Probe`.
     n
         Edits behind the value.
     value, low, high
-        The value and its 95 % bootstrap interval over source pictures, where there is one.
-    limit
-        The least (share, mass, auc) or most (change) that passes. An AUC's interval has to lie
-        above 0.5, too.
+        The value and its 95 % bootstrap interval over source images, where there is one.
     passed
+        Whether the value is within the limit; for an AUC, its interval has to lie above 0.5, too.
         None where it cannot be said: the edits are their sources, or too few have a score.
     """
 
@@ -68,12 +57,25 @@ class Check:
     passed: bool | None = None
 
 
-def run(judge: Asker, cases: Sequence[Case], others: Sequence[Sample | None]) -> dict[str, Any]:
+@dataclass(frozen=True)
+class _Probed:
+    """The judge's scores of the changed edits.
+
+    ``scores`` are (n,), NaN where there is none; ``asked`` is how many cases the judge was asked
+    about; ``differs`` is False if no changed image is another one.
+    """
+
+    scores: Floats
+    asked: int
+    differs: bool
+
+
+def run(ask: Ask, cases: Sequence[Case], others: Sequence[Sample | None]) -> dict[str, Any]:
     """Ask about ``cases`` and all their probes, and say what the answers are worth.
 
     Parameters
     ----------
-    judge
+    ask
         Gives an answer to each of the cases, in their order.
     cases
         Edits with their sources, at least one.
@@ -84,43 +86,23 @@ def run(judge: Asker, cases: Sequence[Case], others: Sequence[Sample | None]) ->
     -------
     dict
         ``verdict`` (passes, doubtful, fails), ``checks`` (fields of :class:`Check`), ``n`` edits,
-        ``asked`` questions about a picture.
+        ``asked`` questions about an image.
     """
     clusters = [case.sample.source_sha256 for case in cases]
-    base = judge(cases)
-    scores = _scores(base)
-    answered = float(np.mean(~np.isnan(scores)))
-    checks = [
-        Check("answers", "share", len(cases), LEAST_ANSWERED, answered,
-              passed=answered >= LEAST_ANSWERED),
-    ]  # fmt: skip
-    masses = [mass for answer in base for mass in _masses(answer)]
-    if masses:
-        mean = fmean(masses)
-        checks.append(
-            Check("on_scale", "mass", len(cases), LEAST_MASS, mean, passed=mean >= LEAST_MASS)
-        )
+    answers = ask(cases)
+    scores = _scores(answers)
     asked = len(cases)
-    for name, change in probes.BROKEN.items():
-        found = _scores(judge([change(case) for case in cases]))
-        asked += len(cases)
-        same = name == "source" and all(
-            case.source.size == case.edited.size and case.source.tobytes() == case.edited.tobytes()
-            for case in cases
-        )
-        checks.append(_told_apart(name, scores, found, clusters, tellable=not same))
-    pairs = [(row, other) for row, other in enumerate(others) if other is not None]
-    found = np.full(len(cases), np.nan)
-    found[[row for row, _ in pairs]] = _scores(
-        judge([probes.swapped(cases[row], other) for row, other in pairs])
-    )
-    asked += len(pairs)
-    checks.append(_told_apart("swapped", scores, found, clusters, tellable=True))
-    again = {"repeated": _scores(judge(cases)), "reordered": _scores(judge(cases[::-1]))[::-1]}
-    for name, change in probes.HARMLESS.items():
-        again[name] = _scores(judge([change(case) for case in cases]))
-    checks += [_moved(name, scores, found, clusters) for name, found in again.items()]
-    asked += len(again) * len(cases)
+    checks = []
+    for probe in PROBES:
+        if probe.change is not None:
+            probed = _probe(probe, probe.change, ask, cases, others)
+            asked += probed.asked
+            compare = _told_apart if probe.measure == "auc" else _moved
+            checks.append(compare(probe, scores, probed, clusters))
+        elif probe.measure == "share":
+            checks.append(_at_least(probe, len(cases), float(np.mean(~np.isnan(scores)))))
+        elif masses := [mass for answer in answers for mass in _masses(answer)]:
+            checks.append(_at_least(probe, len(cases), fmean(masses)))
     return {
         "verdict": verdict(checks),
         "n": len(cases),
@@ -131,11 +113,40 @@ def run(judge: Asker, cases: Sequence[Case], others: Sequence[Sample | None]) ->
 
 def verdict(checks: Sequence[Check]) -> str:
     """Fails if an essential check fails; doubtful if another does, or cannot be said."""
-    if any(check.passed is False and check.name in ESSENTIAL for check in checks):
+    if any(check.passed is False and BY_NAME[check.name].essential for check in checks):
         return FAILS
-    # Edits that are their sources cannot be told from them by anyone: that says nothing.
-    certain = [check for check in checks if check.name != "source" or check.value is not None]
+    certain = [
+        check
+        for check in checks
+        if check.value is not None or not BY_NAME[check.name].needs_difference
+    ]
     return PASSES if all(check.passed for check in certain) else DOUBTFUL
+
+
+def _probe(
+    probe: Probe,
+    change: Change,
+    ask: Ask,
+    cases: Sequence[Case],
+    others: Sequence[Sample | None],
+) -> _Probed:
+    """Ask the judge about all of ``cases`` that can be changed, once they are."""
+    pairs = zip(cases, others, strict=True)
+    changed = [
+        (row, result)
+        for row, (case, other) in enumerate(pairs)
+        if (result := change(case, other)) is not None
+    ]
+    if probe.reverse:
+        changed.reverse()
+    scores = np.full(len(cases), np.nan)
+    scores[[row for row, _ in changed]] = _scores(ask([result for _, result in changed]))
+    differs = any(not _same_pixels(cases[row].edited, result.edited) for row, result in changed)
+    return _Probed(scores, len(changed), differs)
+
+
+def _same_pixels(image: Image.Image, other: Image.Image) -> bool:
+    return image.size == other.size and image.tobytes() == other.tobytes()
 
 
 def _scores(answers: Sequence[Answer | SampleError]) -> Floats:
@@ -147,75 +158,53 @@ def _scores(answers: Sequence[Answer | SampleError]) -> Floats:
 
 
 def _masses(answer: Answer | SampleError) -> list[float]:
+    """The probability on the scale's labels for each criterion; empty of a judge without any."""
     if isinstance(answer, SampleError):
         return []
-    found = [entry.get("mass") for entry in answer.details.values() if isinstance(entry, Mapping)]
-    return [mass for mass in found if mass is not None]
+    masses = [entry.get("mass") for entry in answer.details.values() if isinstance(entry, Mapping)]
+    return [mass for mass in masses if mass is not None]
 
 
-def _told_apart(
-    name: str, edits: Floats, broken: Floats, clusters: Sequence[str], *, tellable: bool
-) -> Check:
-    limit = LEAST_AUC[name]
-    both = ~np.isnan(edits) & ~np.isnan(broken)
-    n = int(both.sum())
-    if not tellable or n == 0:
-        return Check(name, "auc", n, limit)
-    kept = [cluster for cluster, there in zip(clusters, both, strict=True) if there]
-    value, low, high = auc(edits[both], broken[both], kept)
-    passed = None if n < FEW or low is None else bool(value >= limit and low > 0.5)
-    return Check(name, "auc", n, limit, value, low, high, passed)
+def _at_least(probe: Probe, n: int, value: float) -> Check:
+    return Check(probe.name, probe.measure, n, probe.limit, value, passed=value >= probe.limit)
 
 
-def auc(
-    edits: Floats, broken: Floats, clusters: Sequence[str]
-) -> tuple[float, float | None, float | None]:
-    """Probability that an edit scores higher than a broken one, ties half, with its interval.
-
-    The area under the ROC curve, which is the Mann-Whitney statistic over all n x n pairs (Hanley
-    and McNeil 1982, The Meaning and Use of the Area under a ROC Curve). The interval draws source
-    pictures with replacement, an edit and its broken version together.
-    """
-    above = (edits[:, None] > broken[None, :]) + 0.5 * (edits[:, None] == broken[None, :])
-    _, member = np.unique(np.asarray(clusters, dtype=str), return_inverse=True)
-    indicator = np.eye(int(member.max()) + 1)[member]  # (n, clusters)
-    sums = indicator.T @ above @ indicator
-    sizes = indicator.sum(axis=0)
-    count = len(sizes)
-    rng = np.random.default_rng(SEED)
-    weights = rng.multinomial(count, np.full(count, 1 / count), RESAMPLES).astype(float)
-    resampled = np.einsum("bi,ij,bj->b", weights, sums, weights) / (weights @ sizes) ** 2
-    low, high = interval(resampled, count)
-    return float(above.mean()), low, high
+def _told_apart(probe: Probe, scores: Floats, probed: _Probed, clusters: Sequence[str]) -> Check:
+    """Whether edits score above what the probe made of them."""
+    present, kept = _with_both(scores, probed.scores, clusters)
+    n = int(present.sum())
+    if n == 0 or (probe.needs_difference and not probed.differs):
+        return Check(probe.name, probe.measure, n, probe.limit)
+    value, low, high = auc(scores[present], probed.scores[present], kept)
+    passed = None if n < FEW or low is None else bool(value >= probe.limit and low > 0.5)
+    return Check(probe.name, probe.measure, n, probe.limit, value, low, high, passed)
 
 
-def _moved(name: str, first: Floats, second: Floats, clusters: Sequence[str]) -> Check:
-    limit = MOST_CHANGE[name]
-    both = ~np.isnan(first) & ~np.isnan(second)
-    kept = [cluster for cluster, there in zip(clusters, both, strict=True) if there]
-    found = estimate(np.abs(first[both] - second[both]).tolist(), kept)
-    passed = None if found.mean is None or found.n < FEW else found.mean <= limit
-    return Check(name, "change", found.n, limit, found.mean, found.low, found.high, passed)
+def _moved(probe: Probe, scores: Floats, probed: _Probed, clusters: Sequence[str]) -> Check:
+    """How far the probe moves the scores of edits."""
+    present, kept = _with_both(scores, probed.scores, clusters)
+    change = estimate(np.abs(scores[present] - probed.scores[present]).tolist(), kept)
+    passed = None if change.mean is None or change.n < FEW else change.mean <= probe.limit
+    return Check(
+        probe.name, probe.measure, change.n, probe.limit, change.mean, change.low, change.high,
+        passed,
+    )  # fmt: skip
 
 
-_SENTENCES = {
-    "answers": "has a score for {value:.0%} of the edits",
-    "on_scale": "puts {value:.1%} of its probability on the scale",
-    "black": "an edit scores above a black picture: AUC {value:.2f}{interval}",
-    "noise": "an edit scores above noise: AUC {value:.2f}{interval}",
-    "source": "an edit scores above its untouched source: AUC {value:.2f}{interval}",
-    "swapped": "the right instruction scores above another one: AUC {value:.2f}{interval}",
-    "repeated": "asked twice, scores move by {value:.3f} points{interval}",
-    "reordered": "in another order, scores move by {value:.3f} points{interval}",
-    "jpeg": "after JPEG, scores move by {value:.3f} points{interval}",
-    "resized": "a pixel larger, scores move by {value:.3f} points{interval}",
-}
+def _with_both(
+    scores: Floats, probed: Floats, clusters: Sequence[str]
+) -> tuple[NDArray[np.bool_], list[str]]:
+    """Where both scores are present, booleans of shape (n,), and the clusters of those edits."""
+    present = ~np.isnan(scores) & ~np.isnan(probed)
+    return present, [cluster for cluster, both in zip(clusters, present, strict=True) if both]
+
+
 _MARKS = {True: "ok     ", False: "FAILED ", None: "unclear"}
 
 
 def lines(record: Mapping[str, Any]) -> list[str]:
     """The record of a self-test for a terminal: the verdict, then a line a check."""
-    found = [
+    texts = [
         f"self-test of {record['judge']} on {record['n']} edits of {record['model']}: "
         f"{record['verdict'].upper()}"
     ]
@@ -225,7 +214,8 @@ def lines(record: Mapping[str, Any]) -> list[str]:
         else:
             low, high = check["low"], check["high"]
             interval = "" if low is None else f" [{low:.2f}, {high:.2f}]"
-            text = _SENTENCES[check["name"]].format(value=check["value"], interval=interval)
+            sentence = BY_NAME[check["name"]].sentence
+            text = sentence.format(value=check["value"], interval=interval)
         relation = "at most" if check["measure"] == "change" else "at least"
-        found.append(f"  {_MARKS[check['passed']]} {text} ({relation} {check['limit']:g})")
-    return found
+        texts.append(f"  {_MARKS[check['passed']]} {text} ({relation} {check['limit']:g})")
+    return texts

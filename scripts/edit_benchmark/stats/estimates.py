@@ -1,6 +1,6 @@
 """Means with their uncertainty: bootstrap intervals, standard errors and bounds.
 
-What counts as one observation is decided here alone: samples that share a source picture are one
+What counts as one observation is decided here alone: samples that share a source image are one
 cluster, and every interval, error and test resamples, sums or flips whole clusters.
 """
 
@@ -38,7 +38,7 @@ class Estimate:
     Attributes
     ----------
     n, clusters
-        Scored samples, and source pictures among them.
+        Scored samples, and source images among them.
     mean, std, median, minimum, maximum
         ``std`` is the population's (divided by n). None of no scores.
     standard_error
@@ -61,7 +61,7 @@ class Estimate:
 
 def estimate(values: Sequence[float], clusters: Sequence[str]) -> Estimate:
     """The mean of ``values`` (n scores) with error and interval; ``clusters`` are the n hashes of
-    their source pictures."""
+    their source images."""
     if not values:
         return Estimate(0, 0)
     scores = np.asarray(values, float)
@@ -149,7 +149,7 @@ def interval(resampled: Floats, clusters: int) -> Interval:
     """Percentile interval of a statistic's bootstrap distribution ``resampled`` (RESAMPLES,).
 
     Percentile intervals of few clusters are too narrow, so the percentiles are those of
-    :func:`expanded_level`. (None, None) with fewer than two clusters: one picture says nothing of
+    :func:`expanded_level`. (None, None) with fewer than two clusters: one image says nothing of
     others.
     """
     if clusters < 2:

@@ -1,1 +1,1 @@
-"""Measurements of the benchmark itself, through the code that the workflow uses."""
+"""What ``make bench`` measures: editing, judging and start-up, against the stock libraries."""

@@ -1,34 +1,35 @@
-"""Checkpoints of Qwen-Image-Edit to measure with: released shapes or tiny ones, random weights.
+"""Checkpoints to measure with: released shapes or tiny ones, random weights.
 
-Random weights compute as long as released ones. What they cannot show is how good a picture is, how
+Random weights compute as long as released ones. What they cannot show is how good an image is, how
 often a cache hits, and how long reading from a real disk takes.
 """
 
 from __future__ import annotations
 
+import gc
 import json
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import diffusers
 import torch
 import transformers
-import yaml
 from safetensors.torch import save_file
 
-from demo import models as tiny_models
-from edit_benchmark.config.resolve import SCHEMA
+from demo import models
+from edit_benchmark.config.editors import DiffusersEditorSettings
+from edit_benchmark.config.judges import RUBRICS, TransformersJudgeSettings
 
-#: The configurations of the released Qwen-Image-Edit.
-TRANSFORMER = {
+# The configurations of the released Qwen-Image-Edit.
+_TRANSFORMER = {
     "patch_size": 2, "in_channels": 64, "out_channels": 16, "num_layers": 60,
     "attention_head_dim": 128, "num_attention_heads": 24, "joint_attention_dim": 3584,
     "guidance_embeds": False, "axes_dims_rope": (16, 56, 56),
 }  # fmt: skip
-_TEXT = {
+_EDIT_TEXT = {
     "hidden_size": 3584, "intermediate_size": 18944, "num_hidden_layers": 28,
     "num_attention_heads": 28, "num_key_value_heads": 4, "max_position_embeddings": 128000,
     "rope_parameters": {
@@ -36,19 +37,39 @@ _TEXT = {
     },
     "vocab_size": 152064,
 }  # fmt: skip
-_VISION = {
+_EDIT_VISION = {
     "depth": 32, "hidden_size": 1280, "intermediate_size": 3420, "num_heads": 16,
     "out_hidden_size": 3584, "patch_size": 14, "window_size": 112,
     "fullatt_block_indexes": [7, 15, 23, 31],
 }  # fmt: skip
-_RELEASED_PIXELS = 12_845_056
+_EDIT_PIXELS = 12_845_056
 _LORA_RANK = 64
 _LORA_LAYERS = ("attn.to_q", "attn.to_k", "attn.to_v", "attn.to_out.0")
+# The configuration of Qwen3-VL-8B.
+_JUDGE_TEXT = {
+    "hidden_size": 4096, "intermediate_size": 12288, "num_hidden_layers": 36,
+    "num_attention_heads": 32, "num_key_value_heads": 8, "head_dim": 128, "vocab_size": 151936,
+    "max_position_embeddings": 262144,
+    "rope_parameters": {
+        "rope_type": "default", "rope_theta": 5e6, "mrope_section": [24, 20, 20],
+        "mrope_interleaved": True,
+    },
+}  # fmt: skip
+_JUDGE_VISION = {
+    "depth": 27, "hidden_size": 1152, "intermediate_size": 4304, "num_heads": 16,
+    "out_hidden_size": 4096, "patch_size": 16, "deepstack_visual_indexes": [8, 16, 24],
+    "num_position_embeddings": 2304,
+}  # fmt: skip
+_JUDGE_PIXELS = {"shortest_edge": 65_536, "longest_edge": 16_777_216}
+# Large enough for whole words, as a released tokenizer has them.
+_VOCABULARY = 4000
+# Of the arithmetic at full size.
+_FULL_SIZE_DTYPE: Literal["bfloat16", "float32"] = "bfloat16"
 
 
 def save_edit_pipeline(folder: Path, device: str, full_size: bool) -> None:
     """Save a Qwen-Image-Edit pipeline; 54 GiB at full size, made on ``device``."""
-    tiny_models.save_edit_pipeline(folder, "edit")
+    models.save_edit_pipeline(folder, "edit")
     if not full_size:
         return
     for part in ("transformer", "text_encoder", "vae"):
@@ -58,24 +79,26 @@ def save_edit_pipeline(folder: Path, device: str, full_size: bool) -> None:
     tokens = {key: value for key, value in own.items() if key.endswith("_token_id")}
     with _bfloat16():
         with torch.device(device):
-            transformer = diffusers.QwenImageTransformer2DModel(**TRANSFORMER)
+            transformer = diffusers.QwenImageTransformer2DModel(**_TRANSFORMER)
         transformer.save_pretrained(folder / "transformer")
         del transformer
         torch.cuda.empty_cache()
         with torch.device(device):
             encoder = transformers.Qwen2_5_VLForConditionalGeneration(
-                transformers.Qwen2_5_VLConfig(text_config=_TEXT, vision_config=_VISION, **tokens)
+                transformers.Qwen2_5_VLConfig(
+                    text_config=_EDIT_TEXT, vision_config=_EDIT_VISION, **tokens
+                )
             )
         encoder.save_pretrained(folder / "text_encoder")
         del encoder
         torch.cuda.empty_cache()
         vae = diffusers.AutoencoderKLQwenImage()
-        tiny_models.keep_variance(vae)
+        models.keep_variance(vae)
         vae.save_pretrained(folder / "vae")
     for path in (folder / "processor").glob("*.json"):
         text = path.read_text(encoding="utf-8")
-        pixels = str(tiny_models.MAX_PIXELS)
-        path.write_text(text.replace(pixels, str(_RELEASED_PIXELS)), encoding="utf-8")
+        pixels = str(models.MAX_PIXELS)
+        path.write_text(text.replace(pixels, str(_EDIT_PIXELS)), encoding="utf-8")
 
 
 def save_plus(edit: Path, plus: Path) -> None:
@@ -105,39 +128,90 @@ def save_lora(path: Path, config: Mapping[str, Any]) -> None:
     save_file(state, path)
 
 
-def settings(checkpoint: Path, full_size: bool, **changes: Any) -> dict[str, Any]:
-    """A model of the configuration, as the README's: 50 steps with guidance; tiny ones take 2."""
-    size = {} if full_size else {"height": 64, "width": 64}
-    return defaults("model") | size | {
-        "editor": "diffusers",
-        "checkpoint": str(checkpoint),
-        "dtype": "bfloat16" if full_size else "float32",
-        "num_inference_steps": 50 if full_size else 2,
-        "true_cfg_scale": 4.0,
-        "negative_prompt": " ",
-    } | changes  # fmt: skip
+def save_judge(folder: Path, device: str, full_size: bool) -> None:
+    """Save a judge, 18 GB at full size, made on ``device``; an existing one is left as it is."""
+    if (folder / "config.json").is_file():
+        return
+    models.save_judge(folder)
+    if full_size:
+        _enlarge_judge(folder, device)
+        gc.collect()  # a model holds itself in circles
+        torch.cuda.empty_cache()
 
 
-def defaults(kind: str) -> dict[str, Any]:
-    """What the schema gives a ``model`` or a ``judge`` by default; None where it gives nothing."""
-    definitions = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))["$defs"]
-    return {
-        name: (definitions[part["$ref"].rpartition("/")[2]] if "$ref" in part else part).get(
-            "default"
+def _enlarge_judge(folder: Path, device: str) -> None:
+    """Put a full-size model and a tokenizer with whole words in place of the tiny ones."""
+    (folder / "model.safetensors").unlink()
+    processor = transformers.AutoProcessor.from_pretrained(folder)
+    corpus = (RUBRICS / "reasoning.yaml").read_text(encoding="utf-8")
+    processor.tokenizer = processor.tokenizer.train_new_from_iterator([corpus], _VOCABULARY)
+    processor.image_processor.size = _JUDGE_PIXELS
+    processor.save_pretrained(folder)
+    token = processor.tokenizer.convert_tokens_to_ids
+    with _bfloat16(), torch.device(device):
+        model = transformers.Qwen3VLForConditionalGeneration(
+            transformers.Qwen3VLConfig(
+                text_config={**_JUDGE_TEXT, "pad_token_id": processor.tokenizer.pad_token_id},
+                vision_config=_JUDGE_VISION,
+                image_token_id=token("<|image_pad|>"),
+                video_token_id=token("<|video_pad|>"),
+                vision_start_token_id=token("<|vision_start|>"),
+                vision_end_token_id=token("<|vision_end|>"),
+            )
         )
-        for name, part in definitions[kind]["properties"].items()
-    }
+    model.save_pretrained(folder)
+
+
+def edit_settings(
+    checkpoint: Path, full_size: bool, steps: int | None = None
+) -> DiffusersEditorSettings:
+    """An editor as the README configures it, with guidance.
+
+    ``steps`` is 50 unless given, and 2 for the tiny model, whose images have 64 pixels a side.
+    """
+    side = None if full_size else 64
+    return DiffusersEditorSettings(
+        editor="diffusers",
+        checkpoint=str(checkpoint),
+        dtype=_FULL_SIZE_DTYPE if full_size else "float32",
+        num_inference_steps=steps or (50 if full_size else 2),
+        true_cfg_scale=4.0,
+        negative_prompt=" ",
+        height=side,
+        width=side,
+    )
+
+
+def judge_settings(
+    checkpoint: Path,
+    full_size: bool,
+    method: Literal["expected", "generated"] = "expected",
+    batch_size: int = 8,
+) -> TransformersJudgeSettings:
+    """A judge of the configuration, with what its random weights call for."""
+    return TransformersJudgeSettings(
+        judge="transformers",
+        checkpoint=str(checkpoint),
+        dtype=_FULL_SIZE_DTYPE if full_size else "float32",
+        method=method,
+        batch_size=batch_size,
+        max_pixels=2**20,
+        max_new_tokens=64 if full_size else 3,
+        min_mass=0,
+    )
 
 
 def remove(folder: Path) -> None:
+    """Delete ``folder``, if it exists."""
     shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
 def _bfloat16() -> Iterator[None]:
+    """New weights within the block are bfloat16, and drawn from one seed."""
     usual = torch.get_default_dtype()
     torch.set_default_dtype(torch.bfloat16)
-    torch.manual_seed(0)  # so that the pictures of two machines can be compared
+    torch.manual_seed(0)  # so that the images of two machines can be compared
     try:
         yield
     finally:

@@ -5,7 +5,6 @@ An edit job until its first denoising step, a score job until its first answers.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import subprocess
@@ -14,13 +13,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-from edit_benchmark.checkpoints import resolve as checkpoints
+from edit_benchmark.checkpoints import record
+from edit_benchmark.checkpoints.resolve import resolve
 from edit_benchmark.images import encode_png, sha256
 from edit_benchmark.records import Sample
 from edit_benchmark.results.tables import write_rows
-from speed import checkpoints as made
-from speed import judge
-from speed.edit import drawn_source
+from speed import checkpoints, drawn
 
 _SCRIPTS = Path(__file__).parents[3] / "scripts"
 _NO_BYTECODE = "PYTHONDONTWRITEBYTECODE"
@@ -42,13 +40,13 @@ def measure(folder: Path, device: str, full_size: bool) -> dict[str, Any]:
     -------
     dict
         ``cold`` (the first job, which also compiles kernels), ``warm`` (the next), and
-        ``two_slots`` and ``one_slot``: two jobs that begin at the same time on one device, and load
+        ``two_slots`` and ``one_slot``: two jobs that start at the same time on one device, and load
         over its one bus at once or one after the other. ``score_cold`` and ``score`` are the first
         and the next score job. Each with the seconds of its stages.
     """
     checkpoint = folder / "edit"
     if not (checkpoint / "model_index.json").is_file():
-        made.save_edit_pipeline(checkpoint, device, full_size)
+        checkpoints.save_edit_pipeline(checkpoint, device, full_size)
     _prepare(folder, checkpoint, device, full_size)
     result: dict[str, Any] = {}
     for name in ("cold", "warm"):
@@ -66,23 +64,23 @@ def measure(folder: Path, device: str, full_size: bool) -> dict[str, Any]:
         jobs = [_edit(folder, device, full_size, name) for name in names]
         result[slots] = [_finish(job) for job in jobs]
     for name in ("score_cold", "score"):
-        made.remove(_results(folder, "warm") / "store" / "answers")
+        checkpoints.remove(_results(folder, "warm") / "store" / "answers")
         result[name] = _finish(_score(folder, device, full_size))
     return result
 
 
 def _prepare(folder: Path, checkpoint: Path, device: str, full_size: bool) -> None:
-    judge.save(folder / "judge", device, full_size)
-    asked = judge.settings(folder / "judge", full_size)
-    checkpoints.write(checkpoints.resolve(asked, "judges.bench"), folder / "judge.json")
+    checkpoints.save_judge(folder / "judge", device, full_size)
+    judge = checkpoints.judge_settings(folder / "judge", full_size)
+    record.write(resolve(judge, "judges.bench"), folder / "judge.json")
+    editor = checkpoints.edit_settings(checkpoint, full_size, steps=2)
+    record.write(resolve(editor, "models.bench"), folder / "checkpoint.json")
     side = 1024 if full_size else 64
-    picture = encode_png(drawn_source((side, side)), {})
-    settings = made.settings(checkpoint, full_size, num_inference_steps=2)
-    checkpoints.write(checkpoints.resolve(settings, "models.bench"), folder / "checkpoint.json")
-    (folder / "source.png").write_bytes(picture)
+    source = encode_png(drawn.source((side, side)), {})
+    (folder / "source.png").write_bytes(source)
     sample = Sample(
         id="a", category="physical", index=0, instruction="Paint it green.", source="source.png",
-        source_sha256=sha256(picture), width=side, height=side,
+        source_sha256=sha256(source), width=side, height=side,
     )  # fmt: skip
     write_rows(folder / "samples.jsonl", [sample])
 
@@ -97,7 +95,7 @@ def _leases(folder: Path, name: str) -> Path:
 
 def _clear(folder: Path, name: str) -> None:
     """An empty results folder, with leases of its own so that two jobs can be on one device."""
-    made.remove(_results(folder, name))
+    checkpoints.remove(_results(folder, name))
     _leases(folder, name).mkdir(parents=True)
     source = (folder / "source.png").read_bytes()
     (_results(folder, name) / "source.png").write_bytes(source)
@@ -105,20 +103,22 @@ def _clear(folder: Path, name: str) -> None:
 
 def _edit(folder: Path, device: str, full_size: bool, name: str) -> tuple[Any, float]:
     results = _results(folder, name)
-    settings = made.settings(folder / "edit", full_size, num_inference_steps=2)
+    settings = checkpoints.edit_settings(folder / "edit", full_size, steps=2)
     words = [
-        "--shard", "1-of-1", "--model", "bench", "--settings", json.dumps(settings),
+        "--shard", "1-of-1", "--model", "bench", "--settings", settings.model_dump_json(),
         "--checkpoint", folder / "checkpoint.json", "--out", results / "edits.jsonl",
     ]  # fmt: skip
     return _start("edit.py", words, folder, results, device)
 
 
 def _score(folder: Path, device: str, full_size: bool) -> tuple[Any, float]:
-    """A score job for what the warm edit job made."""
+    """A score job for the edit of the warm edit job."""
     results = _results(folder, "warm")
+    settings = checkpoints.judge_settings(folder / "judge", full_size)
     words = [
-        "--edits", results / "edits.jsonl", "--chunk", "1", "--chunk-size", "64",
-        "--judge", "bench", "--settings", json.dumps(judge.settings(folder / "judge", full_size)),
+        "--model", "bench", "--edits", results / "edits.jsonl",
+        "--chunk", "1", "--chunk-size", "64",
+        "--judge", "bench", "--settings", settings.model_dump_json(),
         "--checkpoint", folder / "judge.json", "--language", "en",
         "--out", results / "scores.jsonl",
     ]  # fmt: skip
@@ -136,7 +136,7 @@ def _start(
     # Python's own cache of compiled modules, as an installation has it: without, the imports of
     # torch and diffusers alone take 5 to 10 s longer.
     environment = {name: value for name, value in os.environ.items() if name != _NO_BYTECODE}
-    began = time.perf_counter()
+    start = time.perf_counter()
     job = subprocess.Popen(
         list(map(str, words)),
         env=environment | {"EDIT_BENCHMARK_LEASES": str(results / "leases")},
@@ -144,19 +144,19 @@ def _start(
         stderr=subprocess.PIPE,
         text=True,
     )
-    return job, began
+    return job, start
 
 
 def _finish(started: tuple[Any, float]) -> dict[str, float]:
-    job, began = started
+    job, start = started
     _, log = job.communicate()
     if job.returncode:
         raise RuntimeError(log[-2000:])
-    found = {}
+    row = {}
     for name, pattern in _LINES.items():
         match = re.search(pattern, log)
         if match:
-            found[name] = float(match[1])
-    row = found | {"process_seconds": round(time.perf_counter() - began, 2)}
+            row[name] = float(match[1])
+    row["process_seconds"] = round(time.perf_counter() - start, 2)
     print(row, flush=True)
     return row

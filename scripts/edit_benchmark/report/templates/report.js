@@ -21,8 +21,8 @@
 
   const words = (key) => key.replaceAll("_", " ");
   const digits = (value) => value.toFixed(2);
-  const small = (picture) => `pictures/${picture[0]}-small.jpg`;
-  const large = (picture) => `pictures/${picture[0]}.jpg`;
+  const small = (image) => `images/${image[0]}-small.jpg`;
+  const large = (image) => `images/${image[0]}.jpg`;
   const spoken = (text, language, tag = "p") =>
     text ? el(tag, { lang: language, dir: "auto", textContent: text }) : null;
   const rowsOf = (sample, model) => sample.rows.filter((row) => row.model === model);
@@ -90,7 +90,7 @@
   function chosen() {
     const wanted = Object.fromEntries(["category", "status", "difficulty", "tag", "flag", "sort"].map((name) => [name, form.elements[name].value]));
     const search = form.elements.search.value.trim().toLocaleLowerCase();
-    const found = [];
+    const matches = [];
     samples.forEach((sample, index) => {
       if (wanted.category && sample.category !== wanted.category) return;
       if (wanted.difficulty && (sample.difficulty || NONE) !== wanted.difficulty) return;
@@ -106,10 +106,10 @@
         best: scores.length ? -Math.max(...scores) : Infinity,
         gap: scores.length > 1 ? -(Math.max(...scores) - Math.min(...scores)) : Infinity,
       }[wanted.sort];
-      found.push([order, index]);
+      matches.push([order, index]);
     });
-    found.sort(([a, i], [b, j]) => (a === b ? i - j : a - b));
-    return found.map(([, index]) => index);
+    matches.sort(([a, i], [b, j]) => (a === b ? i - j : a - b));
+    return matches.map(([, index]) => index);
   }
 
   // ----- Gallery -----
@@ -117,8 +117,8 @@
   let rendered = 0;
   const gallery = $("gallery");
 
-  function image(picture, alt, className) {
-    return el("img", { loading: "lazy", decoding: "async", width: picture[1], height: picture[2], src: small(picture), alt, className });
+  function thumbnail(image, alt, className) {
+    return el("img", { loading: "lazy", decoding: "async", width: image[1], height: image[2], src: small(image), alt, className });
   }
 
   function criteria(row) {
@@ -148,16 +148,16 @@
   function figure(sample, model) {
     const row = rowsOf(sample, model).find((entry) => entry.judge === judge());
     if (!row) return null;
-    const picture = sample.edits[model];
+    const image = sample.edits[model];
     let shown;
-    if (picture) {
-      shown = el("button", { type: "button", className: "pic", ariaLabel: `${ui.compare}: ${ui.edit_alt} ${sample.id} ${ui.by} ${models[model]}` },
-        image(picture, `${ui.edit_alt} ${sample.id} ${ui.by} ${models[model]}`), image(sample.source, "", "over"));
+    if (image) {
+      shown = el("button", { type: "button", className: "image", ariaLabel: `${ui.compare}: ${ui.edit_alt} ${sample.id} ${ui.by} ${models[model]}` },
+        thumbnail(image, `${ui.edit_alt} ${sample.id} ${ui.by} ${models[model]}`), thumbnail(sample.source, "", "over"));
       shown.addEventListener("click", () => open(sample.id, "source", String(model), "slider"));
     } else {
-      shown = el("div", { className: "nopic", textContent: ui.no_picture });
+      shown = el("div", { className: "no-image", textContent: ui.no_image });
     }
-    const original = picture ? el("a", { href: picture[3], textContent: ui.original, ariaLabel: `${ui.original}: ${sample.id} ${models[model]}` }) : null;
+    const original = image ? el("a", { href: image[3], textContent: ui.original, ariaLabel: `${ui.original}: ${sample.id} ${models[model]}` }) : null;
     return el("figure", {}, shown, el("figcaption", {}, el("strong", { textContent: models[model] }), " ", original, verdict(row)));
   }
 
@@ -169,7 +169,7 @@
     const sample = samples[index];
     const compare = el("button", { type: "button", textContent: ui.compare, ariaLabel: `${ui.compare}: ${sample.id}` });
     compare.addEventListener("click", () => open(sample.id));
-    const source = el("button", { type: "button", className: "pic", ariaLabel: `${ui.compare}: ${ui.source_alt} ${sample.id}` }, image(sample.source, `${ui.source_alt} ${sample.id}${sample.description_en ? `: ${sample.description_en}` : ""}`));
+    const source = el("button", { type: "button", className: "image", ariaLabel: `${ui.compare}: ${ui.source_alt} ${sample.id}` }, thumbnail(sample.source, `${ui.source_alt} ${sample.id}${sample.description_en ? `: ${sample.description_en}` : ""}`));
     source.addEventListener("click", () => open(sample.id));
     const extra = ["description", "rationale"].flatMap((what) => [spoken(sample[`${what}_en`], "en"), spoken(sample[`${what}_zh`], "zh-Hans")]).filter(Boolean);
     const node = el("article", { className: "card", tabIndex: -1, "data-id": sample.id },
@@ -237,12 +237,12 @@
   }
   addEventListener("hashchange", follow);
 
-  // ----- Comparing pictures -----
+  // ----- Comparing images -----
   const viewer = $("viewer");
   const stage = $("stage");
   const state = { id: "", left: "source", right: "0", mode: "slider" };
   const name = (side) => (side === "source" ? ui.source : models[+side]);
-  const pictureOf = (sample, side) => (side === "source" ? sample.source : sample.edits[side]);
+  const imageOf = (sample, side) => (side === "source" ? sample.source : sample.edits[side]);
 
   for (const id of ["viewer-left", "viewer-right"]) {
     for (const side of ["source", ...models.keys()].map(String)) $(id).append(el("option", { value: side, textContent: name(side) }));
@@ -261,8 +261,8 @@
 
   function draw() {
     const sample = samples[byId.get(state.id)];
-    const pictures = [state.left, state.right].map((side) => pictureOf(sample, side));
-    const both = pictures.every(Boolean);
+    const images = [state.left, state.right].map((side) => imageOf(sample, side));
+    const both = images.every(Boolean);
     const mode = both ? state.mode : "side";
     $("viewer-title").replaceChildren(el("bdi", { textContent: sample.id }));
     $("viewer-texts").replaceChildren(...texts(sample));
@@ -276,11 +276,11 @@
     stage.classList.toggle("gain", mode === "difference" && $("gain").firstElementChild.checked);
     $("handle").hidden = mode !== "slider";
     $("gain").hidden = mode !== "difference";
-    stage.replaceChildren(...pictures.map((picture, position) => {
+    stage.replaceChildren(...images.map((image, position) => {
       const side = [state.left, state.right][position];
-      if (!picture) return el("div", { className: "nopic", textContent: `${name(side)}: ${ui.no_picture}` });
+      if (!image) return el("div", { className: "no-image", textContent: `${name(side)}: ${ui.no_image}` });
       const alt = side === "source" ? `${ui.source_alt} ${sample.id}` : `${ui.edit_alt} ${sample.id} ${ui.by} ${name(side)}`;
-      return el("img", { src: large(picture), width: picture[1], height: picture[2], alt });
+      return el("img", { src: large(image), width: image[1], height: image[2], alt });
     }));
     $("viewer-scores").replaceChildren(el("div", { className: "pair" }, ...[state.left, state.right].map((side) => el("div", {},
       el("h3", { textContent: name(side) }),

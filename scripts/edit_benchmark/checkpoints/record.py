@@ -1,0 +1,84 @@
+"""The record of a resolved checkpoint, which the jobs that load it read."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from edit_benchmark.checkpoints.fingerprint import fingerprint
+from edit_benchmark.errors import UserError
+from edit_benchmark.results.files import write_text
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint on this host's disk.
+
+    Attributes
+    ----------
+    name
+        As configured: a folder, or ``owner/name`` on the hub.
+    path
+        The folder that holds it.
+    commit
+        The resolved commit of a hub repository, empty for a folder.
+    fingerprint
+        Hash that any change of configuration or weights changes, see
+        :func:`edit_benchmark.checkpoints.fingerprint.fingerprint`.
+    pipeline
+        The class that the checkpoint names, such as ``QwenImageEditPipeline``.
+    weight_bytes
+        Bytes of the weights once loaded in the configured dtype.
+    """
+
+    name: str
+    path: str
+    commit: str
+    fingerprint: str
+    pipeline: str
+    weight_bytes: int
+
+    @property
+    def identity(self) -> str:
+        """What stands for the weights in the key of an edit or an answer."""
+        return self.commit or self.fingerprint
+
+
+def write(checkpoint: Checkpoint | None, path: Path) -> None:
+    """Record a resolved checkpoint as JSON; ``null`` stands for a model without weights."""
+    write_text(path, json.dumps(asdict(checkpoint) if checkpoint else None, indent=1) + "\n")
+
+
+def read(path: Path) -> Checkpoint | None:
+    """The checkpoint recorded in ``path``; None for a model without weights."""
+    fields = json.loads(path.read_text(encoding="utf-8"))
+    return Checkpoint(**fields) if fields else None
+
+
+def check_unchanged(checkpoint: Checkpoint, record: str) -> None:
+    """Refuse weights that are not those that were resolved.
+
+    Parameters
+    ----------
+    checkpoint
+        As it was resolved.
+    record
+        Path of its record, for messages.
+
+    Raises
+    ------
+    UserError
+        If the folder does not exist any more or its fingerprint differs from the recorded one.
+    """
+    folder = Path(checkpoint.path)
+    if not folder.is_dir():
+        raise UserError(
+            f"checkpoint {checkpoint.name}: {folder} is not there any more; delete {record} and "
+            "run again to resolve it anew."
+        )
+    if fingerprint(folder) != checkpoint.fingerprint:
+        raise UserError(
+            f"checkpoint {checkpoint.name}: {folder} changed after this run began; delete "
+            f"{record} and run again, so that its edits are not mixed with the earlier ones."
+        )

@@ -1,0 +1,81 @@
+"""What all sections of the configuration share."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+CLASS_PATH = r"^[A-Za-z_][A-Za-z0-9_]*([.][A-Za-z_][A-Za-z0-9_]*)+$"
+
+
+def mistake(sentence: str) -> PydanticCustomError:
+    """The error that a validator raises; the key and a full stop are put around ``sentence``."""
+    # As a value of a template: the sentence quotes what the user wrote, braces included.
+    return PydanticCustomError("mistake", "{sentence}", {"sentence": sentence})
+
+
+def _whole_number(value: Any) -> Any:
+    """4.0 as 4: equal values are equal, however they are written."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _json_object(values: dict[str, Any]) -> dict[str, Any]:
+    try:
+        json.dumps(values, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise mistake(
+            f"it holds a value that JSON does not have ({error}); write dates and the like in "
+            "quotes"
+        ) from None
+    return values
+
+
+# The bounds stand before the validator: those of a JSON schema are the innermost ones.
+NotNegative = Annotated[int, Field(ge=0), BeforeValidator(_whole_number)]
+Positive = Annotated[int, Field(ge=1), BeforeValidator(_whole_number)]
+#: Height or width of an image.
+Pixels = Annotated[int, Field(ge=16), BeforeValidator(_whole_number)]
+#: Pixels of an image.
+Area = Annotated[int, Field(ge=1024), BeforeValidator(_whole_number)]
+#: Keyword arguments for code that is not ours.
+Arguments = Annotated[dict[str, Any], AfterValidator(_json_object)]
+#: A text that is not empty.
+Text = Annotated[str, Field(min_length=1)]
+#: A number that is neither infinite nor NaN.
+Number = Annotated[float, Field(allow_inf_nan=False)]
+ClassPath = Annotated[str, Field(pattern=CLASS_PATH)]
+Name = Annotated[str, Field(pattern=NAME)]
+
+
+class Section(BaseModel):
+    """One section of the configuration: unknown keys are refused, values are not converted.
+
+    The text below a field is its description in the schema.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        use_attribute_docstrings=True,
+        protected_namespaces=(),
+    )
+
+
+class ModelSettings(Section):
+    """What is set for every model that may have weights: an editor or a judge."""
+
+    checkpoint: Text | None = None
+    """A folder in the layout of save_pretrained, or a repository of the Hugging Face hub as
+    owner/name."""
+    revision: Text | None = None
+    """Branch, tag or commit of the hub repository; null for its main branch. The resolved commit is
+    recorded."""
+    dtype: Literal["bfloat16", "float16", "float32"] = "bfloat16"
+    """Floating-point type of the weights and of the arithmetic."""
+    allow_pickle: bool = False
+    """Accept weights that are not safetensors; loading such files can run any code."""

@@ -1,0 +1,142 @@
+"""Settings of editors: one class for each kind, told apart by ``editor``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from edit_benchmark.config.base import (
+    Arguments,
+    ClassPath,
+    ModelSettings,
+    NotNegative,
+    Number,
+    Pixels,
+    Positive,
+    Section,
+    Text,
+    mistake,
+)
+
+
+class Lora(Section):
+    """A LoRA adapter fused into the weights."""
+
+    path: Text
+    """A safetensors file."""
+    scale: Number = 1.0
+    """How much of it is added to the weights."""
+    scheduler: Arguments = {}
+    """Values to change in the scheduler's configuration, as the adapter's makers say."""
+
+    @property
+    def file(self) -> Path:
+        """The adapter's file."""
+        return Path(self.path).expanduser()
+
+
+class IdentityEditorSettings(Section):
+    """The source image unchanged: the floor that every other editor has to clear."""
+
+    editor: Literal["identity"]
+    """identity returns the source image unchanged."""
+
+    @property
+    def seed(self) -> int:
+        """The base seed, which nothing of it depends on."""
+        return 0
+
+    @property
+    def checkpoint(self) -> None:
+        """It has no weights."""
+        return None
+
+    @property
+    def approximations(self) -> list[str]:
+        """It has none."""
+        return []
+
+
+class DiffusersEditorSettings(ModelSettings):
+    """Any edit pipeline of diffusers, from its checkpoint."""
+
+    editor: Literal["diffusers"]
+    """diffusers runs any edit pipeline from its checkpoint."""
+    checkpoint: Text
+    """A folder in the layout of save_pretrained, or a repository of the Hugging Face hub as
+    owner/name."""
+    num_inference_steps: Positive | None = None
+    """Sampler steps; null for the pipeline's own default."""
+    true_cfg_scale: Annotated[Number, Field(ge=0)] | None = None
+    """Classifier-free guidance scale; above 1 it needs a negative_prompt. Null for the pipeline's
+    own default."""
+    negative_prompt: str | None = None
+    """Text of the unconditional pass; a single space is the usual one."""
+    height: Pixels | None = None
+    """Height of the edited image in pixels; null lets the pipeline choose from the source."""
+    width: Pixels | None = None
+    """Width of the edited image in pixels; null lets the pipeline choose from the source."""
+    seed: NotNegative = 0
+    """Base seed; each sample's seed is a hash of it and the sample's id."""
+    call: Arguments = {}
+    """Further keyword arguments of the pipeline's call, such as guidance_scale."""
+    exact: Literal["numeric", "bitwise"] = "numeric"
+    """numeric allows faster arithmetic that is the same mathematics with another rounding; bitwise
+    keeps to the bits of the reference implementation."""
+    lora: Lora | None = None
+    """Approximation, off by default: a LoRA adapter fused into the weights, such as a Lightning one
+    for fewer steps (set num_inference_steps and true_cfg_scale to what it was made for)."""
+    fp8: bool = False
+    """Approximation, off by default: the linear layers of the transformer's blocks in 8 bits."""
+    block_cache: Annotated[Number, Field(gt=0)] | None = None
+    """Approximation, off by default: blocks are skipped in a step in which the first one's output
+    changed by less than this share since the step before (diffusers' First Block Cache, 0.05 to 0.2
+    are usual)."""
+    trust_remote_code: bool = False
+    """Run Python code that comes with the checkpoint. Only for checkpoints that you trust."""
+
+    @property
+    def approximations(self) -> list[str]:
+        """What makes the model another, faster one, in the order in which tables name it."""
+        return [name for name in ("lora", "fp8", "block_cache") if getattr(self, name)]
+
+    @model_validator(mode="after")
+    def _no_contradiction(self) -> DiffusersEditorSettings:
+        guided = self.true_cfg_scale is not None and self.true_cfg_scale > 1
+        if guided and self.negative_prompt is None:
+            raise mistake(
+                f"true_cfg_scale {self.true_cfg_scale} asks for guidance, but without a "
+                "negative_prompt the pipeline would drop it silently; set negative_prompt (the "
+                'usual one is " ") or true_cfg_scale: 1'
+            )
+        if self.fp8 and self.exact == "bitwise":
+            raise mistake("exact: bitwise and fp8 contradict each other; leave one out")
+        if (self.height is None) != (self.width is None):
+            raise mistake("height and width go together")
+        return self
+
+
+class OwnEditorSettings(ModelSettings):
+    """A class of the user's own."""
+
+    editor: Literal["class_path"]
+    """class_path runs your own class."""
+    class_path: ClassPath
+    """Your own class as package.module.Class, importable from the working directory."""
+    params: Arguments = {}
+    """Keyword arguments of your own class."""
+    seed: NotNegative = 0
+    """Base seed; each sample's seed is a hash of it and the sample's id."""
+
+    @property
+    def approximations(self) -> list[str]:
+        """None that anybody here knows of."""
+        return []
+
+
+EditorSettings = Annotated[
+    IdentityEditorSettings | DiffusersEditorSettings | OwnEditorSettings,
+    Field(discriminator="editor"),
+]

@@ -1,0 +1,112 @@
+"""The whole configuration of a run."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+
+from edit_benchmark.categories import CATEGORIES, canonical
+from edit_benchmark.config.base import Name, NotNegative, Number, Positive, Section, Text, mistake
+from edit_benchmark.config.editors import EditorSettings
+from edit_benchmark.config.judges import JudgeSettings
+
+
+def _category_keys(names: list[str]) -> list[str]:
+    """The keys of categories given by any of their names, each once."""
+    keys: list[str] = []
+    for name in names:
+        key = canonical(name)
+        if key is None:
+            raise mistake(
+                f"{name!r} is not a category; use 物理, 环境, 社会, 因果, 指代, their English "
+                "names, or a name of letters, digits, '_' and '-' that the benchmark file uses"
+            )
+        if key in keys:
+            raise mistake(f"{name!r} stands there twice")
+        keys.append(key)
+    return keys
+
+
+def _device_id(value: Any) -> Any:
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    is_index = isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    if not is_index and value != "cpu":
+        raise mistake(f"{value!r} is neither a GPU number nor cpu")
+    return value
+
+
+def _one_kind_of_device(device_ids: list[int | str]) -> list[int | str]:
+    gpus = [device for device in device_ids if device != "cpu"]
+    if gpus and len(gpus) < len(device_ids):
+        raise mistake("GPU numbers and cpu cannot be mixed in one run")
+    if len(set(gpus)) < len(gpus):
+        raise mistake("a GPU number stands there twice")
+    return device_ids
+
+
+DeviceId = Annotated[Annotated[int, Field(ge=0)] | Literal["cpu"], BeforeValidator(_device_id, Any)]
+
+
+class Benchmark(Section):
+    """The samples to edit."""
+
+    path: Text
+    """The benchmark file, relative to the working directory."""
+    format: Literal["jsonl", "csv", "original"] = "jsonl"
+    """jsonl and csv have one sample a line with images beside the file; original is one JSON list
+    with the images inline as base64 (RE-Edit's file too)."""
+    language: Literal["en", "zh"] = "en"
+    """Language of the instructions given to the editor and of the judge's questions."""
+    categories: Annotated[list[Text], Field(min_length=1), AfterValidator(_category_keys)] = list(
+        CATEGORIES
+    )
+    """Categories to run, by Chinese or English name; a benchmark's own category by its name in the
+    file (letters, digits, _ and -)."""
+    limit: Positive | None = None
+    """At most this many samples of each category, the first ones of the file; null for all."""
+
+
+class Config(Section):
+    """Everything that a run is told. Unknown keys are refused; a key left out takes its default."""
+
+    results: Text = "results"
+    """Folder for everything that the run writes, relative to the working directory."""
+    note: str = ""
+    """A sentence shown at the top of the report, such as what the run must not be used for."""
+    benchmark: Benchmark
+    """The samples to edit."""
+    device_ids: Annotated[
+        list[DeviceId], Field(min_length=1), AfterValidator(_one_kind_of_device)
+    ] = [0]
+    """GPU numbers in order of preference, as nvidia-smi counts them, or cpu once per worker."""
+    load_slots: Positive = 2
+    """How many models may be loading at once on a host; two hardly slow each other down
+    (tests/performance/RESULTS.md), more help where memory and disk are fast."""
+    shards: Positive | None = None
+    """Shards of a category; null for as many as device_ids."""
+    score_chunk: Positive = 200
+    """Edited images that one score job takes; a category with more has more score jobs."""
+    selftest_samples: NotNegative = 40
+    """Edits, evenly over categories, that the self-test puts each judge to the test with; 0 leaves
+    it out, and the report says so."""
+    equal_share: Annotated[Number, Field(ge=0, le=1)] = 0.5
+    """The report warns of a category of which more than this share of the scores is one same
+    number."""
+    merge: list[Text] = []
+    """Results folders of earlier runs that the report shows beside this one's; runs that differ in
+    what makes numbers comparable are refused."""
+    models: Annotated[dict[Name, EditorSettings], Field(min_length=1)]
+    """The editors to compare, by the name that tables show."""
+    judges: Annotated[dict[Name, JudgeSettings], Field(min_length=1)]
+    """The judges that score every edit, by the name that tables show."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _shards_of_all_devices(cls, values: Any) -> Any:
+        if isinstance(values, dict) and values.get("shards") is None:
+            device_ids = values.get("device_ids", [0])
+            if isinstance(device_ids, list) and device_ids:
+                return {**values, "shards": len(device_ids)}
+        return values

@@ -1,0 +1,34 @@
+"""JSON lines: one object a line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from edit_benchmark.dataset.readers.raw_sample import BYTE_ORDER_MARK, RawSample, from_row
+from edit_benchmark.errors import UserError
+
+
+def read_jsonl(path: Path) -> Iterator[RawSample]:
+    """Rows of ``path``; empty lines are passed over.
+
+    Raises
+    ------
+    UserError
+        For the first line that is not UTF-8 or not JSON, or has a wrong field.
+    """
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            place = f"{path}, line {number}"
+            if number == 1:
+                line = line.removeprefix(BYTE_ORDER_MARK)
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line.decode("utf-8"))
+            except UnicodeDecodeError as error:
+                raise UserError(f"{place}: not UTF-8 ({error.reason}).") from None
+            except (ValueError, RecursionError) as error:
+                raise UserError(f"{place}: not JSON ({error}).") from None
+            yield from_row(path, place, row)

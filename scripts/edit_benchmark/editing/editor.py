@@ -1,0 +1,53 @@
+"""What an editor is: the base class of every one, the user's own included."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from PIL import Image
+
+
+class Editor:
+    """One loaded model on one device.
+
+    A class of one's own needs only :meth:`edit`; deriving from this class is optional.
+
+    Attributes
+    ----------
+    details
+        How images are made beyond the settings; recorded with every image.
+    stages
+        Seconds of the last image's stages by name; empty where they are not told apart.
+    compile_seconds
+        Time that compiling kernels took while the model was loaded.
+    """
+
+    details: Mapping[str, Any] = MappingProxyType({})
+    stages: Mapping[str, float] = MappingProxyType({})
+    compile_seconds: float = 0.0
+
+    def edit(self, source: Image.Image, instruction: str, seed: int) -> Image.Image:
+        """The edited image.
+
+        Parameters
+        ----------
+        source
+            The source image, RGB, upright, at its own size.
+        instruction
+            The edit instruction.
+        seed
+            0 to 2**32 - 1. Equal arguments give equal pixels, whatever was edited before.
+
+        Returns
+        -------
+        PIL.Image.Image
+            RGB, of any size.
+
+        Raises
+        ------
+        SampleError
+            If this sample cannot be edited; SkipSample if the model cannot take such a sample.
+        """
+        raise NotImplementedError

@@ -1,0 +1,42 @@
+"""Dividing a category's edits among score jobs, and joining their tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from edit_benchmark.errors import UserError
+from edit_benchmark.records import EDITED, Edit, Score
+
+
+def chunk(edits: Sequence[Edit], number: int, size: int) -> list[Edit]:
+    """The edited rows that score job ``number`` (from 1) takes, ``size`` at most."""
+    edited = [edit for edit in edits if edit.status == EDITED]
+    return edited[(number - 1) * size : number * size]
+
+
+def chunk_count(edits: Sequence[Edit], size: int) -> int:
+    """How many score jobs the edited rows make; one even if there are none."""
+    return max(1, -(-sum(edit.status == EDITED for edit in edits) // size))
+
+
+def complete(edits: Sequence[Edit], scores: Sequence[Score], judge: str) -> list[Score]:
+    """The category's table: a row for every sample, those without an edit carrying its status.
+
+    Raises
+    ------
+    UserError
+        If an edited sample has no score row.
+    """
+    by_id = {score.id: score for score in scores}
+    rows = []
+    for edit in edits:
+        if edit.status == EDITED:
+            if edit.id not in by_id:
+                raise UserError(
+                    f"sample {edit.id} was edited but not judged: the score tables are of other "
+                    "edits; run again with --forcerun score."
+                )
+            rows.append(by_id[edit.id])
+        else:
+            rows.append(Score.of_edit(edit, judge, status=edit.status, reason=edit.reason))
+    return rows

@@ -1,0 +1,70 @@
+"""The method ``generated``: a judge writes its answer, which is then parsed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import transformers
+
+from edit_benchmark.errors import SampleError
+from edit_benchmark.judging import shared_prefix
+from edit_benchmark.judging.judge import Answer, Case
+from edit_benchmark.judging.parsing import parse_generated
+from edit_benchmark.judging.rubrics import Rubric
+from edit_benchmark.judging.transformers_judge import TransformersJudge
+
+
+class GeneratedJudge(TransformersJudge):
+    """Asks about all criteria at once; answers are decoded greedily and parsed strictly."""
+
+    @torch.inference_mode()
+    def judge(self, cases: Sequence[Case]) -> list[Answer | SampleError]:
+        """An answer for each case, in their order, or what went wrong with it."""
+        size = self._settings.batch_size
+        batches = [cases[start : start + size] for start in range(0, len(cases), size)]
+        return [answer for batch in batches for answer in self._judge_batch(batch)]
+
+    def _inputs_on_host(self, case: Case) -> dict[str, torch.Tensor] | None:
+        if not self._is_adapted:
+            return None  # of an unknown processor's inputs no batch can be made afterwards
+        with self._processor_lock:
+            inputs = dict(self._inputs([self._conversation(case)]))
+        return inputs | {"pixel_values": inputs["pixel_values"].to(self.model.dtype)}
+
+    def _judge_batch(self, cases: Sequence[Case]) -> list[Answer | SampleError]:
+        if self._is_adapted:
+            rows = [self._prepared(case) for case in cases]
+            inputs = self._to_device(shared_prefix.collate(self.processor, rows))
+        else:
+            inputs = self._inputs([self._conversation(case) for case in cases]).to(self._device)
+        written = self.model.generate(**inputs, generation_config=self._greedy())
+        prompt_length = inputs["input_ids"].shape[1]
+        with self._processor_lock:
+            texts = self.processor.batch_decode(
+                written[:, prompt_length:], skip_special_tokens=True
+            )
+        return [_parsed(text, case.rubric) for text, case in zip(texts, cases, strict=True)]
+
+    def _conversation(self, case: Case) -> list[dict[str, Any]]:
+        return self._messages(case, case.rubric.generated_question())
+
+    def _greedy(self) -> transformers.GenerationConfig:
+        # A new configuration, because the checkpoint's own one may sample.
+        own = self.model.generation_config
+        tokenizer = self.processor.tokenizer
+        return transformers.GenerationConfig(
+            do_sample=False,
+            num_beams=1,
+            max_new_tokens=self._settings.max_new_tokens,
+            eos_token_id=own.eos_token_id or tokenizer.eos_token_id,
+            pad_token_id=tokenizer.pad_token_id,
+        )
+
+
+def _parsed(text: str, rubric: Rubric) -> Answer | SampleError:
+    try:
+        return parse_generated(text, rubric)
+    except SampleError as error:
+        return error

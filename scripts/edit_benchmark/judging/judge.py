@@ -1,0 +1,84 @@
+"""What a judge is: the base class of every one, the user's own included, and what it is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from PIL import Image
+
+from edit_benchmark.errors import SampleError
+from edit_benchmark.judging.rubrics import Rubric
+from edit_benchmark.records import Sample
+
+
+@dataclass(frozen=True)
+class Case:
+    """One edit to be judged.
+
+    Attributes
+    ----------
+    source, edited
+        RGB images at their own sizes.
+    rubric
+        What is asked about them.
+    prepared
+        What :meth:`Judge.prepare` made of the case ahead, None if nothing.
+    """
+
+    sample: Sample
+    source: Image.Image
+    edited: Image.Image
+    rubric: Rubric
+    prepared: Any = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A judge's answer.
+
+    Attributes
+    ----------
+    criteria
+        The criterion's score, 0 to 10, for each criterion of the rubric; None where it does not
+        apply.
+    text
+        The judge's own words, if it wrote any.
+    details
+        What the numbers were computed from, such as the probabilities of the labels.
+    """
+
+    criteria: dict[str, float | None]
+    text: str = ""
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+class Judge:
+    """One loaded judge on one device.
+
+    A class of one's own needs only :meth:`judge`; deriving from this class is optional.
+
+    Attributes
+    ----------
+    compile_seconds
+        Time that compiling kernels took while the model was loaded.
+    """
+
+    compile_seconds: float = 0.0
+
+    def prepare(self, case: Case) -> Case:
+        """The case with the part of judging it done that needs no device.
+
+        Called from other threads while earlier cases are judged. It must not fail: a case that
+        cannot be prepared is returned as it is, and fails when it is judged.
+        """
+        return case
+
+    def judge(self, cases: Sequence[Case]) -> list[Answer | SampleError]:
+        """An answer for each case, in their order, or what went wrong with it.
+
+        Equal cases get equal answers. A score is never made up: an answer that cannot be read is
+        returned as a SampleError.
+        """
+        raise NotImplementedError

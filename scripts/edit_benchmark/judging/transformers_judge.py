@@ -1,0 +1,146 @@
+"""What all judges share that are image-text-to-text models of transformers."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from PIL import Image
+from transformers.models.auto import modeling_auto
+
+from edit_benchmark.checkpoints import loading
+from edit_benchmark.checkpoints.prefetch import Prefetch
+from edit_benchmark.checkpoints.record import Checkpoint
+from edit_benchmark.checkpoints.special_tokens import SpecialTokenGuard
+from edit_benchmark.config.judges import TransformersJudgeSettings
+from edit_benchmark.judging import shared_prefix
+from edit_benchmark.judging.judge import Case, Judge
+from edit_benchmark.runtime.telemetry import process_seconds
+
+log = logging.getLogger(__name__)
+
+
+class TransformersJudge(Judge):
+    """A loaded model with its processor. Each method of judging is a subclass.
+
+    Parameters
+    ----------
+    settings
+        A judge of the configuration.
+    checkpoint
+        Where the weights are.
+    device
+        ``cuda`` or ``cpu``.
+    prefetch
+        Reads the weights, and has started to.
+
+    Attributes
+    ----------
+    processor, model
+        As transformers loads them.
+    """
+
+    def __init__(
+        self,
+        settings: TransformersJudgeSettings,
+        checkpoint: Checkpoint,
+        device: str,
+        prefetch: Prefetch,
+    ) -> None:
+        log.info("libraries imported %.1f s after the process began", process_seconds())
+        if device == "cpu":
+            torch.set_num_threads(1)  # rounding must not depend on the number of cores
+        transformers.utils.logging.disable_progress_bar()
+        self._settings = settings
+        self._device = device
+        folder = Path(checkpoint.path)
+        trusted = settings.trust_remote_code
+        self.processor = transformers.AutoProcessor.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=trusted
+        )
+        # With padding before the text the last position is the answer's in every row.
+        self.processor.tokenizer.padding_side = "left"
+        self._guard = SpecialTokenGuard(self.processor.tokenizer)
+        self.model = prefetch.load(folder, model_class_of(folder), trust_remote_code=trusted)
+        self._is_adapted = shared_prefix.adapt(self.model)
+        # A tokenizer changes its own padding while it encodes: only one thread may use it.
+        self._processor_lock = threading.Lock()
+
+    def prepare(self, case: Case) -> Case:
+        """``case`` with its inputs made on the host and kept as ``prepared``.
+
+        Threads call this while earlier cases are judged. A case whose inputs cannot be made is
+        returned as it is: :meth:`judge` meets the same error, and there it is counted.
+        """
+        if self._device == "cpu":
+            torch.set_num_threads(1)  # the setting is one of each thread
+        try:
+            return replace(case, prepared=self._inputs_on_host(case))
+        except Exception:
+            log.debug("preparing %s failed", case.sample.id, exc_info=True)
+            return case
+
+    def _prepared(self, case: Case) -> Any:
+        """What :meth:`prepare` made of ``case``, or the same made now."""
+        return self._inputs_on_host(case) if case.prepared is None else case.prepared
+
+    def _inputs_on_host(self, case: Case) -> Any:
+        """All that can be done for ``case`` without the device; None if that is nothing."""
+        raise NotImplementedError
+
+    def _messages(self, case: Case, question: str) -> list[dict[str, Any]]:
+        """One user turn: images with headings, the text shared by all questions, the question."""
+        texts = case.rubric.texts
+        content: list[dict[str, Any]] = []
+        if case.rubric.see_source:
+            content += [_text(texts["source"]), self._image(case.source)]
+        content += [_text(texts["edited"]), self._image(case.edited)]
+        shared = self._guard.protect(case.rubric.shared_text(case.sample))
+        content += [_text(f"{shared}\n\n{question}")]
+        return [{"role": "user", "content": content}]
+
+    def _image(self, image: Image.Image) -> dict[str, Any]:
+        """An image of a message, scaled down to ``max_pixels`` with its proportions kept."""
+        pixels = image.width * image.height
+        if pixels > self._settings.max_pixels:
+            factor = (self._settings.max_pixels / pixels) ** 0.5
+            size = (max(1, int(image.width * factor)), max(1, int(image.height * factor)))
+            image = image.resize(size, Image.Resampling.LANCZOS)
+        return {"type": "image", "image": image}
+
+    def _inputs(self, conversations: list[list[dict[str, Any]]]) -> Any:
+        """The processor's inputs for a batch of conversations, padded, as tensors on the host."""
+        return self.processor.apply_chat_template(
+            conversations,
+            tokenize=True,
+            add_generation_prompt=True,
+            return_dict=True,
+            return_tensors="pt",
+            processor_kwargs={"padding": True},
+        )
+
+    def _to_device(self, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        return {name: value.to(self._device, non_blocking=True) for name, value in tensors.items()}
+
+
+def model_class_of(folder: Path) -> type:
+    """The model class that transformers' Auto class would choose for the checkpoint ``folder``.
+
+    The Auto class itself where only ``from_pretrained`` can tell, such as for remote code.
+    """
+    auto: type = transformers.AutoModelForImageTextToText
+    if not loading.is_plain(folder):
+        return auto
+    config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True)
+    name = modeling_auto.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES.get(config.model_type, "")
+    return loading.model_class("transformers", name) or auto
+
+
+def _text(text: str) -> dict[str, Any]:
+    return {"type": "text", "text": text}

@@ -1,0 +1,272 @@
+"""Rows of the report's tables: one class a table, whose fields are the columns in their order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Protocol, TypeVar
+
+from edit_benchmark.stats.comparison import SIZES
+from edit_benchmark.stats.estimates import FEW
+
+#: The two rows over all categories: all samples pooled, and the mean of the categories' means.
+MICRO, MACRO = "overall (micro)", "overall (macro)"
+#: A criterion that the judge found not to apply; pandas and R read it as missing.
+NOT_APPLICABLE = "n/a"
+#: Marks of a cell: few scored samples, and scores that are mostly one and the same number.
+FEW_MARK, EQUAL_MARK = f"n<{FEW}", "equal_scores"
+#: Columns of :attr:`ComparisonRow.needed`, one for each size of a difference.
+NEEDED = tuple(f"needed_{size}" for size in SIZES)
+
+
+@dataclass(frozen=True)
+class ScoreRow:
+    """One model, judge and sample.
+
+    ``criteria`` has a value for each criterion of all rubrics: None where it is not of the
+    category or there is no answer, :data:`NOT_APPLICABLE` where the judge found that it does not
+    apply. ``flags`` and ``tags`` are joined by semicolons.
+    """
+
+    model: str
+    judge: str
+    category: str
+    category_zh: str
+    id: str
+    status: str
+    reason: str
+    score: float | None
+    criteria: Mapping[str, float | str | None]
+    flags: str
+    difficulty: str
+    tags: str
+    seed: int
+    key: str
+    answer_key: str
+    edit_seconds: float | None
+    judge_seconds: float | None
+    source_sha256: str
+
+
+@dataclass(frozen=True)
+class SummaryRow:
+    """One model, judge and category, or :data:`MICRO` or :data:`MACRO` in the category's place.
+
+    What does not exist is None, never 0. The statistics of the macro row are those of the
+    categories' means.
+
+    Attributes
+    ----------
+    n
+        Samples; ``scored`` to ``skipped`` are how many of them ended as that.
+    coverage
+        ``scored / n``.
+    mean, standard_error, ci95_low, ci95_high
+        Mean of the scores (0 to 10), its error and its 95 % bootstrap interval.
+    std
+        Standard deviation of the population.
+    bound_low, bound_high
+        The mean if every sample without a score had the lowest, or the highest score.
+    extreme
+        ``best`` or ``worst`` among the categories, else empty.
+    marks
+        :data:`FEW_MARK` and :data:`EQUAL_MARK` where they apply, joined by a semicolon.
+    """
+
+    model: str
+    judge: str
+    category: str
+    n: int
+    scored: int
+    edit_failed: int
+    judge_failed: int
+    skipped: int
+    coverage: float | None
+    mean: float | None
+    standard_error: float | None
+    ci95_low: float | None
+    ci95_high: float | None
+    std: float | None
+    median: float | None
+    min: float | None
+    max: float | None
+    bound_low: float | None
+    bound_high: float | None
+    extreme: str
+    marks: str
+
+
+@dataclass(frozen=True)
+class BreakdownRow:
+    """One model, judge and value of a dimension: a criterion, difficulty, tag or language.
+
+    ``category`` is empty except for a criterion. ``n`` counts the samples of the value, ``scored``
+    those behind the mean.
+    """
+
+    model: str
+    judge: str
+    dimension: str
+    category: str
+    value: str
+    n: int
+    scored: int
+    mean: float | None
+    standard_error: float | None
+    ci95_low: float | None
+    ci95_high: float | None
+    marks: str
+
+
+@dataclass(frozen=True)
+class ComparisonRow:
+    """Models ``a`` and ``b`` under one judge: see :class:`~edit_benchmark.stats.comparison.Paired`.
+
+    ``needed`` has the number of samples under each name of :data:`NEEDED`.
+    """
+
+    judge: str
+    a: str
+    b: str
+    category: str
+    n: int
+    left_out: int
+    difference: float | None
+    standard_error: float | None
+    ci95_low: float | None
+    ci95_high: float | None
+    p: float | None
+    p_holm: float | None
+    wins: int
+    ties: int
+    losses: int
+    effect_size: float | None
+    needed: Mapping[str, int | None]
+
+
+@dataclass(frozen=True)
+class RankRow:
+    """A model's place under one judge: see :class:`~edit_benchmark.stats.comparison.Rank`."""
+
+    judge: str
+    model: str
+    n: int
+    rank: int
+    ci95_low: int | None
+    ci95_high: int | None
+    mean: float
+
+
+@dataclass(frozen=True)
+class AgreementRow:
+    """Two raters on one model's edits: see :class:`~edit_benchmark.stats.agreement.Agreement`."""
+
+    model: str
+    a: str
+    b: str
+    n: int
+    difference: float | None
+    spearman: float | None
+    kendall: float | None
+    kappa: float | None
+    alpha: float | None
+
+
+@dataclass(frozen=True)
+class FailureRow:
+    """Samples without a score for one reason.
+
+    ``judge`` is empty where it has no part in it; ``ids`` are the samples.
+    """
+
+    model: str
+    judge: str
+    status: str
+    reason: str
+    count: int
+    ids: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class TimingRow:
+    """One model or judge on one kind of GPU, over all of its jobs of one kind.
+
+    Attributes
+    ----------
+    kind
+        ``edit``, ``score`` or ``selftest``.
+    load_seconds, compile_seconds
+        Means a job.
+    seconds_per_image
+        The time after loading.
+    idle
+        Share of the time from the beginning of loading in which the GPU had no kernel running;
+        None on a CPU.
+    peak_gib
+        The largest of any job; None if none recorded it.
+    stages
+        Seconds an image of each stage, as ``<stage>_seconds``; None for a stage of other jobs.
+    """
+
+    kind: str
+    name: str
+    gpu: str
+    jobs: int
+    images: int
+    load_seconds: float
+    compile_seconds: float
+    seconds_per_image: float
+    idle: float | None
+    peak_gib: float | None
+    stages: Mapping[str, float | None]
+
+
+Row = (
+    ScoreRow
+    | SummaryRow
+    | BreakdownRow
+    | ComparisonRow
+    | RankRow
+    | AgreementRow
+    | FailureRow
+    | TimingRow
+)
+
+
+def columns(kind: type[Row], **several: Iterable[str]) -> list[str]:
+    """The columns of a table of ``kind``: its fields.
+
+    A field that holds a mapping has a column for each key; ``several`` gives its keys.
+    """
+    names = (name for field in fields(kind) for name in several.get(field.name, [field.name]))
+    return list(dict.fromkeys(names))  # a criterion may have the name of a column
+
+
+def cells(row: Row) -> dict[str, Any]:
+    """The values of a row by column."""
+    values: dict[str, Any] = {}
+    for field in fields(row):
+        value = getattr(row, field.name)
+        values |= value if isinstance(value, Mapping) else {field.name: value}
+    return values
+
+
+class OfModelAndJudge(Protocol):
+    """What belongs to one model and judge."""
+
+    @property
+    def model(self) -> str: ...
+
+    @property
+    def judge(self) -> str: ...
+
+
+Part = TypeVar("Part", bound=OfModelAndJudge)
+
+
+def by_model_and_judge(rows: Iterable[Part]) -> dict[tuple[str, str], list[Part]]:
+    """The rows of each model and judge, in the order of their first rows."""
+    parts: dict[tuple[str, str], list[Part]] = {}
+    for row in rows:
+        parts.setdefault((row.model, row.judge), []).append(row)
+    return parts

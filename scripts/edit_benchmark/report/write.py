@@ -1,0 +1,93 @@
+"""Writing a whole report into a folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from edit_benchmark.report import plots, thumbnails, timings, words
+from edit_benchmark.report.analysis import Analysis, analyse
+from edit_benchmark.report.contact_sheets import write_contact_sheets
+from edit_benchmark.report.formats import to_csv, to_json, to_latex, to_markdown, to_terminal
+from edit_benchmark.report.inputs import Inputs
+from edit_benchmark.report.page import Content, write_page
+from edit_benchmark.report.rows import (
+    NEEDED,
+    AgreementRow,
+    BreakdownRow,
+    ComparisonRow,
+    RankRow,
+    ScoreRow,
+    SummaryRow,
+    TimingRow,
+    columns,
+)
+from edit_benchmark.report.tables import EQUAL_SHARE, criteria
+from edit_benchmark.results.files import write_text
+
+
+def write_report(
+    inputs: Inputs,
+    out: Path,
+    notes: Sequence[str] = (),
+    language: str = "en",
+    equal_share: float = EQUAL_SHARE,
+) -> str:
+    """Write all tables, plots and the page into ``out``; returns the summary for a terminal.
+
+    ``out`` stands alone: it holds copies of the images and can be moved; only its links to images
+    in full size need the results folder where it was.
+
+    Parameters
+    ----------
+    inputs
+        Complete rows, as of :func:`inputs.load`.
+    notes
+        Sentences shown on top of the page.
+    language
+        ``en`` or ``zh``: of the labels.
+    equal_share
+        A category is warned of if more than this share of its scores is one same number.
+
+    Raises
+    ------
+    UserError
+        If an image is missing or broken.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    spoken = words.load(language)
+    analysis = analyse(inputs, spoken, equal_share)
+    _write_csv(inputs, analysis, out)
+    write_text(out / "summary.md", to_markdown(analysis.summary, spoken, analysis.warnings))
+    write_text(out / "summary.tex", to_latex(analysis.summary, spoken))
+    write_text(out / "summary.json", _json(to_json(analysis, inputs.run)))
+    if inputs.run:
+        write_text(out / "run.json", _json(inputs.run))
+    figures = {}
+    for judge in dict.fromkeys(row.judge for row in inputs.scores):
+        figures[judge] = plots.overview(analysis.summary, judge, spoken)
+        plots.save(figures[judge], out / "plots" / f"overview-{judge}")
+    paths = [sample.source for sample in inputs.samples]
+    paths += [row.image for row in inputs.scores if row.image]
+    copies = thumbnails.make([inputs.results / path for path in paths], out)
+    by_path = {path: copies[inputs.results / path] for path in paths}
+    write_contact_sheets(inputs, by_path, out)
+    write_page(Content(inputs, analysis, by_path, figures, notes, spoken), out)
+    return to_terminal(analysis, spoken)
+
+
+def _write_csv(inputs: Inputs, analysis: Analysis, out: Path) -> None:
+    stages = [timings.column(stage) for stage in analysis.timings.stages]
+    scores = columns(ScoreRow, criteria=criteria(inputs.scores))
+    to_csv(analysis.scores, scores, out / "scores.csv")
+    to_csv(analysis.summary, columns(SummaryRow), out / "summary.csv")
+    to_csv(analysis.breakdown, columns(BreakdownRow), out / "breakdown.csv")
+    to_csv(analysis.comparison, columns(ComparisonRow, needed=NEEDED), out / "comparison.csv")
+    to_csv(analysis.ranks, columns(RankRow), out / "ranks.csv")
+    to_csv(analysis.agreement, columns(AgreementRow), out / "agreement.csv")
+    to_csv(analysis.timings.rows, columns(TimingRow, stages=stages), out / "timings.csv")
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False) + "\n"

@@ -1,0 +1,92 @@
+"""Where everything lies below the results folder; docs/results.md says what it is.
+
+The rules declare the same paths; ``tests/test_layout.py`` holds the two together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The paths below ``root``, the results folder of one run."""
+
+    root: Path
+
+    # ----- The benchmark -----
+
+    @property
+    def samples(self) -> Path:
+        """The samples table."""
+        return self.root / "benchmark" / "samples.jsonl"
+
+    @property
+    def sources(self) -> Path:
+        """Folder of the source images, each named by its hash."""
+        return self.root / "benchmark" / "sources"
+
+    # ----- Finished work, by key -----
+
+    @property
+    def edit_store(self) -> Path:
+        """Every finished edit."""
+        return self.root / "store" / "edits"
+
+    @property
+    def answer_store(self) -> Path:
+        """Every finished answer of a judge."""
+        return self.root / "store" / "answers"
+
+    # ----- Tables between the stations -----
+
+    def shard_table(self, model: str, category: str, shard: str) -> Path:
+        """What one edit job did; ``shard`` is ``<k>-of-<n>``."""
+        return self.root / "edits" / model / category / f"{shard}.jsonl"
+
+    def shard_tables(
+        self, model: str = "*", category: str = "*", shards: int | None = None
+    ) -> Iterator[Path]:
+        """Tables of finished edit jobs, sorted: of any division or of one into ``shards``."""
+        count = "*" if shards is None else str(shards)
+        return iter(sorted(self.root.glob(f"edits/{model}/{category}/*-of-{count}.jsonl")))
+
+    def edit_table(self, model: str, category: str) -> Path:
+        """All edits of a category by a model, a row a sample."""
+        return self.root / "edits" / model / category / "edits.jsonl"
+
+    def edited_images(self, model: str, category: str) -> Path:
+        """Folder of a category's edited images, named by their samples."""
+        return self.root / "edits" / model / category / "images"
+
+    def score_parts(self) -> Iterator[Path]:
+        """Tables of finished score jobs, sorted."""
+        return iter(sorted(self.root.glob("scores/*/*/*/part-*.jsonl")))
+
+    def score_table(self, judge: str, model: str, category: str) -> Path:
+        """All scores of a category's edits, a row a sample."""
+        return self.root / "scores" / judge / model / f"{category}.jsonl"
+
+    def score_tables(self, model: str = "*", category: str = "*") -> Iterator[Path]:
+        """The tables of :meth:`score_table` that exist, of all judges, sorted."""
+        return iter(sorted(self.root.glob(f"scores/*/{model}/{category}.jsonl")))
+
+    # ----- Records -----
+
+    @property
+    def timings(self) -> Path:
+        """What each job wrote about its time, a line a job."""
+        return self.root / "timings.jsonl"
+
+    @property
+    def run(self) -> Path:
+        """The record of the run."""
+        return self.root / "run.json"
+
+    # ----- Within -----
+
+    def relative(self, path: Path) -> str:
+        """``path`` as tables name it: relative to the results folder, so that this can be moved."""
+        return path.relative_to(self.root).as_posix()

@@ -1,0 +1,119 @@
+"""The skeleton of a job that may load a model: of edit jobs, score jobs and self-tests."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Generic, Literal, Protocol, TypeVar
+
+from edit_benchmark.checkpoints import record
+from edit_benchmark.checkpoints.record import Checkpoint
+from edit_benchmark.results.layout import Layout
+from edit_benchmark.runtime import failures, gpus, leases
+from edit_benchmark.runtime.kinds import Kind, Settings
+from edit_benchmark.runtime.leases import DeviceRequest
+from edit_benchmark.runtime.telemetry import Telemetry
+
+log = logging.getLogger(__name__)
+
+
+class _Compiled(Protocol):
+    """What the skeleton asks of a loaded model."""
+
+    @property
+    def compile_seconds(self) -> float:
+        """Time that compiling its kernels took."""
+        ...
+
+
+Model = TypeVar("Model", bound=_Compiled)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job(Generic[Settings]):
+    """What a job is told; each kind of job adds its own.
+
+    Attributes
+    ----------
+    name
+        Of the model or judge, as tables show it.
+    settings
+        Its settings.
+    checkpoint_record
+        The file that names its resolved checkpoint.
+    results
+        The results folder.
+    devices
+        The device that the job asks for.
+    """
+
+    name: str
+    settings: Settings
+    checkpoint_record: Path
+    results: Path
+    devices: DeviceRequest
+
+    @property
+    def layout(self) -> Layout:
+        """The paths below the results folder."""
+        return Layout(self.results)
+
+    @cached_property
+    def checkpoint(self) -> Checkpoint | None:
+        """The resolved checkpoint, None for a model without weights."""
+        return record.read(self.checkpoint_record)
+
+
+@dataclass(frozen=True)
+class Loaded(Generic[Model]):
+    """A loaded model, the device that it is on, as tables name it, and the job's telemetry."""
+
+    model: Model
+    device: str
+    telemetry: Telemetry
+
+
+@contextmanager
+def loaded(
+    job: Job[Settings],
+    kind: Kind[Settings, Model],
+    stage: Literal["edit", "score", "selftest"],
+) -> Iterator[Loaded[Model]]:
+    """Load the job's model and hold its device for the ``with`` block.
+
+    In this order: the checkpoint is compared with its record, a device is leased, a load slot is
+    taken, the device's free memory is compared with the weights, the model is loaded. Telemetry is
+    sampled within the block, and written into the log and the results when the block is done.
+
+    Raises
+    ------
+    UserError
+        If the checkpoint changed, the device's memory is too small, or the model cannot be loaded.
+    """
+    checkpoint = job.checkpoint
+    if checkpoint is not None:
+        record.check_unchanged(checkpoint, str(job.checkpoint_record))
+    if not kind.needs_device:
+        yield Loaded(kind.build(job.settings, checkpoint, "cpu"), "none", Telemetry(None))
+        return
+    what = f"{'model' if kind.role == 'editor' else kind.role} {job.name}"
+    import_ahead = partial(kind.import_ahead, job.settings, checkpoint)
+    with leases.lease(job.devices) as device:
+        log.info("device %s", device.label)
+        with leases.load_slot(job.devices, import_ahead):
+            if checkpoint is not None and device.gpu is not None:
+                gpus.check_memory(device.gpu, checkpoint.weight_bytes, checkpoint.name)
+            began = time.monotonic()
+            build = partial(kind.build, job.settings, checkpoint, device.torch_name)
+            model = failures.loading(build, what)
+            telemetry = Telemetry(device, time.monotonic() - began, model.compile_seconds)
+            log.info("%s loaded in %.1f s", what, telemetry.load_seconds)
+        with telemetry.sampling():
+            yield Loaded(model, device.model_name, telemetry)
+        log.info("%s", telemetry.summary())
+        telemetry.append_to(job.layout.timings, stage, job.name)

@@ -1,0 +1,120 @@
+"""A run that was begun before 0.2 goes on: no edit and no answer is made again."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conftest import Project
+from edit_benchmark.checkpoints.record import Checkpoint
+from edit_benchmark.config.judges import RUBRICS
+from edit_benchmark.config.resolve import editor_settings, judge_settings
+from edit_benchmark.dataset.samples import seed
+from edit_benchmark.editing import registry as editors
+from edit_benchmark.judging import registry as judges
+from edit_benchmark.judging.job import question_fields
+from edit_benchmark.judging.rubrics import load
+from edit_benchmark.records import Edit, Sample
+from edit_benchmark.results.store import former_keys, key_of
+from edit_benchmark.runtime import kinds
+
+EARLIER = Path(__file__).parent / "data" / "run_before_0_2"
+KEYS = json.loads((EARLIER / "keys.json").read_text(encoding="utf-8"))
+VERSIONS = {"torch": "2.11.0", "diffusers": "0.42.1", "transformers": "5.17.0"}
+SAMPLE = Sample(
+    id="a", category="physical", index=0, instruction="move {it}", source="s",
+    source_sha256="5" * 64, width=1, height=1, rationale_en="gravity", rationale_zh="重力",
+)  # fmt: skip
+
+
+@pytest.fixture
+def earlier(project: Project) -> Project:
+    """Physical is finished, causal lacks an answer, social was killed after its first edit."""
+    shutil.copytree(EARLIER / "data", project.root / "data")
+    shutil.copytree(EARLIER / "results", project.root / "results")
+    shutil.copy(EARLIER / "own.py", project.root)
+    shutil.copy(EARLIER / "config.yaml", project.root / "config" / "test.yaml")
+    return project
+
+
+def stored(project: Project) -> dict[str, bytes]:
+    folder = project.root / "results" / "store"
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*.*")}
+
+
+def test_an_earlier_run_is_finished_without_anything_made_again(earlier: Project) -> None:
+    before = stored(earlier)
+    earlier.run()
+    assert earlier.calls("edit") == ["change social 1"]
+    assert sorted(earlier.calls("judge")) == ["causal-1", "social-0", "social-1"]
+    after = stored(earlier)
+    assert {name: after[name] for name in before} == before
+    rows = {**earlier.scores("physical"), **earlier.scores("causal"), **earlier.scores("social")}
+    assert {row.status for row in rows.values()} == {"scored"}
+    assert len(rows) == 6
+    for row in rows.values():
+        assert (earlier.root / "results" / row.image).is_file()
+    # Nor when every job runs again.
+    earlier.forget_calls()
+    earlier.run("--forceall")
+    assert not earlier.calls("edit")
+    assert not earlier.calls("judge")
+
+
+def key_fields(entry: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What determines the work of ``entry``, as a job puts it together."""
+    monkeypatch.setattr(kinds, "installed", lambda *names: {name: VERSIONS[name] for name in names})
+    monkeypatch.setattr(editors, "file_fingerprint", lambda path: "adapter")
+    monkeypatch.setattr(editors, "source_hash", lambda class_path: "source")
+    monkeypatch.setattr(judges, "source_hash", lambda class_path: "source")
+    checkpoint = None
+    if entry["settings"].get("checkpoint"):
+        checkpoint = Checkpoint("a/b", "path", "commit", "fingerprint", "Pipeline", 1)
+    text = json.dumps(entry["settings"])
+    if entry["kind"] == "model":
+        model = editor_settings(text, "m")
+        return {
+            **editors.KINDS[model.editor].key_fields(model, checkpoint),
+            "source_sha256": SAMPLE.source_sha256,
+            "instruction": SAMPLE.instruction,
+            "seed": seed(model.seed, SAMPLE.id),
+        }
+    judge = judge_settings(text, "j")
+    rubric = load(RUBRICS / "reasoning.yaml", "physical", entry["language"])
+    edit = Edit("a", "physical", "m", "edited", image_sha256="6" * 64)
+    return {
+        **judges.KINDS[judge.judge].key_fields(judge, checkpoint),
+        **question_fields(judge, rubric, SAMPLE, edit),
+    }
+
+
+@pytest.mark.parametrize("entry", KEYS, ids=lambda entry: entry["key"][:8])
+def test_stored_work_keeps_its_key(entry: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The keys are those that the version before 0.2 gave to the same settings."""
+    fields = key_fields(entry, monkeypatch)
+    assert entry["key"] in {key_of(fields), *former_keys(fields)}
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"true_cfg_scale": 4}, {"true_cfg_scale": 4.0}),
+        ({"call": {"guidance_scale": 3}}, {"call": {"guidance_scale": 3.0}}),
+        ({"lora": {"path": "x.safetensors"}}, {"lora": {"path": "y.safetensors", "scale": 1}}),
+        ({"seed": 7}, {"seed": 7.0, "call": {}, "exact": "numeric", "fp8": False, "lora": None}),
+        ({"height": 512, "width": 512}, {"height": 512.0, "width": 512}),
+    ],
+)
+def test_equal_settings_are_one_edit(
+    one: dict[str, Any], other: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = {"editor": "diffusers", "checkpoint": "a/b", "negative_prompt": " "}
+    entries = [{"kind": "model", "settings": base | changes} for changes in (one, other)]
+    first, second = (key_of(key_fields(entry, monkeypatch)) for entry in entries)
+    assert first == second
+    changed = {"kind": "model", "settings": base | one | {"num_inference_steps": 9}}
+    assert key_of(key_fields(changed, monkeypatch)) != first

@@ -1,0 +1,102 @@
+"""Images of every kind become upright RGB, or are refused in one sentence."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from edit_benchmark import images
+from edit_benchmark.errors import UserError
+
+
+def encoded(image: Image.Image, format: str = "PNG", **options: object) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, format, **options)  # type: ignore[arg-type]
+    return buffer.getvalue()
+
+
+def test_exif_orientation_is_applied() -> None:
+    image = Image.new("RGB", (40, 20), "red")
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned by a quarter
+    data = encoded(image, "JPEG", exif=exif)
+    assert images.inspect(data, "x") == ("jpg", 20, 40)
+    assert images.load(data, "x").size == (20, 40)
+
+
+def test_transparency_lies_on_white() -> None:
+    image = Image.new("RGBA", (2, 1), (255, 0, 0, 0))
+    image.putpixel((1, 0), (0, 0, 0, 255))
+    loaded = images.load(encoded(image), "x")
+    assert loaded.mode == "RGB"
+    assert [loaded.getpixel((x, 0)) for x in (0, 1)] == [(255, 255, 255), (0, 0, 0)]
+
+
+def test_transparency_of_a_palette_lies_on_white() -> None:
+    image = Image.new("P", (1, 1), 0)
+    image.putpalette([10, 20, 30])
+    assert images.load(encoded(image, transparency=0), "x").getpixel((0, 0)) == (255, 255, 255)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "I;16"])
+def test_any_mode_of_a_png_becomes_rgb(mode: str) -> None:
+    image = Image.new(mode, (3, 2))
+    assert images.load(encoded(image), "x").mode == "RGB"
+
+
+def test_sixteen_bit_grey_keeps_its_greys() -> None:
+    values = np.array([[0, 257 * 100, 65535]], dtype=np.uint16)
+    loaded = images.load(encoded(Image.fromarray(values)), "x")
+    assert np.asarray(loaded)[0, :, 0].tolist() == [0, 100, 255]
+
+
+def test_cmyk_becomes_rgb() -> None:
+    data = encoded(Image.new("CMYK", (4, 4)), "JPEG")
+    assert images.load(data, "x").mode == "RGB"
+
+
+def test_the_format_is_read_from_the_bytes() -> None:
+    assert images.inspect(encoded(Image.new("RGB", (4, 4)), "WEBP"), "x")[0] == "webp"
+
+
+def bomb() -> bytes:
+    """A PNG whose header claims 60000x60000 pixels."""
+    data = bytearray(encoded(Image.new("L", (1, 1))))
+    data[16:24] = (60000).to_bytes(4, "big") * 2
+    import zlib
+
+    data[29:33] = zlib.crc32(bytes(data[12:29])).to_bytes(4, "big")
+    return bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        (b"", "not an image in a known format"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "not an image in a known format"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0", "not an image in a known format"),
+        (encoded(Image.effect_noise((64, 64), 50))[:-200], "the image is broken"),
+        (bomb(), "the image is too large|megapixels are read"),
+        (
+            encoded(Image.new("L", (9, 9)), "GIF", save_all=True,
+                    append_images=[Image.new("L", (9, 9), 9)]),
+            "the image has 2 frames",
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_no_still_image_is_refused(data: bytes, sentence: str) -> None:
+    with pytest.raises(UserError, match=sentence) as caught:
+        images.load(data, "line 3")
+    assert str(caught.value).startswith("line 3: ")
+
+
+def test_png_bytes_depend_on_pixels_and_texts_alone() -> None:
+    image = Image.new("RGB", (8, 8), "blue")
+    texts = {"instruction": "把它变蓝 <b>"}
+    data = images.encode_png(image, texts)
+    assert data == images.encode_png(image.copy(), texts)
+    with Image.open(io.BytesIO(data)) as again:
+        assert again.text == texts  # type: ignore[attr-defined]

@@ -1,0 +1,65 @@
+"""The words of the report: both languages say the same, and nothing is left without a word."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from string import Formatter
+from typing import Any
+
+import pytest
+
+from edit_benchmark.categories import CATEGORIES
+from edit_benchmark.records import STATUSES
+from edit_benchmark.report import words
+from edit_benchmark.report.formats import SHOWN
+from edit_benchmark.report.rows import EQUAL_MARK, FEW_MARK, MACRO, MICRO
+from edit_benchmark.selftest.probes import CHECK_NAMES, PROBES
+
+LANGUAGES = ("en", "zh")
+
+
+def texts(language: str) -> dict[str, str]:
+    """Every text of a language by its path within the file."""
+
+    def flat(path: str, value: Any) -> dict[str, str]:
+        if isinstance(value, dict):
+            return {
+                k: v for key, part in value.items() for k, v in flat(f"{path}/{key}", part).items()
+            }
+        return {path: value}
+
+    return flat("", asdict(words.load(language)))
+
+
+def placeholders(text: str) -> set[str]:
+    return {name for _, name, _, _ in Formatter().parse(text) if name is not None}
+
+
+def test_both_languages_have_the_same_words() -> None:
+    english, chinese = texts("en"), texts("zh")
+    assert list(english) == list(chinese)
+    for path, text in english.items():
+        assert isinstance(text, str), path
+        assert isinstance(chinese[path], str), path
+        assert text.strip(), path
+        assert chinese[path].strip(), path
+        assert placeholders(text) == placeholders(chinese[path]), path
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_probe_has_its_words(language: str) -> None:
+    spoken = words.load(language)
+    assert set(spoken.probes) == set(CHECK_NAMES)
+    for name in CHECK_NAMES:
+        assert set(spoken.probes[name]) == {"title", "failure"}
+    assert {probe.measure for probe in PROBES} <= set(spoken.measures)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_what_tables_show_has_a_word(language: str) -> None:
+    spoken = words.load(language)
+    assert {*SHOWN} <= set(spoken.columns)
+    assert {*STATUSES, MICRO, MACRO, FEW_MARK, EQUAL_MARK} <= set(spoken.cells)
+    assert {"edit", "score", "selftest"} <= set(spoken.cells)  # the kinds of jobs
+    assert spoken.cell("social") == ("social" if language == "en" else CATEGORIES["social"])
+    assert spoken.cell("something else") == "something else"

@@ -1,0 +1,41 @@
+"""A job's log says how fast it was and how busy its device."""
+
+from __future__ import annotations
+
+import threading
+from types import SimpleNamespace
+
+import pynvml
+import pytest
+import torch
+
+from edit_benchmark.runtime.gpus import Gpu
+from edit_benchmark.runtime.leases import Device
+from edit_benchmark.runtime.telemetry import Telemetry
+
+
+def test_the_log_says_how_fast_the_job_was() -> None:
+    telemetry = Telemetry(Device("cpu", "cpu"), load_seconds=1.5)
+    with telemetry.sampling():
+        telemetry.count(4, reading=2.0, judging=1.0)
+        telemetry.count(4, reading=2.0, judging=1.0)
+    line = telemetry.summary()
+    assert line.startswith("8 images in ")
+    assert "reading 0.500 s an image; judging 0.250 s an image; loading 1.5 s" in line
+
+
+def test_the_log_says_how_busy_the_gpu_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = threading.Event()
+
+    def rates(_: object) -> SimpleNamespace:
+        asked.set()
+        return SimpleNamespace(gpu=90)
+
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetHandleByUUID", lambda uuid: uuid)
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetUtilizationRates", rates)
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda: 3 * 2**30)
+    gpu = Gpu(index=0, uuid="GPU-1", name="a GPU", driver="1", free=1, total=1, processes={})
+    telemetry = Telemetry(Device("cuda", "GPU 0", gpu), load_seconds=1.0)
+    with telemetry.sampling():
+        assert asked.wait(20)
+    assert telemetry.summary().endswith("at most 3.0 GiB of device memory; GPU busy 90 %")
