@@ -8,7 +8,7 @@ DEMO := --cores all --configfile config/demo.yaml
 # Written last: an installation that was interrupted is never taken for a complete one.
 INSTALLED := .venv/installed
 
-.PHONY: help .venv models demo test bench faults lint format lock clean
+.PHONY: help .venv models demo test bench faults lint format schema lock clean
 
 help:
 	@echo "make demo    run the whole workflow on two CPU cores with models of random weights"
@@ -17,6 +17,7 @@ help:
 	@echo "make faults  kill a demo run at 30 random moments and compare it with an undisturbed one"
 	@echo "make lint    check style, types, imports and the workflow"
 	@echo "make format  format the code"
+	@echo "make schema  renew the schema of the configuration from its types"
 	@echo "make .venv   only set up the environment; the other targets do so by themselves"
 	@echo "make models  only make the demo's models; demo and lint do so by themselves"
 	@echo "make lock    renew requirements.lock from pyproject.toml"
@@ -63,6 +64,9 @@ format: $(INSTALLED)
 	ruff check --fix .
 	ruff format .
 	snakefmt --no-sort Snakefile workflow
+
+schema: $(INSTALLED)
+	@PYTHONPATH=scripts python -m edit_benchmark.config.schema > workflow/schemas/config.schema.yaml
 
 # --no-config: what is pinned comes from the public index, whatever this machine is set up for.
 lock: $(INSTALLED)

@@ -46,7 +46,7 @@ def test_forwards_agree_for_texts_of_any_length(zero_cond_t: bool, dtype: torch.
 
 @pytest.mark.parametrize("zero_cond_t", [False, True])
 @pytest.mark.parametrize("masked", [False, True])
-def test_the_picture_is_the_same_where_nothing_else_is_computed(
+def test_the_edited_image_is_the_same_where_nothing_else_is_computed(
     zero_cond_t: bool, masked: bool
 ) -> None:
     dtype, edited = torch.float32, math.prod(GRIDS[0])
@@ -122,7 +122,7 @@ def test_an_adapters_own_forward_is_used() -> None:
     assert error(model(**given)[0], reference(**given)[0]) < TOLERANCE[torch.float32]
 
 
-def test_two_pictures_at_once_are_refused() -> None:
+def test_two_images_at_once_are_refused() -> None:
     given = inputs(torch.float32, 3, 0.5)
     for name in ("hidden_states", "encoder_hidden_states", "timestep"):
         given[name] = torch.cat([given[name], given[name]])

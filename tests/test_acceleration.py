@@ -31,7 +31,7 @@ def outputs(model: Any, dtype: torch.dtype) -> list[torch.Tensor]:
 
 
 @pytest.mark.parametrize(("dtype", "zero_cond_t"), KINDS)
-def test_bitwise_levers_leave_every_bit(dtype: torch.dtype, zero_cond_t: bool) -> None:
+def test_bitwise_accelerations_leave_every_bit(dtype: torch.dtype, zero_cond_t: bool) -> None:
     expected = outputs(transformer(zero_cond_t, dtype), dtype)
     model = transformer(zero_cond_t, dtype)
     names = apply_accelerations(SimpleNamespace(transformer=model), "bitwise")

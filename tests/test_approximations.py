@@ -70,7 +70,7 @@ def test_a_float8_layer_is_near_the_exact_one() -> None:
     assert 0.001 < error < 0.06
 
 
-def test_fp8_makes_another_picture_and_leaves_modulation_alone(
+def test_fp8_makes_another_image_and_leaves_modulation_alone(
     checkpoint: Path, exact: np.ndarray
 ) -> None:
     editor, image = edited(checkpoint, fp8=True)
@@ -82,7 +82,7 @@ def test_fp8_makes_another_picture_and_leaves_modulation_alone(
     assert np.abs(image.astype(int) - exact).mean() < 20
 
 
-def test_a_lora_changes_the_picture_by_its_scale(
+def test_a_lora_changes_the_image_by_its_scale(
     checkpoint: Path, adapter: Path, exact: np.ndarray
 ) -> None:
     editor, image = edited(checkpoint, lora={"path": str(adapter)})
@@ -106,7 +106,7 @@ def test_a_file_that_is_no_adapter_is_refused(checkpoint: Path, tmp_path: Path) 
         edited(checkpoint, lora={"path": str(path)})
 
 
-def test_a_block_cache_skips_blocks_and_forgets_between_pictures(
+def test_a_block_cache_skips_blocks_and_forgets_between_images(
     checkpoint: Path, exact: np.ndarray
 ) -> None:
     editor, image = edited(checkpoint, block_cache=1e9, num_inference_steps=4)
@@ -127,8 +127,8 @@ def test_a_block_cache_skips_blocks_and_forgets_between_pictures(
 def test_each_approximation_is_another_edit(checkpoint: Path, adapter: Path) -> None:
     def key(**changes: Any) -> str:
         chosen = settings(checkpoint, **changes)
-        checkpoint_ = resolve(chosen, "models.m")
-        fields = registry.KINDS["diffusers"].key_fields(chosen, checkpoint_)
+        resolved = resolve(chosen, "models.m")
+        fields = registry.KINDS["diffusers"].key_fields(chosen, resolved)
         return json.dumps(fields, sort_keys=True)
 
     off = key()

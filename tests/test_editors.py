@@ -196,8 +196,8 @@ def test_a_checkpoint_may_link_to_the_parts_of_another(plain: Path, tmp_path: Pa
     for part in plain.iterdir():
         (linked / part.name).symlink_to(part)
     expected = resolve(settings(plain), "models.m")
-    found = resolve(settings(linked), "models.m")
-    assert found == replace(expected, name=str(linked), path=str(linked))
+    resolved = resolve(settings(linked), "models.m")
+    assert resolved == replace(expected, name=str(linked), path=str(linked))
     weights = next((plain / "vae").glob("*.safetensors"))
     (linked / "vae").unlink()
     (linked / "vae").mkdir()

@@ -202,7 +202,7 @@ def test_a_picture_that_cannot_be_read_stops_the_job_when_its_turn_has_come(
 
     def read(name: str) -> Case:
         if name == "c":
-            raise UserError("c.png: not the picture that was edited")
+            raise UserError("c.png: not the image that was edited")
         return case(rubric, id=name)
 
     batches = read_ahead("abcd", 2, read, judge)

@@ -168,6 +168,8 @@ def test_each_sample_has_a_link(browser: Browser, report: Path) -> None:
 
 
 def test_the_page_is_used_by_keyboard(page: Page) -> None:
+    page.get_by_text("Keys", exact=True).click()
+    expect(page.locator("details.keys p")).to_contain_text("Esc to close")
     page.keyboard.press("j")
     page.keyboard.press("j")
     second = page.locator("article.card").nth(1)

@@ -1,4 +1,4 @@
-"""The demo's models: real classes, random weights, and pictures and scores that vary."""
+"""The demo's models: real classes, random weights, and images and scores that vary."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_an_edit_varies_with_seed_instruction_and_source(pipeline: Any) -> None:
         edit(pipeline, instruction="把它变成蓝色，保留阴影"),
         edit(pipeline, source="zzzz"),
     ):
-        # Not in a few pixels: as a person would see it in the saved picture.
+        # Not in a few pixels: as a person would see it in the saved image.
         assert (as_saved(first) != as_saved(other)).mean() > 0.3
 
 
@@ -93,9 +93,9 @@ def test_a_long_chinese_instruction_is_edited(pipeline: Any) -> None:
     assert np.isfinite(edit(pipeline, instruction=instruction)).all()
 
 
-def next_token(judge: tuple[Any, Any], text: str, *pictures: Image.Image) -> torch.Tensor:
+def next_token(judge: tuple[Any, Any], text: str, *images: Image.Image) -> torch.Tensor:
     processor, model = judge
-    content = [{"type": "image", "image": picture} for picture in pictures]
+    content = [{"type": "image", "image": image} for image in images]
     inputs = processor.apply_chat_template(
         [{"role": "user", "content": [*content, {"type": "text", "text": text}]}],
         tokenize=True,
@@ -108,15 +108,15 @@ def next_token(judge: tuple[Any, Any], text: str, *pictures: Image.Image) -> tor
     return logits.softmax(-1)
 
 
-def test_a_judges_answer_varies_with_pictures_and_question(judge: tuple[Any, Any]) -> None:
-    pictures = draw("a", (512, 384)), draw("zzzz", (512, 384))
-    first = next_token(judge, "Answer with a digit.", *pictures)
+def test_a_judges_answer_varies_with_images_and_question(judge: tuple[Any, Any]) -> None:
+    images = draw("a", (512, 384)), draw("zzzz", (512, 384))
+    first = next_token(judge, "Answer with a digit.", *images)
     assert torch.isfinite(first).all()
-    assert torch.equal(first, next_token(judge, "Answer with a digit.", *pictures))
+    assert torch.equal(first, next_token(judge, "Answer with a digit.", *images))
     for other in (
-        next_token(judge, "Answer with a digit.", *pictures[::-1]),
-        next_token(judge, "Answer with a digit.", pictures[0]),
-        next_token(judge, "Is it red?", *pictures),
+        next_token(judge, "Answer with a digit.", *images[::-1]),
+        next_token(judge, "Answer with a digit.", images[0]),
+        next_token(judge, "Is it red?", *images),
     ):
         assert (first - other).abs().sum() > 0.05
 
@@ -187,11 +187,11 @@ def test_the_command_makes_what_is_missing_or_of_another_version(
     (tmp_path / "judge").mkdir()  # as something else left it: without a marker
     (tmp_path / "judge" / "config.json").write_text("{", encoding="utf-8")
     assert make() == ["editor: made", "judge: made"]
-    made = contents(tmp_path)
-    assert {name.split("/")[0] for name in made} == {"editor", "judge"}
+    saved = contents(tmp_path)
+    assert {name.split("/")[0] for name in saved} == {"editor", "judge"}
     (tmp_path / "editor" / ".made-with").write_text("torch 1.0\n", encoding="utf-8")
     assert make() == ["editor: made", "judge: there already"]
-    assert contents(tmp_path) == made
+    assert contents(tmp_path) == saved
 
 
 def test_a_run_that_is_stopped_leaves_no_half_checkpoint(

@@ -1,4 +1,4 @@
-"""What each exact lever gives on one GPU, with the full-size Qwen-Image-Edit transformer.
+"""What each exact acceleration gives on one GPU, with the full-size Qwen-Image-Edit transformer.
 
     python tests/performance/measure_transformer.py --out DIR [--tiny]
 
@@ -30,7 +30,9 @@ import torch
 from diffusers import QwenImageTransformer2DModel, __version__
 
 import flops
-from edit_benchmark.editing.qwen_image import acceleration
+from edit_benchmark.editing.qwen_image.compilation import compile_cache_dir
+from edit_benchmark.editing.qwen_image.fused_blocks import fuse_blocks
+from edit_benchmark.editing.qwen_image.modulation_cache import cache_modulation
 
 FULL = {
     "patch_size": 2,
@@ -52,7 +54,7 @@ TINY = FULL | {
     "joint_attention_dim": 24,
     "axes_dims_rope": (8, 12, 12),
 }
-#: Name, token grids (picture, source), text tokens of prompt and negative prompt.
+#: Name, token grids (edited image, source), text tokens of prompt and negative prompt.
 SHAPES = [
     ("1024x1024", [(1, 64, 64)] * 2, (1400, 1372)),
     ("1376x768", [(1, 48, 86)] * 2, (1502, 1370)),
@@ -74,7 +76,6 @@ class Bench:
         self.device, self.shapes, self.rate = device, shapes, rate
         self.results: list[dict[str, Any]] = []
         self.reference: dict[str, torch.Tensor] = {}
-        self.levers: list[str] = []
 
     def inputs(self, shape: Any, step: float, negative: bool) -> dict[str, Any]:
         _, grids, texts = shape
@@ -189,7 +190,7 @@ def profile(work: Callable[[], Any], device: str, rows: int = 28) -> list[dict[s
 
 
 def against_float32(bench: Bench) -> dict[str, float]:
-    """Errors against float32 of a model of four blocks: stock bfloat16, and with every lever."""
+    """Errors against float32 of a model of four blocks: stock bfloat16, and fully accelerated."""
     config = dict(bench.model.config) | {"num_layers": min(4, bench.model.config.num_layers)}
     short = Bench(bench.device, config, bench.shapes, bench.rate)
     arguments = short.inputs(bench.shapes[0], 0.5, False)
@@ -200,8 +201,8 @@ def against_float32(bench: Bench) -> dict[str, float]:
     }
     exact = short.model.float()(**wide)[0]
     fast = Bench(bench.device, config, bench.shapes, bench.rate)
-    acceleration.cache_modulation(fast.model)
-    acceleration.fuse_blocks(fast.model)
+    cache_modulation(fast.model)
+    fuse_blocks(fast.model)
     numeric = fast.model(**arguments)[0].float()
     errors = {
         name: ((output - exact).norm() / exact.norm()).item()
@@ -211,16 +212,16 @@ def against_float32(bench: Bench) -> dict[str, float]:
     return errors
 
 
-def levers(bench: Bench, with_compiled: bool) -> None:
-    """Every lever, one after the other, for one transformer."""
+def accelerations(bench: Bench, with_compiled: bool) -> None:
+    """Every acceleration, one after the other, for one transformer."""
     bench.measure("stock eager")
     if with_compiled:
         bench.compile()
         bench.measure("stock compiled", bench.shapes[:1])
         bench.uncompile()
-    acceleration.cache_modulation(bench.model)
+    cache_modulation(bench.model)
     bench.measure("modulation_cache (bitwise)", bench.shapes[:1])
-    acceleration.fuse_blocks(bench.model)
+    fuse_blocks(bench.model)
     bench.measure("+ fused_blocks (numeric)")
 
 
@@ -230,13 +231,13 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder for transformer.json")
     parser.add_argument("--tiny", action="store_true", help="tiny sizes on the CPU")
     options = parser.parse_args()
-    acceleration.compile_cache_dir()
+    compile_cache_dir()
     device, config, shapes = ("cpu", TINY, TINY_SHAPES) if options.tiny else ("cuda", FULL, SHAPES)
     rate_of = (128, 0.05, 0.05) if options.tiny else ()
     rate = flops.sustained_rate(device, *rate_of)
     print(f"R = {rate / 1e12:.1f} TFLOP/s", flush=True)
     bench = Bench(device, config, shapes, rate)
-    levers(bench, with_compiled=not options.tiny)
+    accelerations(bench, with_compiled=not options.tiny)
     report: dict[str, Any] = {"edit": bench.results}
     report["kernels"] = profile(functools.partial(bench.forward, shapes[0], 0.5, False), device)
     report["float32"] = against_float32(bench)
@@ -244,7 +245,7 @@ def main() -> None:
     print("Plus (zero_cond_t)")
     plus_shapes = TINY_SHAPES[:1] if options.tiny else PLUS_SHAPES
     plus = Bench(device, config | {"zero_cond_t": True}, plus_shapes, rate)
-    levers(plus, with_compiled=False)
+    accelerations(plus, with_compiled=False)
     report["plus"] = plus.results
     after = flops.sustained_rate(device, *rate_of)
     report |= {

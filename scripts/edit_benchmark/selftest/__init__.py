@@ -1,0 +1,1 @@
+"""The self-test of a judge: whether its scores can be trusted."""
