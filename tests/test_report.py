@@ -231,7 +231,35 @@ def test_a_cell_of_fewer_than_five_is_marked(tmp_path: Path) -> None:
         table = table[table["category"] != "overall (macro)"]
         few = table["scored"].astype(int) < 5
         assert few.any()
-        assert (table["marks"].str.contains("n<5") == few).all()
+        assert (table["marks"].str.contains("few_images") == few).all()
+
+
+def test_many_samples_of_few_images_are_marked(tmp_path: Path) -> None:
+    """Twenty samples of two source images cover no more than two samples do."""
+    inputs = small(tmp_path / "results", each=20)
+    images = [
+        replace(row, source=inputs.samples[row.index % 2].source, source_sha256=str(row.index % 2))
+        for row in inputs.samples
+    ]
+    text = aggregate(replace(inputs, samples=images), tmp_path / "report")
+    summary, comparison = (
+        pd.read_csv(tmp_path / "report" / f"{name}.csv", keep_default_na=False)
+        for name in ("summary", "comparison")
+    )
+    assert (summary["marks"] == "few_images").all()
+    assert (comparison["marks"] == "few_images").all()
+    assert (comparison["source_images"] == 2).all()
+    assert "do not cover failures that are rare" in text
+
+
+def test_a_report_has_the_macro_comparison(tmp_path: Path) -> None:
+    aggregate(small(tmp_path / "results", each=6), tmp_path / "report")
+    table = pd.read_csv(tmp_path / "report" / "comparison.csv")
+    assert table["category"].tolist()[:2] == ["overall (micro)", "overall (macro)"]
+    summary = pd.read_csv(tmp_path / "report" / "summary.csv")
+    assert table["p"].notna().all()
+    assert len(table) == 7
+    assert set(summary["category"]) == set(table["category"])
 
 
 def test_the_report_says_where_the_time_went(tmp_path: Path) -> None:

@@ -31,10 +31,14 @@ from edit_benchmark.report.words import Words
 from edit_benchmark.stats import agreement, comparison
 from edit_benchmark.stats.agreement import HUMAN, Agreement, Ratings, Repeats
 from edit_benchmark.stats.comparison import Paired
-from edit_benchmark.stats.estimates import largest_tie
+from edit_benchmark.stats.estimates import FEW, largest_tie
+from edit_benchmark.stats.ranks import ranks
 
 #: In place of a model: agreement over the edits of all models together.
 ALL = "(all)"
+#: With fewer scored samples a mean's interval says nothing of rare failures: if 5 % of the edits
+#: have the lowest score, it covers the mean in 61 of 100 runs of 10 samples, in 67 of 20.
+RARE_BELOW = 50
 
 
 @dataclass(frozen=True)
@@ -96,7 +100,7 @@ def _comparisons(samples: Sequence[Sample], scores: Sequence[Score]) -> list[Com
     return [
         _comparison_row(judge, pair)
         for judge, models in _by_model(scores).items()
-        for pair in comparison.compare(models, categories, sources, MICRO)
+        for pair in comparison.compare(models, categories, sources, MICRO, MACRO)
     ]
 
 
@@ -107,6 +111,7 @@ def _comparison_row(judge: str, pair: Paired) -> ComparisonRow:
         b=pair.b,
         category=pair.category,
         n=pair.n,
+        source_images=pair.images,
         left_out=pair.left_out,
         difference=pair.difference,
         standard_error=pair.standard_error,
@@ -119,6 +124,7 @@ def _comparison_row(judge: str, pair: Paired) -> ComparisonRow:
         losses=pair.losses,
         effect_size=pair.effect_size,
         needed=dict(zip(NEEDED, pair.needed, strict=True)),
+        marks=FEW_MARK if pair.images < FEW else "",
     )
 
 
@@ -136,7 +142,7 @@ def _ranks(samples: Sequence[Sample], scores: Sequence[Score]) -> list[RankRow]:
         )
         for judge, models in _by_model(scores).items()
         if len(models) > 1
-        for row in comparison.ranks(models, sources)
+        for row in ranks(models, sources)
     ]
 
 
@@ -238,6 +244,8 @@ def _warnings(summary: Sequence[SummaryRow], scores: Sequence[Score], words: Wor
         if few:
             categories = words.list_separator.join(few)
             warnings.append(words.sentence("few", **names, categories=categories))
+    if any(0 < row.scored < RARE_BELOW for row in summary):
+        warnings.append(words.sentence("rare", below=RARE_BELOW))
     return warnings
 
 

@@ -60,7 +60,7 @@ def breakdown_rows(
                     standard_error=result.standard_error,
                     ci95_low=result.low,
                     ci95_high=result.high,
-                    marks=FEW_MARK if result.n < FEW else "",
+                    marks=FEW_MARK if result.clusters < FEW else "",
                 )
             )
     return rows

@@ -7,14 +7,13 @@ from dataclasses import dataclass, fields
 from typing import Any, Protocol, TypeVar
 
 from edit_benchmark.stats.comparison import SIZES
-from edit_benchmark.stats.estimates import FEW
 
 #: The two rows over all categories: all samples pooled, and the mean of the categories' means.
 MICRO, MACRO = "overall (micro)", "overall (macro)"
 #: A criterion that the judge found not to apply; pandas and R read it as missing.
 NOT_APPLICABLE = "n/a"
-#: Marks of a cell: few scored samples, and scores that are mostly one and the same number.
-FEW_MARK, EQUAL_MARK = f"n<{FEW}", "equal_scores"
+#: Marks of a cell: its scored samples are of few source images; its scores are mostly one number.
+FEW_MARK, EQUAL_MARK = "few_images", "equal_scores"
 #: Columns of :attr:`ComparisonRow.needed`, one for each size of a difference.
 NEEDED = tuple(f"needed_{size}" for size in SIZES)
 
@@ -130,6 +129,7 @@ class ComparisonRow:
     b: str
     category: str
     n: int
+    source_images: int
     left_out: int
     difference: float | None
     standard_error: float | None
@@ -142,19 +142,20 @@ class ComparisonRow:
     losses: int
     effect_size: float | None
     needed: Mapping[str, int | None]
+    marks: str
 
 
 @dataclass(frozen=True)
 class RankRow:
-    """A model's place under one judge: see :class:`~edit_benchmark.stats.comparison.Rank`."""
+    """A model's place under one judge: see :class:`~edit_benchmark.stats.ranks.Rank`."""
 
     judge: str
     model: str
     n: int
-    rank: int
+    rank: int | None
     ci95_low: int | None
     ci95_high: int | None
-    mean: float
+    mean: float | None
 
 
 @dataclass(frozen=True)

@@ -115,7 +115,7 @@ def _summary_row(
     values = [value for _, value in scored]
     result = estimate(values, [sources[row.id] for row, _ in scored])
     bound_low, bound_high = bounds(result.mean, len(values), len(rows) - len(values))
-    marks = [FEW_MARK] if result.n < FEW else []
+    marks = [FEW_MARK] if result.clusters < FEW else []
     if len(values) >= EQUAL_FROM and largest_tie(values) > equal_share:
         marks.append(EQUAL_MARK)
     return SummaryRow(

@@ -59,14 +59,28 @@ class Estimate:
     high: float | None = None
 
 
-def estimate(values: Sequence[float], clusters: Sequence[str]) -> Estimate:
-    """The mean of ``values`` (n scores) with error and interval; ``clusters`` are the n hashes of
-    their source images."""
+def estimate(
+    values: Sequence[float],
+    clusters: Sequence[str],
+    scale: tuple[float, float] = (LOWEST, HIGHEST),
+) -> Estimate:
+    """The mean of ``values`` (n scores) with error and interval.
+
+    Parameters
+    ----------
+    clusters
+        The n hashes of their source images.
+    scale
+        The lowest and the highest value that can be.
+    """
     if not values:
         return Estimate(0, 0)
     scores = np.asarray(values, float)
     sums, counts = cluster_sums(scores, clusters)
-    low, high = interval(resampled_means(sums, counts), len(counts))
+    error = standard_error(scores, clusters)
+    low, high = mean_interval(
+        float(scores.mean()), error, resampled_means(sums, counts), len(counts), scale
+    )
     return Estimate(
         n=scores.size,
         clusters=len(counts),
@@ -75,7 +89,7 @@ def estimate(values: Sequence[float], clusters: Sequence[str]) -> Estimate:
         median=float(np.median(scores)),
         minimum=float(scores.min()),
         maximum=float(scores.max()),
-        standard_error=standard_error(scores, clusters),
+        standard_error=error,
         low=low,
         high=high,
     )
@@ -159,6 +173,41 @@ def interval(resampled: Floats, clusters: int) -> Interval:
     return float(low), float(high)
 
 
+def mean_interval(
+    mean: float,
+    error: float | None,
+    resampled: Floats,
+    clusters: float,
+    scale: tuple[float, float],
+) -> Interval:
+    """Interval of a mean: the wider one of the bootstrap's and Student's t, cut to the scale.
+
+    Neither is enough alone. The percentile interval of two or three clusters is just their range
+    and covers 50 and 74 % of normal data; t on the cluster-robust error covers 31 % where one
+    cluster has most of the samples. Their union covers 94 to 97 % in both (simulated in
+    tests/test_statistics.py).
+    Failures so rare that a sample may hold none are covered by no interval of this kind.
+
+    Parameters
+    ----------
+    error
+        Cluster-robust standard error; None with fewer than two clusters: then no interval.
+    resampled
+        Bootstrap means, as of :func:`resampled_means`.
+    clusters
+        Their number: one more than the degrees of freedom of t, which need not be whole.
+    scale
+        The lowest and the highest mean that can be.
+    """
+    if error is None or clusters <= 1:
+        return NO_INTERVAL
+    low, high = interval(resampled, max(2, round(clusters)))
+    assert low is not None
+    assert high is not None
+    half = float(stats.t.ppf((1 + LEVEL) / 2, clusters - 1)) * error
+    return max(scale[0], min(low, mean - half)), min(scale[1], max(high, mean + half))
+
+
 def expanded_level(clusters: int) -> float:
     """Level whose percentile interval covers as a t interval at :data:`LEVEL` would.
 
@@ -172,12 +221,16 @@ def expanded_level(clusters: int) -> float:
 
 
 def macro_estimate(
-    values: Sequence[float], groups: Sequence[str], clusters: Sequence[str]
+    values: Sequence[float],
+    groups: Sequence[str],
+    clusters: Sequence[str],
+    scale: tuple[float, float] = (LOWEST, HIGHEST),
 ) -> Estimate:
     """The mean of the groups' means; ``groups`` are the categories of the n values.
 
-    Interval and standard error (the standard deviation of the resampled means) come from drawing
-    clusters over all groups; a group that a draw happens to miss is left out of that draw's mean.
+    The standard error is that of :func:`macro_error`. The interval is that of
+    :func:`mean_interval`, with bootstrap samples that draw clusters over all groups (a group that a
+    draw happens to miss is left out of that draw's mean) and Satterthwaite's degrees of freedom.
     """
     if not values:
         return Estimate(0, 0)
@@ -185,17 +238,46 @@ def macro_estimate(
     members = names[:, None] == np.unique(names)[None, :]
     table = np.where(members, np.asarray(values, float)[:, None], np.nan)
     sums, counts = cluster_sums(table, clusters)
-    several = len(sums) > 1
+    mean = float(np.nanmean(table, axis=0).mean())
+    error, degrees = macro_error(sums, counts)
     resampled = np.nanmean(resampled_means(sums, counts), axis=1)
-    low, high = interval(resampled, len(sums))
+    low, high = mean_interval(mean, error, resampled, degrees + 1, scale)
     return Estimate(
         n=len(values),
         clusters=len(sums),
-        mean=float(np.nanmean(table, axis=0).mean()),
-        standard_error=float(resampled.std(ddof=1)) if several else None,
+        mean=mean,
+        standard_error=error,
         low=low,
         high=high,
     )
+
+
+def macro_error(sums: Floats, counts: Floats) -> tuple[float | None, float]:
+    """Standard error of the mean of K groups' means, and its degrees of freedom.
+
+    Where each cluster lies in one group this is the stratified estimator, sqrt(sum SE_k^2) / K
+    (Cochran 1977, Sampling Techniques, section 5.6), SE_k as of :func:`standard_error`; with one
+    group it is that group's own. A cluster that has samples in several groups adds the covariance
+    of their means. Degrees of freedom: Satterthwaite 1946, (sum v_k)^2 / sum(v_k^2 / (C_k - 1)),
+    v_k = SE_k^2, C_k the clusters of group k. (None, 0) if a group has fewer than two clusters.
+
+    Parameters
+    ----------
+    sums, counts
+        As of :func:`cluster_sums`, shape (clusters, K).
+    """
+    present = counts > 0
+    sizes = present.sum(axis=0)
+    if (sizes < 2).any():
+        return None, 0.0
+    totals = counts.sum(axis=0)
+    residuals = (sums - counts * (sums.sum(axis=0) / totals)) / totals
+    residuals *= np.sqrt(sizes / (sizes - 1))
+    variances = np.square(residuals).sum(axis=0)
+    error = float(np.sqrt(np.square(residuals.sum(axis=1)).sum()) / len(totals))
+    spread = float((np.square(variances) / (sizes - 1)).sum())
+    degrees = float(variances.sum() ** 2 / spread) if spread > 0 else float(sizes.min() - 1)
+    return error, degrees
 
 
 def bounds(mean: float | None, scored: int, missing: int) -> Interval:
@@ -209,17 +291,6 @@ def bounds(mean: float | None, scored: int, missing: int) -> Interval:
         return NO_INTERVAL
     known = (mean or 0.0) * scored
     return (known + missing * LOWEST) / total, (known + missing * HIGHEST) / total
-
-
-def samples_needed(std: float, size: float, power: float = 0.8) -> int:
-    """Samples at which a paired difference of ``size`` is seen with probability ``power``.
-
-    n = ((z(1-alpha/2) + z(power)) std / size)^2, rounded up, where ``std`` is the standard
-    deviation of the differences, alpha = 1 - LEVEL, two-sided (Miller 2024, Adding Error Bars to
-    Evals, arXiv 2411.00640, section 5; Lachin 1981 for the formula).
-    """
-    z = stats.norm.ppf((1 + LEVEL) / 2) + stats.norm.ppf(power)
-    return max(2, math.ceil((z * std / size) ** 2))
 
 
 def largest_tie(values: Sequence[float]) -> float:
