@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
+import time
 from types import SimpleNamespace
 
 import pynvml
 import pytest
 import torch
 
+from conftest import ROOT
 from edit_benchmark.runtime.gpus import Gpu
 from edit_benchmark.runtime.leases import Device
 from edit_benchmark.runtime.telemetry import Telemetry
@@ -39,3 +44,11 @@ def test_the_log_says_how_busy_the_gpu_was(monkeypatch: pytest.MonkeyPatch) -> N
     with telemetry.sampling():
         assert asked.wait(20)
     assert telemetry.summary().endswith("at most 3.0 GiB of device memory; GPU busy 90 %")
+
+
+def test_the_age_of_a_process_is_right_to_a_tenth_of_a_second() -> None:
+    code = "from edit_benchmark.runtime.telemetry import process_seconds as s; print(s())"
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "scripts")}
+    began = time.monotonic()
+    age = float(subprocess.check_output([sys.executable, "-c", code], env=environment, text=True))
+    assert 0 < age < time.monotonic() - began + 0.02
