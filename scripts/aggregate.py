@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 
 from edit_benchmark.report.inputs import Sources, load
 from edit_benchmark.report.tables import EQUAL_SHARE
 from edit_benchmark.report.write import write_report
+from edit_benchmark.results.layout import Layout
 from edit_benchmark.runtime.command_line import run
 
 
@@ -25,7 +27,11 @@ def main() -> None:
     )  # fmt: skip
     parser.add_argument(
         "--selftest", type=Path, nargs="*", default=[], metavar="FILE",
-        help="records of the judges' self-tests",
+        help="records of the judges' self-tests; those in the results folder, if none is given",
+    )  # fmt: skip
+    parser.add_argument(
+        "--judges", type=json.loads, default={}, metavar="JSON",
+        help="the judges' settings, where there is no --run that has them",
     )  # fmt: skip
     parser.add_argument("--note", action="append", default=[], help="a sentence shown on top")
     parser.add_argument("--language", choices=["en", "zh"], default="en", help="of the labels")
@@ -41,7 +47,8 @@ def main() -> None:
         run=arguments.run,
         category=arguments.category,
         merged=arguments.merge,
-        selftests=arguments.selftest,
+        selftests=arguments.selftest or list(Layout(arguments.results).selftests()),
+        judges=arguments.judges,
     )
     text = write_report(
         load(sources), arguments.out, arguments.note, arguments.language, arguments.equal_share

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from edit_benchmark.editing.collect import collect
 from edit_benchmark.records import EDITED, Edit, Sample
+from edit_benchmark.results.layout import Layout
 from edit_benchmark.results.tables import read_rows, write_rows
 from edit_benchmark.runtime.command_line import run
 
@@ -14,10 +15,10 @@ from edit_benchmark.runtime.command_line import run
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--samples", type=Path, required=True, help="the samples table")
+    parser.add_argument("--model", required=True, help="name of the model in tables")
     parser.add_argument("--category", required=True, metavar="KEY")
     parser.add_argument("--shards", type=Path, nargs="+", required=True, help="their tables")
     parser.add_argument("--results", type=Path, required=True, help="the results folder")
-    parser.add_argument("--images", type=Path, required=True, help="folder to fill")
     parser.add_argument("--out", type=Path, required=True, help="the table to write")
     arguments = parser.parse_args()
     rows = collect(
@@ -27,7 +28,7 @@ def main() -> None:
             if sample.category == arguments.category
         ],
         [row for path in arguments.shards for row in read_rows(path, Edit)],
-        arguments.images,
+        Layout(arguments.results).edited_images(arguments.model, arguments.category),
         arguments.results,
     )
     write_rows(arguments.out, rows)

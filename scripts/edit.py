@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import suppress
 from pathlib import Path
 
 from edit_benchmark.config.resolve import editor_settings
 from edit_benchmark.dataset.samples import shard_of
 from edit_benchmark.editing.job import EditJob, edit_shard
+from edit_benchmark.errors import UserError
 from edit_benchmark.records import Edit, Sample
 from edit_benchmark.results.tables import read_rows, write_rows
 from edit_benchmark.runtime.command_line import add_device_arguments, device_request, run
@@ -45,7 +47,9 @@ def main() -> None:
     write_rows(arguments.out, rows)
     for path in job.layout.shard_tables(arguments.model, arguments.category, int(shards)):
         if path.resolve() != arguments.out.resolve():
-            rows += read_rows(path, Edit)
+            # A neighbour's table only adds to the line on the terminal.
+            with suppress(UserError, OSError):
+                rows += read_rows(path, Edit)
     devices = len(job.devices.device_ids)
     print(edit_line(arguments.model, arguments.category, rows, len(category), devices))
 

@@ -123,6 +123,7 @@ def synthesise(
     return Inputs(
         samples, scores, list(CATEGORIES), results, run,
         selftests=[selftested(judge, models[0], run) for judge in judges[:1]],
+        judges=run["config"]["judges"],
         timings=timings(models, judges),
     )  # fmt: skip
 

@@ -68,6 +68,15 @@ def refused(project: Project, *sentence: str, arguments: tuple[str, ...] = ()) -
             ["config: models.m.call: it holds a value that JSON does not have"],
         ),
         ({"models": {}}, ["config: models: {} is empty"]),
+        (
+            {"models": {"m": {"edtor": "identity"}}},
+            ["config: models.m: unknown key edtor; known keys"],
+        ),
+        (
+            {"models": {"m": {"editor": "diffusers", "chekpoint": "a/b"}}},
+            ["config: models.m: unknown key chekpoint; known keys:", "checkpoint"],
+        ),
+        ({"results": "a{b}"}, ["config: results: 'a{b}' holds a brace, which stands for a wild"]),
         ({"models": "qwen"}, ["config: models: 'qwen' is not of type 'object'"]),
         ({"load_slots": 0}, ["config: load_slots: 0 is less than the minimum of 1"]),
         ({"load_slots": True}, ["config: load_slots: True is not of type 'integer'"]),

@@ -11,11 +11,13 @@ import yaml
 from pydantic import BaseModel
 
 from conftest import ROOT
-from edit_benchmark.config.mistakes import KINDS
+from edit_benchmark.config.mistakes import SETTINGS_OF_KIND
 from edit_benchmark.config.resolve import config_from_json, editor_settings, judge_settings
 from edit_benchmark.config.run import Config
 from edit_benchmark.config.schema import SCHEMA, config_schema, to_yaml
+from edit_benchmark.editing import registry as editors
 from edit_benchmark.errors import UserError
+from edit_benchmark.judging import registry as judges
 
 CONFIGS = sorted((ROOT / "config").glob("*.yaml"))
 #: The least that each kind needs.
@@ -25,6 +27,7 @@ LEAST: dict[str, dict[str, Any]] = {
     "class_path": {"class_path": "a.B"},
     "transformers": {"judge": "transformers", "checkpoint": "a/b"},
 }
+ALL_KINDS = [(section, kind) for section, kinds in SETTINGS_OF_KIND.items() for kind in kinds]
 PARSE = {"models": editor_settings, "judges": judge_settings}
 
 
@@ -58,20 +61,22 @@ def test_the_shipped_configs_fit_types_and_schema(path: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("section", "kind"), [(section, kind) for section, kinds in KINDS.items() for kind in kinds]
+    ("section", "kind"),
+    [(section, kind) for section, kinds in SETTINGS_OF_KIND.items() for kind in kinds],
 )
 def test_a_key_that_a_kind_does_not_use_is_refused(section: str, kind: str) -> None:
     parse = PARSE[section]
-    own: type[BaseModel] = KINDS[section][kind]
+    own: type[BaseModel] = SETTINGS_OF_KIND[section][kind]
     assert isinstance(parse(json.dumps(least(section, kind)), "m"), own)
-    others = {key for other in KINDS[section].values() for key in other.model_fields}
+    others = {key for other in SETTINGS_OF_KIND[section].values() for key in other.model_fields}
     for key in others - set(own.model_fields):
         with pytest.raises(UserError, match=f"config: {section}.m: {key} is not used by {kind};"):
             parse(json.dumps(least(section, kind) | {key: 1}), "m")
 
 
 @pytest.mark.parametrize(
-    ("section", "kind"), [(section, kind) for section, kinds in KINDS.items() for kind in kinds]
+    ("section", "kind"),
+    [(section, kind) for section, kinds in SETTINGS_OF_KIND.items() for kind in kinds],
 )
 def test_a_default_written_out_is_the_default(section: str, kind: str) -> None:
     parse = PARSE[section]
@@ -87,3 +92,8 @@ def test_a_job_reads_what_the_workflow_writes() -> None:
     content = yaml.safe_load((ROOT / "config" / "demo.yaml").read_text(encoding="utf-8"))
     config = Config.model_validate(content)
     assert config_from_json(json.dumps(config.model_dump(mode="json"))) == config
+
+
+def test_every_kind_of_settings_is_a_kind_that_jobs_know() -> None:
+    assert list(SETTINGS_OF_KIND["models"]) == list(editors.KINDS)
+    assert list(SETTINGS_OF_KIND["judges"]) == list(judges.KINDS)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import shutil
+import time
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +22,8 @@ from edit_benchmark.editing import registry as editors
 from edit_benchmark.judging import registry as judges
 from edit_benchmark.judging.job import question_fields
 from edit_benchmark.judging.rubrics import load
-from edit_benchmark.records import Edit, Sample
-from edit_benchmark.results.store import former_keys, key_of
+from edit_benchmark.records import Edit, Sample, dumps
+from edit_benchmark.results.store import Store, former_keys, key_of
 from edit_benchmark.runtime import kinds
 
 EARLIER = Path(__file__).parent / "data" / "run_before_0_2"
@@ -38,6 +42,15 @@ def earlier(project: Project) -> Project:
     shutil.copytree(EARLIER / "results", project.root / "results")
     shutil.copy(EARLIER / "own.py", project.root)
     shutil.copy(EARLIER / "config.yaml", project.root / "config" / "test.yaml")
+    # As the run left them: a checkout gives all files the time at which it was made.
+    results = project.root / "results"
+    ages = ["benchmark", "checkpoints", "*-of-*.jsonl", "edits.jsonl", "pictures", "scores"]
+    for path in [*results.rglob("*"), *(project.root / "data").rglob("*")]:
+        names = path.relative_to(project.root).parts
+        age = [number for number, pattern in enumerate(ages, start=1)
+               if any(fnmatch(name, pattern) for name in names)]  # fmt: skip
+        when = time.time() - 1000 + 100 * max(age, default=0)
+        os.utime(path, (when, when))
     return project
 
 
@@ -99,6 +112,25 @@ def test_stored_work_keeps_its_key(entry: dict[str, Any], monkeypatch: pytest.Mo
     assert entry["key"] in {key_of(fields), *former_keys(fields)}
 
 
+def test_arguments_of_a_class_are_looked_up_as_they_are_written() -> None:
+    params = {"strength": 1.0} | {name: number for number, name in enumerate("abcdefgh")}
+    as_written = hashlib.sha256(dumps({"params": params}).encode()).hexdigest()[:40]
+    assert as_written in former_keys({"params": params})
+    # Another argument is another edit, whatever it is called.
+    assert key_of({"params": {}}) not in former_keys({"params": {"scale": 1}})
+
+
+def test_a_redo_forgets_an_edit_under_all_its_keys(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    fields = {"true_cfg_scale": 4.0, "seed": 1}
+    keys = {key_of(fields), *former_keys(fields)}
+    assert len(keys) == 2
+    for key in keys:
+        store.put(key, {"facts": fields}, b"image")
+    assert store.remove(key_of(fields))
+    assert store.find(fields).content is None
+
+
 @pytest.mark.parametrize(
     ("one", "other"),
     [
@@ -106,6 +138,7 @@ def test_stored_work_keeps_its_key(entry: dict[str, Any], monkeypatch: pytest.Mo
         ({"call": {"guidance_scale": 3}}, {"call": {"guidance_scale": 3.0}}),
         ({"lora": {"path": "x.safetensors"}}, {"lora": {"path": "y.safetensors", "scale": 1}}),
         ({"seed": 7}, {"seed": 7.0, "call": {}, "exact": "numeric", "fp8": False, "lora": None}),
+        ({"num_inference_steps": 8}, {"num_inference_steps": 8.0}),
         ({"height": 512, "width": 512}, {"height": 512.0, "width": 512}),
     ],
 )

@@ -226,3 +226,10 @@ def test_pickled_weights_are_refused_unless_allowed(plain: Path, tmp_path: Path)
     with pytest.raises(UserError, match="only pickled weights"):
         resolve(settings(tmp_path / "m"), "models.m")
     resolve(settings(tmp_path / "m", allow_pickle=True), "models.m")
+
+
+def test_guidance_by_the_pipelines_own_default_is_not_dropped(plain: Path) -> None:
+    with pytest.raises(UserError, match=r"own default, true_cfg_scale 4.0.*set negative_prompt"):
+        load(plain, true_cfg_scale=None, negative_prompt=None)
+    load(plain, true_cfg_scale=1, negative_prompt=None)
+    load(plain, true_cfg_scale=None, negative_prompt=" ")

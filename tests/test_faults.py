@@ -171,6 +171,20 @@ def test_a_full_disk_stops_the_job_with_one_sentence(project: Project) -> None:
     assert len(project.scores("physical")) == 3
 
 
+def test_a_neighbours_broken_table_does_not_fail_a_finished_job(project: Project) -> None:
+    one_category(project, 4)
+    folder = project.root / "results/edits/painter/physical"
+    project.run("results/edits/painter/physical/2-of-2.jsonl")
+    (folder / "1-of-2.jsonl").write_text("{broken\n")
+    (folder / "2-of-2.jsonl").unlink()
+    (project.root / "results/timings.jsonl").unlink()
+    (project.root / "results/timings.jsonl").mkdir()
+    shutil.rmtree(project.root / "results/store")
+    output = project.run("results/edits/painter/physical/2-of-2.jsonl")
+    assert "2 of 4 edited" in output
+    assert len((folder / "2-of-2.jsonl").read_text().splitlines()) == 2
+
+
 def test_a_shard_in_which_everything_failed_fails(project: Project) -> None:
     project.benchmark([{"id": f"s{k}", "category": "physical", "instruction": f"fail {k}"}
                        for k in range(3)])  # fmt: skip

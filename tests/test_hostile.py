@@ -211,6 +211,42 @@ def test_odd_pictures_are_edited_as_what_they_show(project: Project) -> None:
     assert sizes == expected
 
 
+def test_a_results_folder_with_a_space(project: Project) -> None:
+    project.benchmark([row for row in five_each(1) if row["category"] == "physical"])
+    benchmark = {"path": "data/benchmark.jsonl", "categories": ["physical"]}
+    project.configure(benchmark=benchmark, results="my results")
+    project.run()
+    project.run("physical")
+    assert (project.root / "my results/report/index.html").is_file()
+    assert (project.root / "my results/report/categories/physical/index.html").is_file()
+
+
+def test_texts_with_braces_reach_the_jobs_as_they_are(project: Project) -> None:
+    project.benchmark([row for row in five_each(1) if row["category"] == "physical"])
+    with (project.root / "toys.py").open("a") as file:
+        file.write(
+            "\n\nclass Labelled(Painter):\n"
+            "    def __init__(self, checkpoint, dtype, device, label):\n"
+            "        super().__init__(checkpoint, dtype, device)\n"
+            "        _count(f'label {label}')\n"
+        )
+    label = "{wish} {0} {{model}} {"
+    benchmark = {"path": "data/benchmark.jsonl", "categories": ["physical"]}
+    project.configure(
+        benchmark=benchmark,
+        note="a {note} of {model}",
+        models={"painter": {"editor": "class_path", "class_path": "toys.Labelled",
+                            "params": {"label": label}}},
+    )  # fmt: skip
+    project.run()
+    project.run("physical")
+    assert project.calls("label")[0] == label
+    page = (project.root / "results/report/index.html").read_text(encoding="utf-8")
+    assert "a {note} of {model}" in page
+    record = json.loads((project.root / "results/run.json").read_text(encoding="utf-8"))
+    assert record["config"]["models"]["painter"]["params"]["label"] == label
+
+
 def test_fewer_samples_than_shards(project: Project) -> None:
     project.benchmark([row for row in five_each(1) if row["category"] == "physical"])
     project.configure(shards=6)

@@ -23,9 +23,14 @@ def test_the_rules_write_where_the_library_looks() -> None:
         layout.sources,
         layout.shard_table(model, category, "{scatteritem}"),
         layout.edit_table(model, category),
-        layout.edited_images(model, category),
         layout.score_table(judge, model, category),
         layout.run,
+        layout.assignment,
+        layout.editor_checkpoint(model),
+        layout.judge_checkpoint(judge),
+        layout.selftest(judge, model),
+        layout.report / "index.html",
+        layout.category_report(category) / "index.html",
     ]
     for path in paths:
         assert layout.relative(path) in DECLARED

@@ -191,5 +191,5 @@ def test_a_run_of_an_earlier_version_is_the_same_if_its_settings_mean_the_same(
 def test_a_self_test_of_an_earlier_version_counts_if_the_judge_is_the_same(method: str) -> None:
     now = written({"judge": "transformers", "checkpoint": EARLIER_JUDGE["checkpoint"]}, "judges")
     record = SelfTest("j", "m", "passes", [], EARLIER_JUDGE | {"method": method})
-    (verdict,) = verdicts([record], ["j"], {"config": {"judges": {"j": now}}}, load("en"))
+    (verdict,) = verdicts([record], ["j"], {"j": now}, load("en"))
     assert verdict.state == ("passes" if method == "expected" else "missing")

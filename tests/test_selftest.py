@@ -168,6 +168,10 @@ def test_the_target_puts_every_judge_to_the_test(project: Project) -> None:
     assert "FAILED  an edit scores above a black image: AUC 0." in output
     record = json.loads((project.root / "results/selftest/ruler/painter.json").read_text())
     assert record["verdict"] == "fails"
+    # A category's page says what is known by then.
+    project.run("social")
+    page = project.root / "results/report/categories/social/index.html"
+    assert "Judge ruler FAILED its self-test" in page.read_text(encoding="utf-8")
     assert record["settings"]["class_path"] == "toys.Ruler"
 
 

@@ -56,6 +56,25 @@ def results_folder(wildcards):
     return config["results"]
 
 
+# Texts of the user's own are parameters by functions: in a plain parameter Snakemake takes {x} for
+# a wildcard.
+
+
+def run_settings(wildcards):
+    """The whole configuration as one JSON text."""
+    return dumps(config)
+
+
+def judges_settings(wildcards):
+    """The judges' settings as one JSON text."""
+    return dumps(config["judges"])
+
+
+def report_note(wildcards):
+    """The sentence at the top of the report."""
+    return config["note"]
+
+
 def edit_threads():
     """Cores of a job that drives a device: up to four, so that every device finds a job."""
     # workflow.cores is an error where a cluster is given --jobs and no --cores.

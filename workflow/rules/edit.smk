@@ -40,8 +40,9 @@ checkpoint collect_edits:
         samples=rules.samples.output.table,
         shards=gather.edit(rules.edit.output.table, allow_missing=True),
     output:
+        # The images lie beside it, undeclared: a checkpoint that lacks an output is never evaluated,
+        # and runs from before 0.2 have them in another folder.
         table="<results>/edits/{model}/{category}/edits.jsonl",
-        images=directory("<results>/edits/{model}/{category}/images"),
     log:
         "<results>/logs/collect_edits/{model}/{category}.log",
     # What is edited can be scored while other categories are edited.
@@ -53,5 +54,5 @@ checkpoint collect_edits:
         results=results_folder,
     shell:
         "python scripts/collect.py --samples {input.samples:q} --category {wildcards.category}"
-        " --shards {input.shards:q} --results {params.results:q} --images {output.images:q}"
+        " --model {wildcards.model} --shards {input.shards:q} --results {params.results:q}"
         " --out {output.table:q} > {log:q} 2>&1"

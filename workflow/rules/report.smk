@@ -20,7 +20,7 @@ rule run_record:
     conda:
         "../../environment.yml"
     params:
-        settings=dumps(config),
+        settings=run_settings,
     shell:
         "python scripts/run_record.py --settings {params.settings:q}"
         " --benchmark {input.benchmark:q} --checkpoints {input.editors:q} {input.judges:q}"
@@ -101,6 +101,7 @@ rule aggregate:
         markdown="<results>/report/summary.md",
         latex="<results>/report/summary.tex",
         json="<results>/report/summary.json",
+        run="<results>/report/run.json",
         page="<results>/report/index.html",
     log:
         "<results>/logs/aggregate.log",
@@ -110,7 +111,7 @@ rule aggregate:
     params:
         results=results_folder,
         language=lookup(dpath="benchmark/language", within=config),
-        note=lookup(dpath="note", within=config),
+        note=report_note,
         equal_share=lookup(dpath="equal_share", within=config),
         merge=lookup(dpath="merge", within=config),
     shell:
@@ -119,7 +120,7 @@ rule aggregate:
         " --selftest {input.selftests:q}"
         " --language {params.language} --note={params.note:q}"
         " --equal-share {params.equal_share}"
-        " --out $(dirname {output.page:q}) 2> {log:q}"
+        " --out {params.results:q}/report 2> {log:q}"
 
 
 rule aggregate_category:
@@ -141,12 +142,13 @@ rule aggregate_category:
         "../../environment.yml"
     params:
         results=results_folder,
+        judges=judges_settings,
         language=lookup(dpath="benchmark/language", within=config),
-        note=lookup(dpath="note", within=config),
+        note=report_note,
         equal_share=lookup(dpath="equal_share", within=config),
     shell:
         "python scripts/aggregate.py --samples {input.samples:q} --scores {input.scores:q}"
-        " --results {params.results:q}"
+        " --results {params.results:q} --judges {params.judges:q}"
         " --language {params.language} --note={params.note:q}"
         " --equal-share {params.equal_share}"
-        " --out $(dirname {output.page:q}) 2> {log:q}"
+        " --out {params.results:q}/report/categories/{wildcards.category} 2> {log:q}"

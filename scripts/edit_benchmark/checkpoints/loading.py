@@ -1,6 +1,6 @@
 """Loading models: their classes, their weights put in place, and missing weights refused.
 
-What of a model is not in its files ``from_pretrained`` draws at random; here it is an error.
+``from_pretrained`` draws weights that are missing from the files at random; here they are an error.
 diffusers, transformers and accelerate are imported late: weights are read beside their imports.
 """
 
@@ -121,7 +121,7 @@ def from_pretrained(folder: Path, kind: Any, **arguments: Any) -> Loaded:
 def refuse_missing(folder: Path, report: dict[str, Any]) -> None:
     """Refuse a model of which loading reports weights as missing or of another shape.
 
-    Of a quantised one that is only logged.
+    For a quantised model it is only logged.
 
     Raises
     ------
@@ -134,7 +134,7 @@ def refuse_missing(folder: Path, report: dict[str, Any]) -> None:
         for key, stored, expected in sorted(report.get("mismatched_keys", []))
     ]
     if missing and "quantization_config" in (_config(folder) or {}):
-        # Which tensors a quantised model has, is its quantiser's affair.
+        # Only its quantiser knows which tensors a quantised model has.
         log.warning("%s: its quantiser reports as missing: %s", folder, ", ".join(missing))
     elif missing:
         raise _misfit(folder, f"missing: {', '.join(missing)}")

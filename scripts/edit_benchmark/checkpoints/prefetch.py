@@ -33,8 +33,8 @@ class Prefetch:
     folders
         Of the models, each with a ``config.json``.
     settings
-        A model or judge of the configuration: ``dtype`` of the weights, those in another are left
-        to from_pretrained; ``allow_pickle``, whether that may load what is not safetensors.
+        A model or judge of the configuration: ``dtype`` of the weights (from_pretrained loads
+        weights in another one); ``allow_pickle``, whether it may load what is not safetensors.
     device
         ``cuda`` or ``cpu``.
     """
@@ -65,8 +65,8 @@ class Prefetch:
         Raises
         ------
         UserError
-            If weights are not those of the model that its ``config.json`` describes. Of a quantised
-            one that is only logged.
+            If weights are not those of the model that its ``config.json`` describes. For a
+            quantised model it is only logged.
         """
         model, report = self._place(folder, kind) or loading.from_pretrained(
             folder,

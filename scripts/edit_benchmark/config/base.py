@@ -43,8 +43,18 @@ Pixels = Annotated[int, Field(ge=16), BeforeValidator(_whole_number)]
 Area = Annotated[int, Field(ge=1024), BeforeValidator(_whole_number)]
 #: Keyword arguments for code that is not ours.
 Arguments = Annotated[dict[str, Any], AfterValidator(_json_object)]
+
+
+def _no_brace(path: str) -> str:
+    if "{" in path or "}" in path:
+        raise mistake(f"{path!r} holds a brace, which stands for a wildcard in a path; rename it")
+    return path
+
+
 #: A text that is not empty.
 Text = Annotated[str, Field(min_length=1)]
+#: A path that rules name.
+PathText = Annotated[str, Field(min_length=1), AfterValidator(_no_brace)]
 #: A number that is neither infinite nor NaN.
 Number = Annotated[float, Field(allow_inf_nan=False)]
 ClassPath = Annotated[str, Field(pattern=CLASS_PATH)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -37,29 +37,26 @@ class Lora(Section):
         return Path(self.path).expanduser()
 
 
-class IdentityEditorSettings(Section):
+class _Edited(Section):
+    """What a job asks of the settings of every editor; not all of it are keys of every kind."""
+
+    @property
+    def approximations(self) -> list[str]:
+        """Names of the settings that make the model another, faster one."""
+        return []
+
+
+class IdentityEditorSettings(_Edited):
     """The source image unchanged: the floor that every other editor has to clear."""
 
     editor: Literal["identity"]
     """identity returns the source image unchanged."""
-
-    @property
-    def seed(self) -> int:
-        """The base seed, which nothing of it depends on."""
-        return 0
-
-    @property
-    def checkpoint(self) -> None:
-        """It has no weights."""
-        return None
-
-    @property
-    def approximations(self) -> list[str]:
-        """It has none."""
-        return []
+    # No keys of the configuration: this editor needs neither weights nor a seed.
+    checkpoint: ClassVar[None] = None
+    seed: ClassVar[int] = 0
 
 
-class DiffusersEditorSettings(ModelSettings):
+class DiffusersEditorSettings(ModelSettings, _Edited):
     """Any edit pipeline of diffusers, from its checkpoint."""
 
     editor: Literal["diffusers"]
@@ -118,7 +115,7 @@ class DiffusersEditorSettings(ModelSettings):
         return self
 
 
-class OwnEditorSettings(ModelSettings):
+class OwnEditorSettings(ModelSettings, _Edited):
     """A class of the user's own."""
 
     editor: Literal["class_path"]
@@ -129,11 +126,6 @@ class OwnEditorSettings(ModelSettings):
     """Keyword arguments of your own class."""
     seed: NotNegative = 0
     """Base seed; each sample's seed is a hash of it and the sample's id."""
-
-    @property
-    def approximations(self) -> list[str]:
-        """None that anybody here knows of."""
-        return []
 
 
 EditorSettings = Annotated[

@@ -14,6 +14,7 @@ from edit_benchmark.config.base import (
     ModelSettings,
     NotNegative,
     Number,
+    PathText,
     Positive,
     Section,
     Text,
@@ -26,7 +27,7 @@ RUBRICS = Path(__file__).parents[3] / "resources" / "rubrics"
 class _Judged(Section):
     """What is set for every judge."""
 
-    rubric: Text = "reasoning"
+    rubric: PathText = "reasoning"
     """A rubric of resources/rubrics by name, or a path to a rubric file."""
     batch_size: Positive = 16
     """Images judged in one batch."""

@@ -43,7 +43,10 @@ def _kinds(union: Any, discriminator: str) -> dict[str, type[Section]]:
 
 
 #: Classes of the settings by kind, for each key of the configuration that has several.
-KINDS = {"models": _kinds(EditorSettings, "editor"), "judges": _kinds(JudgeSettings, "judge")}
+SETTINGS_OF_KIND = {
+    "models": _kinds(EditorSettings, "editor"),
+    "judges": _kinds(JudgeSettings, "judge"),
+}
 
 
 def first_mistake(error: ValidationError, below: Place = ()) -> UserError:
@@ -55,7 +58,7 @@ def first_mistake(error: ValidationError, below: Place = ()) -> UserError:
         Where the validated section stands in the configuration, such as ``("models", "qwen")``.
     """
     errors = error.errors(include_url=False)
-    first = errors[0]
+    first = _most_telling(errors)
     place = below + first["loc"]
     if first["type"] == "extra_forbidden":
         unknown = [
@@ -64,6 +67,11 @@ def first_mistake(error: ValidationError, below: Place = ()) -> UserError:
             if one["type"] == "extra_forbidden" and below + one["loc"][:-1] == place[:-1]
         ]
         return UserError(_unknown_keys(place[:-1], unknown))
+    if first["type"] == "union_tag_not_found" and isinstance(first["input"], dict):
+        known = _keys_of_all_kinds(place)
+        mistyped = [str(key) for key in first["input"] if key not in known]
+        if mistyped:
+            return UserError(_unknown(place, mistyped, known))
     if first["type"] == "missing":
         return UserError(f"{_prefix(place[:-1])}{place[-1]} is missing.")
     if place[-1:] == ("[key]",):
@@ -72,6 +80,17 @@ def first_mistake(error: ValidationError, below: Place = ()) -> UserError:
             "'_' and '-', at most 64, beginning with a letter or digit."
         )
     return UserError(f"{_prefix(place)}{_problem(first)}.")
+
+
+def _most_telling(errors: Sequence[ErrorDetails]) -> ErrorDetails:
+    """The first error; if that is a missing key and there is an unknown one beside it, the latter:
+    the key is there, mistyped."""
+    first = errors[0]
+    if first["type"] == "missing":
+        for other in errors:
+            if other["type"] == "extra_forbidden" and other["loc"][:-1] == first["loc"][:-1]:
+                return other
+    return first
 
 
 def _prefix(place: Place) -> str:
@@ -112,19 +131,27 @@ def _listed(names: str) -> str:
 
 def _unknown_keys(place: Place, unknown: Sequence[str]) -> str:
     section = _section(place)
-    if section in KINDS.get(str(place[0]) if place else "", {}).values():
-        kinds = KINDS[str(place[0])].values()
+    if section in SETTINGS_OF_KIND.get(str(place[0]) if place else "", {}).values():
+        kinds = SETTINGS_OF_KIND[str(place[0])].values()
         used_elsewhere = [key for key in unknown if any(key in kind.model_fields for kind in kinds)]
         if used_elsewhere:
             return f"{_prefix(place)}{used_elsewhere[0]} is not used by {place[2]}; remove it."
-    known = ", ".join(section.model_fields)
-    return f"{_prefix(place)}unknown key {', '.join(unknown)}; known keys: {known}."
+    return _unknown(place, unknown, list(section.model_fields))
+
+
+def _unknown(place: Place, unknown: Sequence[str], known: Sequence[str]) -> str:
+    return f"{_prefix(place)}unknown key {', '.join(unknown)}; known keys: {', '.join(known)}."
+
+
+def _keys_of_all_kinds(place: Place) -> list[str]:
+    kinds = SETTINGS_OF_KIND[str(place[0])].values()
+    return list(dict.fromkeys(key for kind in kinds for key in kind.model_fields))
 
 
 def _section(place: Place) -> type[Section]:
     match place:
         case ("models" | "judges" as key, _, kind):
-            return KINDS[str(key)][str(kind)]
+            return SETTINGS_OF_KIND[str(key)][str(kind)]
         case ("models", _, _, "lora"):
             return Lora
         case ("benchmark",):

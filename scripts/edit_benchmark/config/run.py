@@ -7,7 +7,16 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from edit_benchmark.categories import CATEGORIES, canonical
-from edit_benchmark.config.base import Name, NotNegative, Number, Positive, Section, Text, mistake
+from edit_benchmark.config.base import (
+    Name,
+    NotNegative,
+    Number,
+    PathText,
+    Positive,
+    Section,
+    Text,
+    mistake,
+)
 from edit_benchmark.config.editors import EditorSettings
 from edit_benchmark.config.judges import JudgeSettings
 
@@ -52,7 +61,7 @@ DeviceId = Annotated[Annotated[int, Field(ge=0)] | Literal["cpu"], BeforeValidat
 class Benchmark(Section):
     """The samples to edit."""
 
-    path: Text
+    path: PathText
     """The benchmark file, relative to the working directory."""
     format: Literal["jsonl", "csv", "original"] = "jsonl"
     """jsonl and csv have one sample a line with images beside the file; original is one JSON list
@@ -71,7 +80,7 @@ class Benchmark(Section):
 class Config(Section):
     """Everything that a run is told. Unknown keys are refused; a key left out takes its default."""
 
-    results: Text = "results"
+    results: PathText = "results"
     """Folder for everything that the run writes, relative to the working directory."""
     note: str = ""
     """A sentence shown at the top of the report, such as what the run must not be used for."""
@@ -94,7 +103,7 @@ class Config(Section):
     equal_share: Annotated[Number, Field(ge=0, le=1)] = 0.5
     """The report warns of a category of which more than this share of the scores is one same
     number."""
-    merge: list[Text] = []
+    merge: list[PathText] = []
     """Results folders of earlier runs that the report shows beside this one's; runs that differ in
     what makes numbers comparable are refused."""
     models: Annotated[dict[Name, EditorSettings], Field(min_length=1)]

@@ -130,7 +130,10 @@ class DiffusersEditor(Editor):
 def load_pipeline(
     settings: DiffusersEditorSettings, checkpoint: Checkpoint, device: str, prefetch: Prefetch
 ) -> diffusers.DiffusionPipeline:
-    """The checkpoint's pipeline on ``device`` in the configured dtype, known faults mended."""
+    """The checkpoint's pipeline on ``device`` in the configured dtype.
+
+    Known errors of diffusers are corrected.
+    """
     start = time.monotonic()
     models = _models(Path(checkpoint.path), prefetch)
     if models:
@@ -174,5 +177,14 @@ def _call_arguments(
         raise UserError(
             f"checkpoint {checkpoint.name}: its pipeline {type(pipeline).__name__} {problem}; it "
             f"takes {', '.join(name for name in accepted if name != 'self')}."
+        )
+    defaults = {name: parameter.default for name, parameter in accepted.items()}
+    scale = defaults.get("true_cfg_scale")
+    guided_by_default = isinstance(scale, float) and scale > 1
+    if guided_by_default and not {"true_cfg_scale", "negative_prompt"} & set(arguments):
+        raise UserError(
+            f"checkpoint {checkpoint.name}: {type(pipeline).__name__} has guidance by its own "
+            f"default, true_cfg_scale {scale}, and without a negative_prompt it would drop "
+            'it silently; set negative_prompt (the usual one is " ") or true_cfg_scale: 1.'
         )
     return arguments

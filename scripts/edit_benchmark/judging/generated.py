@@ -28,7 +28,7 @@ class GeneratedJudge(TransformersJudge):
 
     def _inputs_on_host(self, case: Case) -> dict[str, torch.Tensor] | None:
         if not self._is_adapted:
-            return None  # of an unknown processor's inputs no batch can be made afterwards
+            return None  # the inputs of an unknown processor cannot be joined into a batch later
         with self._processor_lock:
             inputs = dict(self._inputs([self._conversation(case)]))
         return inputs | {"pixel_values": inputs["pixel_values"].to(self.model.dtype)}

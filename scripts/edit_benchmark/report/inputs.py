@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,9 @@ class Sources:
     merged
         Results folders of other runs to report together with this one.
     selftests
-        Records of the judges' self-tests.
+        Records of the judges' self-tests; those of models without a score row are left out.
+    judges
+        The judges' settings by name, if there is no record of the run that has them.
     """
 
     samples: Path
@@ -50,6 +52,7 @@ class Sources:
     category: str | None = None
     merged: Sequence[Path] = ()
     selftests: Sequence[Path] = ()
+    judges: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,8 @@ class Inputs:
 
     ``results`` is the folder that the rows' image paths are relative to, ``run`` the record of
     the run (``run.json``), empty if there is none, ``selftests`` the records of the judges'
-    self-tests, ``timings`` what the jobs wrote of their time.
+    self-tests, ``timings`` what the jobs wrote of their time, ``judges`` the judges' settings by
+    name, by which a self-test is known to be of the present judge.
     """
 
     samples: list[Sample]
@@ -68,6 +72,7 @@ class Inputs:
     run: dict[str, Any]
     selftests: Sequence[SelfTest] = ()
     timings: Sequence[Mapping[str, Any]] = ()
+    judges: Mapping[str, Any] = field(default_factory=dict)
 
 
 def load(sources: Sources) -> Inputs:
@@ -79,14 +84,18 @@ def load(sources: Sources) -> Inputs:
         If a row is missing or there twice, or runs that differ in what makes numbers comparable
         would share a column.
     """
+    scores = [row for path in sources.scores for row in read_rows(path, Score)]
+    models = {row.model for row in scores}
+    run = _record(sources.run) if sources.run else {}
     inputs = Inputs(
         samples=read_rows(sources.samples, Sample),
-        scores=[row for path in sources.scores for row in read_rows(path, Score)],
+        scores=scores,
         # A score table is named for its category, which may have no sample at all.
         categories=list(dict.fromkeys(path.stem for path in sources.scores)),
         results=sources.results,
-        run=_record(sources.run) if sources.run else {},
-        selftests=verdicts.read(sources.selftests),
+        run=run,
+        selftests=[row for row in verdicts.read(sources.selftests) if row.model in models],
+        judges=sources.judges or (run.get("config") or {}).get("judges") or {},
         timings=timings.read(sources.results),
     )
     for folder in sources.merged:
@@ -228,10 +237,10 @@ def _merge(mine: Inputs, folder: Path) -> Inputs:
 
 def _same_sample(mine: Sample, other: Sample, folder: Path) -> None:
     # Not the instruction as given: runs in two languages can share samples, under other names.
-    for field in ("category", "source_sha256", "instruction_en", "instruction_zh"):
-        if getattr(mine, field) != getattr(other, field):
+    for key in ("category", "source_sha256", "instruction_en", "instruction_zh"):
+        if getattr(mine, key) != getattr(other, key):
             raise UserError(
-                f"--merge {folder}: sample {mine.id} is another one there: its {field} differs."
+                f"--merge {folder}: sample {mine.id} is another one there: its {key} differs."
             )
 
 
@@ -245,11 +254,11 @@ def _check_comparable(
     ):
         for name in sorted(here & there):
             one, two = _compared(mine.run, kind, name), _compared(other_run, kind, name)
-            for field in dict.fromkeys([*one, *two]):
-                if one.get(field) != two.get(field):
+            for key in dict.fromkeys([*one, *two]):
+                if one.get(key) != two.get(key):
                     raise UserError(
                         f"--merge {folder}: {kind[:-1]} {name} is not the same in both runs: "
-                        f"{field} is {one.get(field)!r} here and {two.get(field)!r} there, so "
+                        f"{key} is {one.get(key)!r} here and {two.get(key)!r} there, so "
                         "their numbers cannot share a column; rename it in one of the configs."
                     )
 

@@ -67,7 +67,7 @@ def write_page(content: Content, out: Path) -> None:
         words=words,
         tables=content.analysis,
         notes=[note for note in content.notes if note.strip()],
-        verdicts=verdicts(inputs.selftests, judges, inputs.run, words),
+        verdicts=verdicts(inputs.selftests, judges, inputs.judges, words),
         judges=judges,
         models=list(dict.fromkeys(row.model for row in inputs.scores)),
         statuses=STATUSES,

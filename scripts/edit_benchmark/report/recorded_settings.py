@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from edit_benchmark.config.base import Section
-from edit_benchmark.config.mistakes import KINDS
+from edit_benchmark.config.mistakes import SETTINGS_OF_KIND
 
 _KIND = {"models": "editor", "judges": "judge"}
 
@@ -33,7 +33,7 @@ def normalised(settings: Mapping[str, Any], section: str) -> dict[str, Any]:
         those of a later one, stay as they are, but for empty values and missing defaults.
     """
     given = {key: value for key, value in settings.items() if value is not None and value != {}}
-    kinds = KINDS[section]
+    kinds = SETTINGS_OF_KIND[section]
     kind = kinds.get(str(given.get(_KIND[section])))
     if kind is None:
         return given

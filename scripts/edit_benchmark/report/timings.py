@@ -11,6 +11,12 @@ from typing import Any
 from edit_benchmark.report.rows import TimingRow
 from edit_benchmark.results.layout import Layout
 
+# What a job writes, see Telemetry.append_to.
+_FIELDS = {
+    "kind", "name", "gpu", "images", "seconds", "load_seconds", "compile_seconds", "stages",
+    "busy", "peak_gib",
+}  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Timings:
@@ -26,14 +32,16 @@ def column(stage: str) -> str:
 
 
 def read(results: Path) -> list[dict[str, Any]]:
-    """The jobs of a results folder; a line that a killed job left half written is left out."""
+    """The jobs of a results folder; lines that are not a whole job's are left out."""
     path = Layout(results).timings
     jobs = []
     for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
         try:
-            jobs.append(json.loads(line))
-        except ValueError:
+            job = json.loads(line)
+        except ValueError:  # a killed job left it half written
             continue
+        if isinstance(job, dict) and job.keys() >= _FIELDS:
+            jobs.append(job)
     return jobs
 
 

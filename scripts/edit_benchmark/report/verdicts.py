@@ -94,7 +94,7 @@ def read(paths: Sequence[Path]) -> list[SelfTest]:
 
 
 def verdicts(
-    records: Sequence[SelfTest], judges: Sequence[str], run: Mapping[str, Any], words: Words
+    records: Sequence[SelfTest], judges: Sequence[str], settings: Mapping[str, Any], words: Words
 ) -> list[Verdict]:
     """The worst first; a judge without a self-test of its present settings has the state missing.
 
@@ -102,10 +102,9 @@ def verdicts(
     ----------
     judges
         The judges of the report.
-    run
-        The record of the run, whose configuration says what a judge is now.
+    settings
+        The present settings of judges by name.
     """
-    settings = (run.get("config") or {}).get("judges") or {}
     result = []
     for judge in judges:
         present = normalised(settings[judge], "judges") if judge in settings else None

@@ -1,0 +1,1 @@
+"""What a run writes: paths, the store of finished work, tables."""

@@ -1,6 +1,7 @@
 """Where everything lies below the results folder; docs/results.md says what it is.
 
-The rules declare the same paths; ``tests/test_layout.py`` holds the two together.
+The rules declare the same paths; ``tests/test_layout.py`` holds the two together. Some paths are
+only written by rules and only read by people: they are here so that all are in one place.
 """
 
 from __future__ import annotations
@@ -27,6 +28,19 @@ class Layout:
     def sources(self) -> Path:
         """Folder of the source images, each named by its hash."""
         return self.root / "benchmark" / "sources"
+
+    @property
+    def assignment(self) -> Path:
+        """Which sample is edited in which shard."""
+        return self.root / "benchmark" / "assignment.txt"
+
+    def editor_checkpoint(self, model: str) -> Path:
+        """The resolved checkpoint of a model."""
+        return self.root / "checkpoints" / "editors" / f"{model}.json"
+
+    def judge_checkpoint(self, judge: str) -> Path:
+        """The resolved checkpoint of a judge."""
+        return self.root / "checkpoints" / "judges" / f"{judge}.json"
 
     # ----- Finished work, by key -----
 
@@ -74,6 +88,23 @@ class Layout:
         return iter(sorted(self.root.glob(f"scores/*/{model}/{category}.jsonl")))
 
     # ----- Records -----
+
+    def selftest(self, judge: str, model: str) -> Path:
+        """The record of a judge's self-test on a model's edits."""
+        return self.root / "selftest" / judge / f"{model}.json"
+
+    @property
+    def report(self) -> Path:
+        """Folder of the report; ``report/write.py`` names what is in it."""
+        return self.root / "report"
+
+    def category_report(self, category: str) -> Path:
+        """Folder of the report of one category."""
+        return self.report / "categories" / category
+
+    def selftests(self) -> Iterator[Path]:
+        """Records of the judges' self-tests, sorted."""
+        return iter(sorted(self.root.glob("selftest/*/*.json")))
 
     @property
     def timings(self) -> Path:

@@ -83,8 +83,7 @@ def _remove_edits(
             removed.edits += 1
         elif edit.status == EDIT_FAILED:
             removed.failures += 1
-        # Also the tables that were made from it: a missing table is only made if one that is
-        # made from it is missing too.
+        # Snakemake makes a missing table again only if a table that depends on it is missing too.
         tables |= {path, layout.edit_table(edit.model, edit.category)}
         tables |= set(layout.score_tables(model=edit.model, category=edit.category))
     return tables

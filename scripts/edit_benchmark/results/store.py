@@ -25,12 +25,13 @@ log = logging.getLogger(__name__)
 
 # Keyword arguments of code that is not ours: nobody knows whether 4 or 4.0 was meant.
 _UNTYPED = ("call", "params", "scheduler")
-# Settings with numbers that a configuration may write as 4 or as 4.0.
-_NUMERIC = ("true_cfg_scale", "lora", "block_cache", "min_mass")
-_LORA_DEFAULTS = {"scale": 1.0, "scheduler": {}}
-_LEFT_OUT = object()
+# Settings whose numbers a configuration may write as 4 or as 4.0.
+_NUMERIC = (
+    "true_cfg_scale", "block_cache", "min_mass",
+    "num_inference_steps", "height", "width", "max_pixels", "max_new_tokens",
+)  # fmt: skip
 # Ways of writing one set of settings that are looked up at most.
-_MOST_FORMS = 64
+_MOST_FORMS = 512
 
 
 def key_of(fields: Mapping[str, Any]) -> str:
@@ -43,14 +44,17 @@ def key_of(fields: Mapping[str, Any]) -> str:
 
 
 def former_keys(fields: Mapping[str, Any]) -> Iterator[str]:
-    """Keys that equal fields could have before 0.2, when a key held settings as they were written.
+    """Keys of the same settings before 0.2, when a key held numbers as they were written.
 
-    Then ``true_cfg_scale: 4`` was another edit than 4.0, and a LoRA's default written out another
-    than one left out. At most :data:`_MOST_FORMS` ways of writing the same settings are tried.
+    Then ``true_cfg_scale: 4`` was another edit than 4.0, and a LoRA with its default scale written
+    out another than one without. Nobody knows how an earlier configuration wrote its numbers, so
+    every way is tried. Arguments of a class or of a pipeline's call are taken as they are written.
     """
-    settings = {name: fields[name] for name in (*_UNTYPED, *_NUMERIC) if name in fields}
-    for form in _forms("", settings, False):
-        yield _digest({**fields, **form})
+    options = {name: _number_forms(fields[name]) for name in _NUMERIC if name in fields}
+    if fields.get("lora"):
+        options["lora"] = _lora_forms(fields["lora"])
+    for forms in islice(product(*options.values()), _MOST_FORMS):
+        yield _digest({**fields, **dict(zip(options, forms, strict=True))})
 
 
 @dataclass(frozen=True)
@@ -152,12 +156,26 @@ class Store:
         write_text(self.record_path(key), json.dumps(record, ensure_ascii=False, indent=1) + "\n")
 
     def remove(self, key: str) -> bool:
-        """Forget what is kept under ``key``; True if there was something."""
-        record = self.record_path(key)
-        existed = record.exists()
-        record.unlink(missing_ok=True)
-        self.image_path(key).unlink(missing_ok=True)
+        """Forget what is kept under ``key``; True if there was something.
+
+        An edit is forgotten under each key that the same settings had, or the next run would find
+        it under another one.
+        """
+        existed = self.record_path(key).exists()
+        for equal in {key, *self._equal_keys(key)}:
+            self.record_path(equal).unlink(missing_ok=True)
+            self.image_path(equal).unlink(missing_ok=True)
         return existed
+
+    def _equal_keys(self, key: str) -> set[str]:
+        """Keys of the same settings, if the record under ``key`` says what its key is made of."""
+        try:
+            content = json.loads(self.record_path(key).read_bytes())["fields"]
+            # The name before 0.2 was facts.
+            fields = content["key_fields" if "key_fields" in content else "facts"]
+            return {key_of(fields), *former_keys(fields)}
+        except (OSError, ValueError, KeyError, TypeError):
+            return set()
 
 
 def _digest(fields: Mapping[str, Any]) -> str:
@@ -175,23 +193,24 @@ def _plain(value: Any, is_untyped: bool) -> Any:
     return value
 
 
-def _forms(name: str, value: Any, is_untyped: bool) -> list[Any]:
-    """The ways in which a configuration may write the setting ``name`` with this value."""
-    forms: list[Any] = [value]
-    if isinstance(value, Mapping):
-        options = [_forms(key, part, is_untyped or key in _UNTYPED) for key, part in value.items()]
-        forms = [
-            {key: part for key, part in zip(value, parts, strict=True) if part is not _LEFT_OUT}
-            for parts in islice(product(*options), _MOST_FORMS)
-        ]
-    elif isinstance(value, list):
-        options = [_forms("", part, is_untyped) for part in value]
-        forms = list(map(list, islice(product(*options), _MOST_FORMS)))
-    elif _is_whole_float(value) or (is_untyped and type(value) is int):
-        forms = [int(value), float(value)]
-    if name in _LORA_DEFAULTS and value == _LORA_DEFAULTS[name]:
-        forms.append(_LEFT_OUT)
-    return forms
+def _number_forms(value: Any) -> list[Any]:
+    """The ways to write a number: 4 and 4.0; anything else is itself."""
+    if type(value) is int:
+        return [value, float(value)]
+    return [value, int(value)] if _is_whole_float(value) else [value]
+
+
+def _lora_forms(lora: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The ways to write a LoRA's settings: its defaults written out or left out."""
+    rest = {name: value for name, value in lora.items() if name not in ("scale", "scheduler")}
+    scale, scheduler = lora.get("scale", 1.0), lora.get("scheduler", {})
+    scales: list[dict[str, Any]] = [{"scale": form} for form in _number_forms(scale)]
+    schedulers: list[dict[str, Any]] = [{"scheduler": scheduler}]
+    if scale == 1:
+        scales.append({})
+    if not scheduler:
+        schedulers.append({})
+    return [{**rest, **one, **other} for one, other in product(scales, schedulers)]
 
 
 def _is_whole_float(value: Any) -> bool:

@@ -18,7 +18,7 @@ from edit_benchmark.results.files import write_text
 
 Record = TypeVar("Record", Sample, Edit, Score)
 
-#: Names of fields before 0.2, so that a run that was begun then goes on.
+#: Names of fields before 0.2, so that a run that was started then can be continued.
 _FORMER_NAMES = {"picture": "image", "picture_sha256": "image_sha256"}
 
 

@@ -1,0 +1,1 @@
+"""What every job needs: devices, the skeleton of a job, failures, telemetry."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
 import threading
@@ -14,9 +15,11 @@ from statistics import fmean
 
 from edit_benchmark.runtime.leases import Device
 
+log = logging.getLogger(__name__)
+
 _SAMPLE_SECONDS = 0.5
 _GIB = 2**30
-# Of /proc/self/stat behind the command's name: field 22 of proc(5), in clock ticks.
+# Index of the start time in clock ticks (field 22 of proc(5)) among the fields behind the name.
 _START_TIME = 19
 
 
@@ -122,8 +125,12 @@ class Telemetry:
             "busy": round(fmean(self._busy) / 100, 3) if self._busy else None,
             "peak_gib": self._peak(),
         }
-        with path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+        try:
+            with path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(row, ensure_ascii=False) + "\n")
+        except OSError as error:
+            # The job's work is done and stored; a line less in a table is no reason to fail.
+            log.warning("the job's timings are not kept: %s", error)
 
     def _peak(self) -> float | None:
         # Through the module, if it is there: a model of the user's own may do without torch.

@@ -118,7 +118,7 @@ def _resized(case: Case) -> Image.Image:
 
 def _edited_is(image: Callable[[Case], Image.Image]) -> Change:
     """The change that puts ``image`` of a case in place of its edited image."""
-    # What was prepared is of the image before.
+    # ``prepared`` belongs to the unchanged image.
     return lambda case, other: replace(case, edited=image(case), prepared=None)
 
 

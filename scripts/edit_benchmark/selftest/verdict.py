@@ -97,7 +97,7 @@ def run(ask: Ask, cases: Sequence[Case], others: Sequence[Sample | None]) -> dic
         if probe.change is not None:
             probed = _probe(probe, probe.change, ask, cases, others)
             asked += probed.asked
-            compare = _told_apart if probe.measure == "auc" else _moved
+            compare = _auc_check if probe.measure == "auc" else _change_check
             checks.append(compare(probe, scores, probed, clusters))
         elif probe.measure == "share":
             checks.append(_at_least(probe, len(cases), float(np.mean(~np.isnan(scores)))))
@@ -169,7 +169,7 @@ def _at_least(probe: Probe, n: int, value: float) -> Check:
     return Check(probe.name, probe.measure, n, probe.limit, value, passed=value >= probe.limit)
 
 
-def _told_apart(probe: Probe, scores: Floats, probed: _Probed, clusters: Sequence[str]) -> Check:
+def _auc_check(probe: Probe, scores: Floats, probed: _Probed, clusters: Sequence[str]) -> Check:
     """Whether edits score above what the probe made of them."""
     present, kept = _with_both(scores, probed.scores, clusters)
     n = int(present.sum())
@@ -180,7 +180,7 @@ def _told_apart(probe: Probe, scores: Floats, probed: _Probed, clusters: Sequenc
     return Check(probe.name, probe.measure, n, probe.limit, value, low, high, passed)
 
 
-def _moved(probe: Probe, scores: Floats, probed: _Probed, clusters: Sequence[str]) -> Check:
+def _change_check(probe: Probe, scores: Floats, probed: _Probed, clusters: Sequence[str]) -> Check:
     """How far the probe moves the scores of edits."""
     present, kept = _with_both(scores, probed.scores, clusters)
     change = estimate(np.abs(scores[present] - probed.scores[present]).tolist(), kept)

@@ -1,0 +1,1 @@
+"""Statistics, each with the source of its formula."""
