@@ -185,7 +185,7 @@ def mean_interval(
     Neither is enough alone. The percentile interval of two or three clusters is just their range
     and covers 50 and 74 % of normal data; t on the cluster-robust error covers 31 % where one
     cluster has most of the samples. Their union covers 94 to 97 % in both (simulated in
-    tests/test_statistics.py).
+    tests/test_coverage.py).
     Failures so rare that a sample may hold none are covered by no interval of this kind.
 
     Parameters
