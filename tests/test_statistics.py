@@ -131,8 +131,10 @@ def test_samples_needed_by_the_usual_formula() -> None:
 
 def test_equal_differences_have_no_effect_size() -> None:
     ids = [f"s{number}" for number in range(6)]
-    a = {name: 5.1 + number / 10 for number, name in enumerate(ids)}
-    b = {name: score - 0.2 for name, score in a.items()}
+    a = dict(zip(ids, (5.1, 2.3, 7.7, 6.9, 3.3, 4.7), strict=True))
+    b = {name: round(score - 0.2, 1) for name, score in a.items()}
+    # The differences are equal but for rounding, which gave an effect size of 1e14.
+    assert 0 < np.std([a[name] - b[name] for name in ids]) < 1e-12
     row = comparison.compare(
         {"a": a, "b": b}, dict.fromkeys(ids, "x"), {name: name for name in ids}, "all", "macro"
     )[0]

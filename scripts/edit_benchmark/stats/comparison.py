@@ -149,16 +149,15 @@ def _paired(a: str, b: str, category: str, samples: int, differences: _Differenc
     sums, _ = cluster_sums(values, differences.clusters)
     std = float(values.std(ddof=1)) if len(values) > 1 else 0.0
     # Equal differences leave a residue of rounding that is no variance.
-    varies = std > TIE and result.standard_error is not None and result.standard_error > TIE
     needed: tuple[int | None, ...] = (None,) * len(SIZES)
-    if varies and result.standard_error is not None:
+    if result.standard_error is not None and result.standard_error > TIE:
         # Per sample; samples that share a source tell less than independent ones.
         spread = result.standard_error * len(values) ** 0.5
         needed = tuple(samples_needed(spread, size) for size in SIZES)
     return replace(
         _row(a, b, category, samples, differences, result),
         p=permutation_p(sums),
-        effect_size=float(values.mean()) / std if varies else None,
+        effect_size=float(values.mean()) / std if std > TIE else None,
         needed=needed,
     )
 
