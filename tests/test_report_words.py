@@ -13,7 +13,7 @@ from edit_benchmark.records import STATUSES
 from edit_benchmark.report import words
 from edit_benchmark.report.formats import SHOWN
 from edit_benchmark.report.rows import EQUAL_MARK, FEW_MARK, MACRO, MICRO
-from edit_benchmark.selftest.probes import CHECK_NAMES, PROBES
+from edit_benchmark.selftest.probes import BY_NAME, PROBES
 
 LANGUAGES = ("en", "zh")
 
@@ -49,8 +49,8 @@ def test_both_languages_have_the_same_words() -> None:
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_probe_has_its_words(language: str) -> None:
     spoken = words.load(language)
-    assert set(spoken.probes) == set(CHECK_NAMES)
-    for name in CHECK_NAMES:
+    assert set(spoken.probes) == set(BY_NAME)
+    for name in BY_NAME:
         assert set(spoken.probes[name]) == {"title", "failure"}
     assert {probe.measure for probe in PROBES} <= set(spoken.measures)
 

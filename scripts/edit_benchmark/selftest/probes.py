@@ -188,5 +188,4 @@ PROBES = (
     ),
 )  # fmt: skip
 
-CHECK_NAMES: tuple[str, ...] = tuple(probe.name for probe in PROBES)
 BY_NAME = {probe.name: probe for probe in PROBES}
