@@ -50,6 +50,20 @@ class Project:
         assert code is None or result.returncode == code, result.stdout[-6000:]
         return result
 
+    def python(self, script: str, *arguments: str, env: Mapping[str, str] | None = None) -> str:
+        """Run one of the project's commands by itself; its output."""
+        result = subprocess.run(
+            [sys.executable, script, *arguments],
+            cwd=self.root,
+            env=self.environment() | dict(env or {}),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        assert result.returncode == 0, result.stdout[-6000:]
+        return result.stdout
+
     def environment(self) -> dict[str, str]:
         return os.environ | {
             "EDIT_BENCHMARK_LEASES": str(self.root / "leases"),

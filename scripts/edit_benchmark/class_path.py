@@ -6,8 +6,11 @@ import hashlib
 import importlib
 import importlib.util
 import sys
+import sysconfig
+from contextlib import suppress
+from modulefinder import ModuleFinder
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from edit_benchmark.errors import UserError
 
@@ -67,23 +70,69 @@ def _import_problem(class_path: str, module_name: str, error: ImportError) -> st
 
 
 def source_hash(class_path: str) -> str:
-    """SHA-256 of the module file that holds the class.
+    """SHA-256 of the module file that holds the class; errors as of :func:`source_hashes`."""
+    return source_hashes(class_path)[class_path.rpartition(".")[0]]
 
-    It is part of the key of every edit and answer of the class: once its code has changed, stored
-    results of the earlier code are not taken for results of the new one.
+
+def source_hashes(class_path: str) -> dict[str, str]:
+    """SHA-256 of each module file that the class is made of, by the module's name.
+
+    They are the module that holds the class, the packages that it lies in, and what these import,
+    directly or not, from the same folder: the user's own modules. For a class of an installed
+    distribution they are those of its own top-level package. Modules are found by their import
+    statements; nothing is executed.
+
+    The hashes are part of the key of every edit and answer of the class: once its code has changed,
+    stored results of the earlier code are not taken for results of the new one.
+
+    Raises
+    ------
+    UserError
+        If there is no such module.
     """
     module_name = class_path.rpartition(".")[0]
+    top = module_name.partition(".")[0]
     _search_working_directory()
-    try:
-        spec = importlib.util.find_spec(module_name)
-    except ImportError:
-        spec = None
-    if spec is None or spec.origin is None or not Path(spec.origin).is_file():
+    finder = _OwnModules(top)
+    # What is wrong with a file, loading the class says; found are those that were read before it.
+    with suppress(ImportError, SyntaxError, ValueError):
+        finder.import_hook(module_name)
+    files = {name: getattr(module, "__file__", None) for name, module in finder.modules.items()}
+    hashes = {
+        name: hashlib.sha256(Path(file).read_bytes()).hexdigest()
+        for name, file in files.items()
+        if file and file.endswith(".py")
+    }
+    if module_name not in hashes:
         raise UserError(
             f"config: class_path {class_path}: there is no module {module_name}; it has to be "
             "importable from the working directory."
         )
-    return hashlib.sha256(Path(spec.origin).read_bytes()).hexdigest()
+    return hashes
+
+
+class _OwnModules(ModuleFinder):
+    """Finds what a module imports of the folder that its top-level package lies in."""
+
+    def __init__(self, top: str) -> None:
+        try:
+            spec = importlib.util.find_spec(top)
+        except (ImportError, ValueError):
+            spec = None
+        if spec is None:
+            places = []
+        elif spec.submodule_search_locations:
+            places = [str(Path(place).parent) for place in spec.submodule_search_locations]
+        else:
+            places = [str(Path(spec.origin).parent)] if spec.origin else []
+        super().__init__(places)
+        installed = {sysconfig.get_path(name) for name in ("purelib", "platlib", "stdlib")}
+        self._only = top if installed & set(places) else None
+
+    def find_module(self, name: str, path: Any, parent: Any = None) -> Any:
+        if path is None and self._only not in (None, name):
+            raise ImportError(name)
+        return super().find_module(name, path, parent)
 
 
 def _search_working_directory() -> None:

@@ -49,7 +49,8 @@ class Edit:
 
     ``status`` is ``edited``, ``edit_failed`` or ``skipped``; ``image`` is relative to the results
     directory and empty unless edited; ``seconds`` is the time of the editor's call;
-    ``approximations`` are the settings that made the model another, faster one.
+    ``approximations`` are the settings that made the model another, faster one; ``made_with`` says
+    what is known of other library versions that made it, if it was accepted from an earlier run.
     """
 
     id: str
@@ -67,6 +68,7 @@ class Edit:
     height: int | None = None
     device: str = ""
     approximations: list[str] = field(default_factory=list)
+    made_with: str = ""
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,7 @@ class Score:
 
     ``score`` is 0 to 10 and is set if and only if ``status`` is ``scored``. ``criteria`` maps each
     criterion of the rubric to its score, None where the judge found that it does not apply.
+    ``made_with`` is the edit's; ``judged_with`` says the same of the answer.
     """
 
     id: str
@@ -94,6 +97,8 @@ class Score:
     image: str = ""
     text: str = ""
     approximations: list[str] = field(default_factory=list)
+    made_with: str = ""
+    judged_with: str = ""
 
     def __post_init__(self) -> None:
         if (self.score is not None) != (self.status == SCORED):
@@ -113,6 +118,7 @@ class Score:
             edit_seconds=edit.seconds,
             image=edit.image,
             approximations=edit.approximations,
+            made_with=edit.made_with,
             **fields,
         )
 

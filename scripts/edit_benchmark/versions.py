@@ -1,13 +1,22 @@
-"""Versions of the libraries that matter, read without importing them."""
+"""What of the surroundings makes equal settings another result: libraries and environment."""
 
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import platform
 
 RECORDED = (
-    "snakemake", "torch", "torchvision", "diffusers", "transformers", "accelerate", "safetensors",
-    "numpy", "pandas", "scipy", "pillow",
+    "snakemake", "torch", "torchvision", "diffusers", "transformers", "tokenizers", "peft",
+    "accelerate", "safetensors", "numpy", "pandas", "scipy", "pillow",
+)  # fmt: skip
+#: Variables with which a user makes the same libraries compute otherwise: TF32 in place of float32,
+#: deterministic kernels, other instruction sets.
+OVERRIDES = (
+    "NVIDIA_TF32_OVERRIDE", "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE", "TORCH_BLAS_PREFER_CUBLASLT",
+    "DISABLE_ADDMM_CUDA_LT", "TORCH_CUDNN_V8_API_DISABLED", "CUBLAS_WORKSPACE_CONFIG",
+    "ATEN_CPU_CAPABILITY", "MKL_CBWR", "ONEDNN_MAX_CPU_ISA",
+    "PYTORCH_JIT", "TORCHDYNAMO_DISABLE",
 )  # fmt: skip
 
 
@@ -20,6 +29,11 @@ def installed(*names: str) -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return versions
+
+
+def overrides() -> dict[str, str]:
+    """Those of :data:`OVERRIDES` that are set."""
+    return {name: os.environ[name] for name in OVERRIDES if os.environ.get(name)}
 
 
 def recorded() -> dict[str, str]:

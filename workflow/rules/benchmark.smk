@@ -38,6 +38,7 @@ rule editor_checkpoint:
         "../../environment.yml"
     params:
         settings=lookup(dpath="{model}", within=MODELS),
+        weights=lookup(dpath="{model}", within=EDITOR_WEIGHTS),
     shell:
         "python scripts/checkpoint.py --settings {params.settings:q}"
         " --name models.{wildcards.model} --out {output:q} 2> {log:q}"
@@ -54,6 +55,7 @@ rule judge_checkpoint:
         "../../environment.yml"
     params:
         settings=lookup(dpath="{judge}", within=JUDGES),
+        weights=lookup(dpath="{judge}", within=JUDGE_WEIGHTS),
     shell:
         "python scripts/checkpoint.py --settings {params.settings:q}"
         " --name judges.{wildcards.judge} --out {output:q} 2> {log:q}"

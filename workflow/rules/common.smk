@@ -9,10 +9,13 @@ from snakemake.exceptions import WorkflowError
 sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
 from edit_benchmark import categories
+from edit_benchmark.checkpoints.resolve import weights_state
 from edit_benchmark.config.resolve import resolve
+from edit_benchmark.editing import registry as editors
 from edit_benchmark.errors import UserError
 from edit_benchmark.records import Edit, dumps
 from edit_benchmark.results.tables import read_rows
+from edit_benchmark.judging import registry as judges
 from edit_benchmark.judging.chunks import chunk_count
 from edit_benchmark.runtime import gpus, interpreter
 
@@ -32,6 +35,21 @@ CATEGORIES = config["benchmark"]["categories"]
 # changed and not by the order of keys.
 MODELS = {name: dumps(model) for name, model in config["models"].items()}
 JUDGES = {name: dumps(judge) for name, judge in config["judges"].items()}
+# What else is in the keys of edits and answers and may change between two runs: versions, the user's
+# own code, the environment. As parameters, so that a run notices.
+try:
+    EDITOR_SURROUNDINGS = {
+        name: dumps(editors.KINDS[model.editor].surroundings(model))
+        for name, model in settings.models.items()
+    }
+    JUDGE_SURROUNDINGS = {
+        name: dumps(judges.KINDS[judge.judge].surroundings(judge))
+        for name, judge in settings.judges.items()
+    }
+except UserError as error:
+    raise WorkflowError(str(error)) from None
+EDITOR_WEIGHTS = {name: weights_state(model) for name, model in settings.models.items()}
+JUDGE_WEIGHTS = {name: weights_state(judge) for name, judge in settings.judges.items()}
 RUBRICS = {name: str(judge.rubric_file) for name, judge in settings.judges.items()}
 # The source unchanged is no edit to test a judge with, unless there is no other.
 SELFTESTED = [

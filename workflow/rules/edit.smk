@@ -23,6 +23,7 @@ rule edit:
         load_slots=config["load_slots"],
     params:
         settings=lookup(dpath="{model}", within=MODELS),
+        surroundings=lookup(dpath="{model}", within=EDITOR_SURROUNDINGS),
         results=results_folder,
     shell:
         "python scripts/edit.py --samples {input.samples:q} --category {wildcards.category}"

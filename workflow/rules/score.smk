@@ -23,6 +23,7 @@ rule score:
         load_slots=config["load_slots"],
     params:
         settings=lookup(dpath="{judge}", within=JUDGES),
+        surroundings=lookup(dpath="{judge}", within=JUDGE_SURROUNDINGS),
         size=lookup(dpath="score_chunk", within=config),
         language=lookup(dpath="benchmark/language", within=config),
         results=results_folder,

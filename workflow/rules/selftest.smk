@@ -23,6 +23,7 @@ rule selftest:
         load_slots=config["load_slots"],
     params:
         settings=lookup(dpath="{judge}", within=JUDGES),
+        surroundings=lookup(dpath="{judge}", within=JUDGE_SURROUNDINGS),
         samples=lookup(dpath="selftest_samples", within=config),
         language=lookup(dpath="benchmark/language", within=config),
         results=results_folder,

@@ -1,10 +1,12 @@
-"""Fingerprints: hashes that tell one set of weights from another without reading all of it."""
+"""Hashes that tell one set of weights from another: of all bytes, of some, or of none at all."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,44 @@ from edit_benchmark.checkpoints.safetensors import read_header, tensors
 
 # Bytes read from the middle of each tensor.
 _PROBE = 4096
+
+
+def content_hash(folder: Path) -> str:
+    """SHA-256 over the names and all bytes of the files of a checkpoint's folder.
+
+    Files are read by several threads. What is read stays in the page cache for the jobs that load
+    it next.
+    """
+    paths = list(files.content(folder))
+    with ThreadPoolExecutor() as pool:
+        hashes = list(pool.map(file_hash, paths))
+    digest = hashlib.sha256()
+    for path, value in zip(paths, hashes, strict=True):
+        digest.update(f"{path.relative_to(folder).as_posix()}\0{value}\0".encode())
+    return digest.hexdigest()
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def state(paths: Iterable[Path]) -> str:
+    """A short hash of sizes and times of files, those of folders included: nothing is read.
+
+    It changes whenever one of them was written, and then it is worth reading them again. What is
+    not there is left out.
+    """
+    digest = hashlib.sha256()
+    for path in paths:
+        for file in files.content(path) if path.is_dir() else [path]:
+            try:
+                status = file.stat()
+            except OSError:
+                continue
+            digest.update(f"{file}\0{status.st_size}\0{status.st_mtime_ns}\0".encode())
+    return digest.hexdigest()[:16]
 
 
 def fingerprint(folder: Path) -> str:

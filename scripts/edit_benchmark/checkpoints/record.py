@@ -30,6 +30,11 @@ class Checkpoint:
         The class that the checkpoint names, such as ``QwenImageEditPipeline``.
     weight_bytes
         Bytes of the weights once loaded in the configured dtype.
+    content_sha256
+        Hash of all files of a folder, to the last byte; empty for a hub repository, whose commit
+        says as much.
+    adapter_sha256
+        Hash of the LoRA adapter's file, empty without one.
     """
 
     name: str
@@ -38,11 +43,14 @@ class Checkpoint:
     fingerprint: str
     pipeline: str
     weight_bytes: int
+    content_sha256: str = ""
+    adapter_sha256: str = ""
 
     @property
     def identity(self) -> str:
         """What stands for the weights in the key of an edit or an answer."""
-        return self.commit or self.fingerprint
+        # Records of before 0.2 have no hash of the content.
+        return self.commit or self.content_sha256 or self.fingerprint
 
 
 def write(checkpoint: Checkpoint | None, path: Path) -> None:
@@ -79,6 +87,6 @@ def check_unchanged(checkpoint: Checkpoint, record: str) -> None:
         )
     if fingerprint(folder) != checkpoint.fingerprint:
         raise UserError(
-            f"checkpoint {checkpoint.name}: {folder} changed after this run began; delete "
-            f"{record} and run again, so that its edits are not mixed with the earlier ones."
+            f"checkpoint {checkpoint.name}: {folder} changed after this run began; run the same "
+            "command again, so that its edits are not mixed with the earlier ones."
         )

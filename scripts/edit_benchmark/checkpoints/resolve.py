@@ -12,11 +12,11 @@ import struct
 from pathlib import Path
 
 from edit_benchmark.checkpoints import files
-from edit_benchmark.checkpoints.fingerprint import fingerprint
+from edit_benchmark.checkpoints.fingerprint import content_hash, file_hash, fingerprint, state
 from edit_benchmark.checkpoints.record import Checkpoint
 from edit_benchmark.checkpoints.safetensors import read_header, tensors
 from edit_benchmark.config.base import ModelSettings
-from edit_benchmark.config.editors import IdentityEditorSettings
+from edit_benchmark.config.editors import DiffusersEditorSettings, IdentityEditorSettings
 from edit_benchmark.errors import UserError
 
 # What from_pretrained may read; everything else in a repository (images, other formats) is not
@@ -57,6 +57,7 @@ def resolve(settings: ModelSettings | IdentityEditorSettings, where: str) -> Che
     commit = ""
     if not folder.is_dir():
         folder, commit = _download(settings.checkpoint, settings, where)
+    lora = settings.lora if isinstance(settings, DiffusersEditorSettings) else None
     pickled_bytes = _check_complete(folder, where, allow_pickle=settings.allow_pickle)
     return Checkpoint(
         name=settings.checkpoint,
@@ -65,7 +66,21 @@ def resolve(settings: ModelSettings | IdentityEditorSettings, where: str) -> Che
         fingerprint=fingerprint(folder),
         pipeline=_class_name(folder),
         weight_bytes=pickled_bytes + _weight_bytes(folder, settings.dtype),
+        content_sha256="" if commit else content_hash(folder),
+        adapter_sha256=file_hash(lora.file) if lora else "",
     )
+
+
+def weights_state(settings: ModelSettings | IdentityEditorSettings) -> str:
+    """A short hash of sizes and times of a model's files on this host, in a few milliseconds.
+
+    It changes when one of them was written: then the checkpoint has to be resolved again. Of a hub
+    repository the commit tells, and no file is looked at.
+    """
+    paths = [Path(settings.checkpoint).expanduser()] if settings.checkpoint else []
+    if isinstance(settings, DiffusersEditorSettings) and settings.lora is not None:
+        paths.append(settings.lora.file)
+    return state(paths)
 
 
 def _download(repository: str, settings: ModelSettings, where: str) -> tuple[Path, str]:

@@ -21,7 +21,7 @@ from edit_benchmark.editing.editor import Editor
 from edit_benchmark.editing.registry import KINDS
 from edit_benchmark.errors import SampleError, SkipSample, UserError
 from edit_benchmark.records import EDIT_FAILED, EDITED, SKIPPED, Edit, Sample, dumps
-from edit_benchmark.results.store import Store
+from edit_benchmark.results.store import Store, made_with
 from edit_benchmark.runtime.failures import attempt, stop_if_fatal
 from edit_benchmark.runtime.job import Job, Loaded, loaded
 
@@ -95,14 +95,22 @@ def _look_up(
 ) -> tuple[_Task, dict[str, Any] | None]:
     """A sample's task, and what the store has for it."""
     number = seed(job.settings.seed, sample.id)
-    fields = {
-        **common,
+    fields = {**common, **task_fields(sample, number)}
+    kind = KINDS[job.settings.editor]
+    stored = store.find(fields, kind.former_keys(job.settings, job.checkpoint, fields))
+    return _Task(sample, number, fields, stored.key), stored.content
+
+
+def task_fields(sample: Sample, seed: int) -> dict[str, Any]:
+    """What is asked of an editor: the sample's part of an edit's key.
+
+    The names here are hashed into the keys of stored edits: another name is another key.
+    """
+    return {
         "source_sha256": sample.source_sha256,
         "instruction": sample.instruction,
-        "seed": number,
+        "seed": seed,
     }
-    stored = store.find(fields)
-    return _Task(sample, number, fields, stored.key), stored.content
 
 
 @dataclass(frozen=True)
@@ -243,4 +251,5 @@ def _edited(task: _Task, job: EditJob, content: Mapping[str, Any]) -> Edit:
         width=content["width"],
         height=content["height"],
         device=content["device"],
+        made_with=made_with(content),
     )

@@ -12,7 +12,7 @@ from typing import Any
 
 from edit_benchmark.checkpoints.fingerprint import file_fingerprint
 from edit_benchmark.checkpoints.record import Checkpoint
-from edit_benchmark.class_path import load_class, source_hash
+from edit_benchmark.class_path import load_class, source_hash, source_hashes
 from edit_benchmark.config.editors import (
     DiffusersEditorSettings,
     EditorSettings,
@@ -21,7 +21,7 @@ from edit_benchmark.config.editors import (
 )
 from edit_benchmark.editing.editor import Editor
 from edit_benchmark.editing.identity import IdentityEditor
-from edit_benchmark.runtime.kinds import Kind
+from edit_benchmark.runtime.kinds import LIBRARIES, Kind, all_libraries, former_fields
 
 
 def _build_identity(
@@ -53,13 +53,30 @@ def _import_diffusers(settings: DiffusersEditorSettings, checkpoint: Checkpoint 
     import_classes(Path(checkpoint.path))
 
 
-def _approximations(settings: DiffusersEditorSettings) -> dict[str, Any]:
+def _approximations(
+    settings: DiffusersEditorSettings, checkpoint: Checkpoint | None
+) -> dict[str, Any]:
     """Key fields of the approximations that are in use."""
     fields = settings.model_dump(mode="json", include=set(settings.approximations))
     if settings.lora is not None:
+        assert checkpoint is not None
         # The adapter is what its file holds, wherever that lies.
-        fields["lora"] |= {"path": None, "fingerprint": file_fingerprint(settings.lora.file)}
+        fields["lora"] |= {"path": None, "sha256": checkpoint.adapter_sha256}
     return fields
+
+
+def _diffusers_libraries(settings: DiffusersEditorSettings) -> tuple[str, ...]:
+    return (*LIBRARIES, "peft") if settings.lora else LIBRARIES
+
+
+def _former_diffusers(
+    settings: DiffusersEditorSettings, checkpoint: Checkpoint | None, fields: dict[str, Any]
+) -> dict[str, Any]:
+    former = former_fields(fields, ("torch", "diffusers", "transformers"), checkpoint)
+    if settings.lora is not None:
+        adapter = {"path": None, "fingerprint": file_fingerprint(settings.lora.file)}
+        former["lora"] = settings.lora.model_dump(mode="json") | adapter
+    return former
 
 
 def _build_own(settings: OwnEditorSettings, checkpoint: Checkpoint | None, device: str) -> Editor:
@@ -69,13 +86,21 @@ def _build_own(settings: OwnEditorSettings, checkpoint: Checkpoint | None, devic
     return editor
 
 
+def _former_own(
+    settings: OwnEditorSettings, checkpoint: Checkpoint | None, fields: dict[str, Any]
+) -> dict[str, Any]:
+    former = former_fields(fields, (), checkpoint)
+    return former | {"source_hash": source_hash(settings.class_path)}
+
+
 _IDENTITY = Kind(
     role="editor",
     name="identity",
     protocol=1,
     key_settings=(),
-    libraries=(),
+    libraries=lambda settings: (),
     build=_build_identity,
+    former_key_fields=lambda settings, checkpoint, fields: former_fields(fields, (), None),
     needs_device=False,
 )
 _DIFFUSERS = Kind(
@@ -92,19 +117,21 @@ _DIFFUSERS = Kind(
         "call",
         "exact",
     ),
-    libraries=("torch", "diffusers", "transformers"),
+    libraries=_diffusers_libraries,
     build=_build_diffusers,
     import_ahead=_import_diffusers,
     more_key_fields=_approximations,
+    former_key_fields=_former_diffusers,
 )
 _OWN = Kind(
     role="editor",
     name="class_path",
     protocol=1,
     key_settings=("class_path", "params", "dtype"),
-    libraries=(),
+    libraries=all_libraries,
     build=_build_own,
-    more_key_fields=lambda settings: {"source_hash": source_hash(settings.class_path)},
+    source_hashes=lambda settings: source_hashes(settings.class_path),
+    former_key_fields=_former_own,
 )
 #: Every kind by the name that a configuration gives it.
 KINDS: dict[str, Kind[Any, Editor]] = {kind.name: kind for kind in (_IDENTITY, _DIFFUSERS, _OWN)}

@@ -21,7 +21,7 @@ from edit_benchmark.judging.judge import Answer, Case, Judge
 from edit_benchmark.judging.registry import KINDS
 from edit_benchmark.judging.rubrics import Rubric, overall
 from edit_benchmark.records import JUDGE_FAILED, SCORED, Edit, Sample, Score
-from edit_benchmark.results.store import Store
+from edit_benchmark.results.store import Store, made_with
 from edit_benchmark.runtime.failures import stop_if_fatal
 from edit_benchmark.runtime.job import Job, Loaded, loaded
 from edit_benchmark.runtime.telemetry import process_seconds
@@ -54,10 +54,11 @@ class ScoreJob(Job[JudgeSettings]):
 
 @dataclass(frozen=True)
 class _Task:
-    """One edit to be judged: sample, edit and the key of the answer."""
+    """One edit to be judged: sample, edit, the fields of the answer's key, and the key."""
 
     sample: Sample
     edit: Edit
+    key_fields: dict[str, Any]
     key: str
 
 
@@ -80,8 +81,9 @@ def score_edits(job: ScoreJob) -> list[Score]:
     missing: list[_Task] = []
     for edit in job.edits:
         sample = by_id[edit.id]
-        stored = store.find({**common, **question_fields(job.settings, job.rubric, sample, edit)})
-        task = _Task(sample, edit, stored.key)
+        fields = {**common, **question_fields(job.settings, job.rubric, sample, edit)}
+        stored = store.find(fields, kind.former_keys(job.settings, job.checkpoint, fields))
+        task = _Task(sample, edit, fields, stored.key)
         if stored.content is None:
             missing.append(task)
         else:
@@ -146,7 +148,7 @@ def _ask(
                     )  # fmt: skip
                 else:
                     answered += 1
-                    yield _scored(task, job, _keep(store, task.key, answer, seconds))
+                    yield _scored(task, job, _keep(store, task, answer, seconds))
             if not answered and len(failures) >= _SYSTEMATIC:
                 raise UserError(
                     f"the first {len(failures)} answers of judge {job.name} cannot be used, the "
@@ -168,16 +170,17 @@ def _timed_answers(
     return answers, round(spent / len(batch.tasks), 3)
 
 
-def _keep(store: Store, key: str, answer: Answer, seconds: float) -> dict[str, Any]:
+def _keep(store: Store, task: _Task, answer: Answer, seconds: float) -> dict[str, Any]:
     """Store an answer; the content of its record."""
     content = {
         "criteria": answer.criteria,
         "text": answer.text,
         "details": answer.details,
         "seconds": seconds,
+        "key_fields": task.key_fields,
     }
     try:
-        store.put(key, content)
+        store.put(task.key, content)
     except OSError as error:
         stop_if_fatal(error)
         raise
@@ -222,5 +225,6 @@ def _scored(task: _Task, job: ScoreJob, content: Mapping[str, Any]) -> Score:
         criteria=content["criteria"],
         answer_key=task.key,
         judge_seconds=content["seconds"],
+        judged_with=made_with(content),
         text=content["text"],
     )

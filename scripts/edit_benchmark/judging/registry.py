@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from edit_benchmark.checkpoints.record import Checkpoint
-from edit_benchmark.class_path import load_class, source_hash
+from edit_benchmark.class_path import load_class, source_hash, source_hashes
 from edit_benchmark.config.judges import (
     JudgeSettings,
     OwnJudgeSettings,
     TransformersJudgeSettings,
 )
 from edit_benchmark.judging.judge import Judge
-from edit_benchmark.runtime.kinds import Kind
+from edit_benchmark.runtime.kinds import Kind, all_libraries, former_fields
 
 
 def _build_transformers(
@@ -46,7 +46,7 @@ def _import_transformers(
     model_class_of(Path(checkpoint.path))
 
 
-def _repeat(settings: JudgeSettings) -> dict[str, Any]:
+def _repeat(settings: JudgeSettings, checkpoint: Checkpoint | None) -> dict[str, Any]:
     """A judge that is not repeated has no such field, as before there were repeats."""
     return {"repeat": settings.repeat} if settings.repeat else {}
 
@@ -58,14 +58,13 @@ def _build_own(settings: OwnJudgeSettings, checkpoint: Checkpoint | None, device
     return judge
 
 
-def _own_key_fields(settings: OwnJudgeSettings) -> dict[str, Any]:
-    return {
-        "source_hash": source_hash(settings.class_path),
-        # Settings that such a judge never saw but that were in its keys before 0.2.
-        "method": "expected",
-        "max_pixels": 1_048_576,
-        **_repeat(settings),
-    }
+def _former_own(
+    settings: OwnJudgeSettings, checkpoint: Checkpoint | None, fields: dict[str, Any]
+) -> dict[str, Any]:
+    # Settings that such a judge never saw were in its keys.
+    unseen = {"method": "expected", "max_pixels": 1_048_576}
+    former = former_fields(fields, (), checkpoint)
+    return former | unseen | {"source_hash": source_hash(settings.class_path)}
 
 
 _TRANSFORMERS = Kind(
@@ -73,7 +72,7 @@ _TRANSFORMERS = Kind(
     name="transformers",
     protocol=2,
     key_settings=("dtype", "method", "max_pixels", "max_new_tokens", "min_mass"),
-    libraries=("torch", "transformers"),
+    libraries=all_libraries,
     build=_build_transformers,
     import_ahead=_import_transformers,
     more_key_fields=_repeat,
@@ -83,9 +82,11 @@ _OWN = Kind(
     name="class_path",
     protocol=1,
     key_settings=("class_path", "params", "dtype"),
-    libraries=(),
+    libraries=all_libraries,
     build=_build_own,
-    more_key_fields=_own_key_fields,
+    source_hashes=lambda settings: source_hashes(settings.class_path),
+    more_key_fields=_repeat,
+    former_key_fields=_former_own,
 )
 #: Every kind by the name that a configuration gives it.
 KINDS: dict[str, Kind[Any, Judge]] = {kind.name: kind for kind in (_TRANSFORMERS, _OWN)}

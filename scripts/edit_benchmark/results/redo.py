@@ -10,6 +10,7 @@ from typing import TypeVar
 from edit_benchmark.categories import canonical
 from edit_benchmark.errors import UserError
 from edit_benchmark.records import EDIT_FAILED, EDITED, JUDGE_FAILED, Edit, Sample, Score
+from edit_benchmark.results import former_keys
 from edit_benchmark.results.layout import Layout
 from edit_benchmark.results.store import Store
 from edit_benchmark.results.tables import read_rows
@@ -79,7 +80,7 @@ def _remove_edits(
     for path, edit in _rows(layout.shard_tables(), Edit):
         if edit.id not in ids or (only_failed and edit.status != EDIT_FAILED):
             continue
-        if edit.status == EDITED and store.remove(edit.key):
+        if edit.status == EDITED and former_keys.remove(store, edit.key):
             removed.edits += 1
         elif edit.status == EDIT_FAILED:
             removed.failures += 1

@@ -12,9 +12,8 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import islice, product
 from pathlib import Path
 from typing import Any
 
@@ -23,38 +22,35 @@ from edit_benchmark.results.files import write_bytes, write_text
 
 log = logging.getLogger(__name__)
 
-# Keyword arguments of code that is not ours: nobody knows whether 4 or 4.0 was meant.
-_UNTYPED = ("call", "params", "scheduler")
-# Settings whose numbers a configuration may write as 4 or as 4.0.
-_NUMERIC = (
-    "true_cfg_scale", "block_cache", "min_mass",
-    "num_inference_steps", "height", "width", "max_pixels", "max_new_tokens",
-)  # fmt: skip
-# Ways of writing one set of settings that are looked up at most.
-_MOST_FORMS = 512
+#: How keys are made; raised when that changes. Records from before 0.2 name no rule: theirs is 1.
+KEY_RULE = 2
 
 
 def key_of(fields: Mapping[str, Any]) -> str:
     """The key of a piece of work: 40 hex digits of the SHA-256 of its fields as canonical JSON.
 
-    Equal fields have one key: in :data:`_UNTYPED` fields 4.0 is written as 4; all other numbers
-    have the type of their setting.
+    Equal fields have one key: a whole number is one number, however it is written.
     """
-    return _digest({name: _plain(value, name in _UNTYPED) for name, value in fields.items()})
+    return digest_of({"key_rule": KEY_RULE, **plain(fields)})
 
 
-def former_keys(fields: Mapping[str, Any]) -> Iterator[str]:
-    """Keys of the same settings before 0.2, when a key held numbers as they were written.
+def digest_of(fields: Mapping[str, Any]) -> str:
+    """The hash of fields that a key is made of, as they are written."""
+    return hashlib.sha256(dumps(fields).encode()).hexdigest()[:40]
 
-    Then ``true_cfg_scale: 4`` was another edit than 4.0, and a LoRA with its default scale written
-    out another than one without. Nobody knows how an earlier configuration wrote its numbers, so
-    every way is tried. Arguments of a class or of a pipeline's call are taken as they are written.
+
+def made_with(content: Mapping[str, Any]) -> str:
+    """The other library versions that made a piece of work, as far as known; empty for none.
+
+    Parameters
+    ----------
+    content
+        As :meth:`Store.get` gives it.
     """
-    options = {name: _number_forms(fields[name]) for name in _NUMERIC if name in fields}
-    if fields.get("lora"):
-        options["lora"] = _lora_forms(fields["lora"])
-    for forms in islice(product(*options.values()), _MOST_FORMS):
-        yield _digest({**fields, **dict(zip(options, forms, strict=True))})
+    accepted = content.get("accepted")
+    if accepted:
+        return ", ".join(f"{name} {version}" for name, version in accepted["versions"].items())
+    return "versions that were not recorded" if content.get("key_rule", KEY_RULE) < 2 else ""
 
 
 @dataclass(frozen=True)
@@ -82,6 +78,10 @@ class Store:
 
     folder: Path
 
+    def __iter__(self) -> Iterator[str]:
+        """Keys of all that is kept, sorted."""
+        return iter(sorted(path.stem for path in self.folder.glob("??/*.json")))
+
     def record_path(self, key: str) -> Path:
         """The record of the work under ``key``."""
         return self.folder / key[:2] / f"{key}.json"
@@ -90,13 +90,19 @@ class Store:
         """The edited image under ``key``."""
         return self.folder / key[:2] / f"{key}.png"
 
-    def find(self, fields: Mapping[str, Any]) -> Stored:
-        """The work that ``fields`` determine; damaged work is reported and counts as missing."""
+    def find(self, fields: Mapping[str, Any], former: Iterable[str] = ()) -> Stored:
+        """The work that ``fields`` determine; damaged work is reported and counts as missing.
+
+        Parameters
+        ----------
+        former
+            Keys that earlier rules gave to the same work.
+        """
         key = key_of(fields)
         if not self.record_path(key).exists():
-            for former in former_keys(fields):
-                if self.record_path(former).exists():
-                    return Stored(former, self.get_undamaged(former))
+            for earlier in former:
+                if self.record_path(earlier).exists():
+                    return Stored(earlier, self.get_undamaged(earlier))
         return Stored(key, self.get_undamaged(key))
 
     def get_undamaged(self, key: str) -> dict[str, Any] | None:
@@ -108,7 +114,9 @@ class Store:
             return None
 
     def get(self, key: str) -> dict[str, Any] | None:
-        """The content under ``key``, None if there is none; that of an image has ``image_sha256``.
+        """The content under ``key``, None if there is none.
+
+        It has what :meth:`put` was given, ``key_rule``, and ``image_sha256`` if it has an image.
 
         Raises
         ------
@@ -128,7 +136,7 @@ class Store:
             raise Damaged(path, "not a whole record") from None
         if stored_key != key:
             raise Damaged(path, f"the record of another key, {stored_key}")
-        result: dict[str, Any] = dict(content)
+        result: dict[str, Any] = {**content, "key_rule": record.get("key_rule", 1)}
         if digest is not None:
             image = self.image_path(key)
             try:
@@ -152,66 +160,26 @@ class Store:
         if image is not None:
             digest = hashlib.sha256(image).hexdigest()
             write_bytes(self.image_path(key), image)
-        record = {"key": key, "image_sha256": digest, "fields": dict(content)}
+        record = {
+            "key": key,
+            "key_rule": KEY_RULE,
+            "image_sha256": digest,
+            "fields": dict(content),
+        }
         write_text(self.record_path(key), json.dumps(record, ensure_ascii=False, indent=1) + "\n")
 
     def remove(self, key: str) -> bool:
-        """Forget what is kept under ``key``; True if there was something.
-
-        An edit is forgotten under each key that the same settings had, or the next run would find
-        it under another one.
-        """
+        """Forget what is kept under ``key``; True if there was something."""
         existed = self.record_path(key).exists()
-        for equal in {key, *self._equal_keys(key)}:
-            self.record_path(equal).unlink(missing_ok=True)
-            self.image_path(equal).unlink(missing_ok=True)
+        self.record_path(key).unlink(missing_ok=True)
+        self.image_path(key).unlink(missing_ok=True)
         return existed
 
-    def _equal_keys(self, key: str) -> set[str]:
-        """Keys of the same settings, if the record under ``key`` says what its key is made of."""
-        try:
-            content = json.loads(self.record_path(key).read_bytes())["fields"]
-            # The name before 0.2 was facts.
-            fields = content["key_fields" if "key_fields" in content else "facts"]
-            return {key_of(fields), *former_keys(fields)}
-        except (OSError, ValueError, KeyError, TypeError):
-            return set()
 
-
-def _digest(fields: Mapping[str, Any]) -> str:
-    return hashlib.sha256(dumps(fields).encode()).hexdigest()[:40]
-
-
-def _plain(value: Any, is_untyped: bool) -> Any:
-    """``value`` with whole numbers of untyped fields as integers."""
+def plain(value: Any) -> Any:
+    """``value`` with whole numbers as integers, in lists and dictionaries too."""
     if isinstance(value, Mapping):
-        return {name: _plain(part, is_untyped or name in _UNTYPED) for name, part in value.items()}
+        return {name: plain(part) for name, part in value.items()}
     if isinstance(value, list):
-        return [_plain(part, is_untyped) for part in value]
-    if is_untyped and _is_whole_float(value):
-        return int(value)
-    return value
-
-
-def _number_forms(value: Any) -> list[Any]:
-    """The ways to write a number: 4 and 4.0; anything else is itself."""
-    if type(value) is int:
-        return [value, float(value)]
-    return [value, int(value)] if _is_whole_float(value) else [value]
-
-
-def _lora_forms(lora: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The ways to write a LoRA's settings: its defaults written out or left out."""
-    rest = {name: value for name, value in lora.items() if name not in ("scale", "scheduler")}
-    scale, scheduler = lora.get("scale", 1.0), lora.get("scheduler", {})
-    scales: list[dict[str, Any]] = [{"scale": form} for form in _number_forms(scale)]
-    schedulers: list[dict[str, Any]] = [{"scheduler": scheduler}]
-    if scale == 1:
-        scales.append({})
-    if not scheduler:
-        schedulers.append({})
-    return [{**rest, **one, **other} for one, other in product(scales, schedulers)]
-
-
-def _is_whole_float(value: Any) -> bool:
-    return isinstance(value, float) and value.is_integer()
+        return [plain(part) for part in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value

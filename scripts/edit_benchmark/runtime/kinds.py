@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar
 
 from edit_benchmark.checkpoints.record import Checkpoint
 from edit_benchmark.config.base import Section
-from edit_benchmark.versions import installed
+from edit_benchmark.results.former_keys import former_keys
+from edit_benchmark.versions import installed, overrides
 
 Settings = TypeVar("Settings", bound=Section)
 Model = TypeVar("Model")
@@ -18,8 +19,38 @@ def _nothing(settings: Any, checkpoint: Checkpoint | None) -> None:
     """There is nothing to import ahead."""
 
 
-def _no_more(settings: Any) -> dict[str, Any]:
+def _no_more(settings: Any, checkpoint: Checkpoint | None) -> dict[str, Any]:
     return {}
+
+
+def _no_hashes(settings: Any) -> dict[str, str]:
+    return {}
+
+
+def _no_former(settings: Any, checkpoint: Checkpoint | None, fields: dict[str, Any]) -> None:
+    """Work of before 0.2 is not taken for what this kind makes now."""
+
+
+#: Libraries whose code makes or reads images, texts and weights.
+LIBRARIES = ("torch", "torchvision", "diffusers", "transformers", "tokenizers", "pillow")
+_NEW = ("environment", "source_hashes")
+
+
+def all_libraries(settings: Any) -> tuple[str, ...]:
+    """:data:`LIBRARIES`, whatever the settings."""
+    return LIBRARIES
+
+
+def former_fields(
+    fields: dict[str, Any], libraries: tuple[str, ...], checkpoint: Checkpoint | None
+) -> dict[str, Any]:
+    """``fields`` as before 0.2: fewer versions, no environment, another hash of the checkpoint."""
+    versions = fields.get("versions", {})
+    return {
+        **{name: value for name, value in fields.items() if name not in _NEW},
+        "versions": {name: versions[name] for name in libraries if name in versions},
+        "checkpoint": (checkpoint.commit or checkpoint.fingerprint) if checkpoint else None,
+    }
 
 
 @dataclass(frozen=True)
@@ -35,13 +66,18 @@ class Kind(Generic[Settings, Model]):
     key_settings
         Settings that determine what the model makes: they enter the key of its work.
     libraries
-        Distributions whose versions enter the key.
+        Distributions whose versions enter the key, of given settings.
     build
         Loads the model of the settings from its checkpoint onto a device (``cuda`` or ``cpu``).
     import_ahead
         Imports what ``build`` will need, which takes seconds and no device.
+    source_hashes
+        Hashes of the code that is not ours and has no version, by the module's name.
     more_key_fields
-        Further key fields that are made of the settings.
+        Further key fields that are made of the settings and the checkpoint.
+    former_key_fields
+        The fields that the key of the same work had before 0.2, from the present ones; None if such
+        work is not the same.
     needs_device
         False for a kind that computes nothing.
     """
@@ -50,11 +86,28 @@ class Kind(Generic[Settings, Model]):
     name: str
     protocol: int
     key_settings: tuple[str, ...]
-    libraries: tuple[str, ...]
+    libraries: Callable[[Settings], tuple[str, ...]]
     build: Callable[[Settings, Checkpoint | None, str], Model]
     import_ahead: Callable[[Settings, Checkpoint | None], None] = _nothing
-    more_key_fields: Callable[[Settings], dict[str, Any]] = _no_more
+    source_hashes: Callable[[Settings], dict[str, str]] = _no_hashes
+    more_key_fields: Callable[[Settings, Checkpoint | None], dict[str, Any]] = _no_more
+    former_key_fields: Callable[
+        [Settings, Checkpoint | None, dict[str, Any]], dict[str, Any] | None
+    ] = _no_former
     needs_device: bool = True
+
+    def surroundings(self, settings: Settings) -> dict[str, Any]:
+        """What besides settings and checkpoint determines what the model makes.
+
+        Versions of libraries, the environment's overrides, and the user's own code: what may have
+        changed since a job ran although its inputs and settings have not.
+        """
+        found = {
+            "versions": installed(*self.libraries(settings)),
+            "environment": overrides(),
+            "source_hashes": self.source_hashes(settings),
+        }
+        return {name: value for name, value in found.items() if value}
 
     def key_fields(self, settings: Settings, checkpoint: Checkpoint | None) -> dict[str, Any]:
         """Everything about a model that determines what it makes: its part of a key.
@@ -65,7 +118,14 @@ class Kind(Generic[Settings, Model]):
             self.role: self.name,
             "protocol": self.protocol,
             "checkpoint": checkpoint.identity if checkpoint else None,
-            "versions": installed(*self.libraries),
+            **self.surroundings(settings),
             **settings.model_dump(mode="json", include=set(self.key_settings)),
-            **self.more_key_fields(settings),
+            **self.more_key_fields(settings, checkpoint),
         }
+
+    def former_keys(
+        self, settings: Settings, checkpoint: Checkpoint | None, fields: dict[str, Any]
+    ) -> Iterator[str]:
+        """Keys that work of these ``fields`` may have had before 0.2."""
+        former = self.former_key_fields(settings, checkpoint, fields)
+        return iter(()) if former is None else former_keys(former)

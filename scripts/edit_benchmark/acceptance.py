@@ -1,0 +1,197 @@
+"""Finished work of other library versions: how much it is, and keeping it on purpose.
+
+Another version of a library may make another image of equal settings, so it makes another key, and
+after an upgrade everything is made again. Whoever knows better accepts what there is: it is stored
+under its new key too, with the versions that made it, and the report names them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from edit_benchmark.checkpoints import record
+from edit_benchmark.checkpoints.record import Checkpoint
+from edit_benchmark.checkpoints.resolve import resolve
+from edit_benchmark.config.run import Config
+from edit_benchmark.dataset.samples import seed
+from edit_benchmark.editing.job import task_fields
+from edit_benchmark.editing.registry import KINDS as EDITORS
+from edit_benchmark.judging.job import question_fields
+from edit_benchmark.judging.registry import KINDS as JUDGES
+from edit_benchmark.judging.rubrics import load
+from edit_benchmark.records import EDITED, Edit, Sample
+from edit_benchmark.results.layout import Layout
+from edit_benchmark.results.store import Store, digest_of, key_of, plain
+from edit_benchmark.results.tables import read_rows
+from edit_benchmark.runtime.kinds import Kind
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A stored piece of work: its key, the store's content, and the fields of its key.
+
+    ``key_fields`` are empty for an answer of before 0.2, which did not keep them.
+    """
+
+    key: str
+    content: dict[str, Any]
+    key_fields: dict[str, Any]
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """The libraries that made it."""
+        return dict(self.key_fields.get("versions", {}))
+
+
+@dataclass
+class Balance:
+    """How much of a model's or a judge's work is there.
+
+    Attributes
+    ----------
+    what
+        Such as ``edits of qwen``.
+    store
+        Where it is kept.
+    present
+        Pieces of work that the next run finds.
+    acceptable
+        Work of other versions, by the key that it would have now.
+    missing
+        Pieces that were never made.
+    """
+
+    what: str
+    store: Store
+    present: int = 0
+    acceptable: dict[str, Kept] = field(default_factory=dict)
+    missing: int = 0
+
+    @property
+    def seconds(self) -> float:
+        """What it took to make the acceptable work."""
+        return sum(float(kept.content["seconds"]) for kept in self.acceptable.values())
+
+
+class _Shelf:
+    """A store, searched by all that determines work but the versions of libraries."""
+
+    def __init__(self, folder: Path) -> None:
+        self.store = Store(folder)
+        self._kept: dict[str, Kept] = {}
+        for key in self.store:
+            content = self.store.get_undamaged(key)
+            # The name before 0.2 was facts.
+            fields = (content or {}).get("key_fields") or (content or {}).get("facts")
+            if content and fields:
+                self._kept[_signature(fields)] = Kept(key, content, fields)
+
+    def look_up(
+        self, balance: Balance, work: _Work, asked: Mapping[str, Any]
+    ) -> dict[str, Any] | None:
+        """Count one piece of work in ``balance``; its content, if there is any."""
+        fields = {**work.kind.key_fields(work.settings, work.checkpoint), **asked}
+        former = work.kind.former_keys(work.settings, work.checkpoint, fields)
+        stored = self.store.find(fields, former)
+        if stored.content is not None:
+            balance.present += 1
+            return stored.content
+        earlier = work.kind.former_key_fields(work.settings, work.checkpoint, fields)
+        kept = self._kept.get(_signature(fields)) or self._kept.get(_signature(earlier or {}))
+        if kept is None:
+            balance.missing += 1
+            return None
+        balance.acceptable[key_of(fields)] = kept
+        return kept.content
+
+
+@dataclass(frozen=True)
+class _Work:
+    """A model or judge: its kind, its settings, its checkpoint."""
+
+    kind: Kind[Any, Any]
+    settings: Any
+    checkpoint: Checkpoint | None
+
+
+def balances(config: Config) -> list[Balance]:
+    """What a run of ``config`` would find, could be allowed to keep, and has to make.
+
+    Raises
+    ------
+    UserError
+        If nothing was run with this configuration.
+    """
+    layout = Layout(Path(config.results))
+    samples = [
+        sample
+        for sample in read_rows(layout.samples, Sample)
+        if sample.category in config.benchmark.categories
+    ]
+    edits, answers = _Shelf(layout.edit_store), _Shelf(layout.answer_store)
+    found = []
+    for name, model in config.models.items():
+        path = layout.editor_checkpoint(name)
+        work = _Work(EDITORS[model.editor], model, _checkpoint(path, model, f"models.{name}"))
+        balance = Balance(f"edits of {name}", edits.store)
+        made: list[tuple[Sample, Edit]] = []
+        for sample in samples:
+            asked = task_fields(sample, seed(model.seed, sample.id))
+            content = edits.look_up(balance, work, asked)
+            if content is not None:
+                digest = content["image_sha256"]
+                made.append(
+                    (sample, Edit(sample.id, sample.category, name, EDITED, image_sha256=digest))
+                )
+        found += [balance, *_judged(config, name, made, answers, layout)]
+    return found
+
+
+def _judged(
+    config: Config,
+    model: str,
+    made: Sequence[tuple[Sample, Edit]],
+    answers: _Shelf,
+    layout: Layout,
+) -> list[Balance]:
+    """A balance of each judge's answers about the edits of one model."""
+    found = []
+    for name, judge in config.judges.items():
+        path = layout.judge_checkpoint(name)
+        work = _Work(JUDGES[judge.judge], judge, _checkpoint(path, judge, f"judges.{name}"))
+        balance = Balance(f"answers of {name} about {model}", answers.store)
+        for sample, edit in made:
+            rubric = load(judge.rubric_file, sample.category, config.benchmark.language)
+            answers.look_up(balance, work, question_fields(judge, rubric, sample, edit))
+        found.append(balance)
+    return found
+
+
+def accept(balance: Balance) -> None:
+    """Store the acceptable work under the keys that it has now, beside where it is."""
+    for key, kept in balance.acceptable.items():
+        content = {
+            name: value
+            for name, value in kept.content.items()
+            if name not in ("image_sha256", "key_rule")
+        }
+        content["accepted"] = {"key": kept.key, "versions": kept.versions}
+        image = None
+        if "image_sha256" in kept.content:
+            image = balance.store.image_path(kept.key).read_bytes()
+        balance.store.put(key, content, image)
+
+
+def _checkpoint(path: Path, settings: Any, where: str) -> Checkpoint | None:
+    """The recorded checkpoint, resolved again if it was by an earlier version."""
+    checkpoint = record.read(path) if path.exists() else None
+    if checkpoint is None or not (checkpoint.commit or checkpoint.content_sha256):
+        return resolve(settings, where)
+    return checkpoint
+
+
+def _signature(fields: Mapping[str, Any]) -> str:
+    return digest_of(plain({name: fields[name] for name in fields if name != "versions"}))
