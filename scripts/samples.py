@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from edit_benchmark.dataset.readers.registry import FORMATS
-from edit_benchmark.dataset.samples import Import, assignment, prepare
+from edit_benchmark.dataset.samples import Import, assignment, prepare, unreadable
 from edit_benchmark.results.tables import write_rows
 from edit_benchmark.runtime.command_line import run
 
@@ -18,6 +18,9 @@ def main() -> None:
     parser.add_argument("--language", choices=["en", "zh"], default="en")
     parser.add_argument("--categories", nargs="+", required=True, metavar="KEY")
     parser.add_argument("--limit", type=int, help="samples of each category at most")
+    parser.add_argument(
+        "--strict", action="store_true", help="refuse a source image that cannot be read"
+    )
     parser.add_argument("--shards", type=int, required=True, help="shards of a category")
     parser.add_argument("--results", type=Path, required=True, help="the results folder")
     parser.add_argument("--sources", type=Path, required=True, help="folder for source images")
@@ -29,9 +32,13 @@ def main() -> None:
         arguments.language,
         arguments.categories,
         arguments.limit,
+        arguments.strict,
     )
-    samples = prepare(benchmark, arguments.sources, arguments.results)
+    warnings: list[str] = []
+    samples = prepare(benchmark, arguments.sources, arguments.results, warnings.append)
     write_rows(arguments.out, samples)
+    for line in [*warnings, *unreadable(samples)]:
+        print(f"warning: {line}")
     print(assignment(samples, arguments.categories, arguments.shards), end="")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from edit_benchmark.categories import CATEGORIES
 from edit_benchmark.config.resolve import resolve
 from edit_benchmark.dataset.samples import Import, prepare
 from edit_benchmark.errors import UserError
+from edit_benchmark.records import Sample
 
 PAINTER = {"editor": "class_path", "class_path": "toys.Painter"}
 DIFFUSERS = {"editor": "diffusers", "checkpoint": "nowhere/at/all"}
@@ -169,22 +171,46 @@ def row(**changes: Any) -> str:
         ('["a"]', "line 6: not an object with named fields"),
         (row(category=None), "line 6: field category is missing"),
         (row(instruction=None), "line 6: sample new: the instruction in language en is missing"),
-        (row(image=None), "line 6: field image is missing"),
         (row(id="physical-0"), "line 6: id 'physical-0' is a duplicate of data/benchmark.jsonl, l"),
         (row(id="Physical-0"), "line 6: id 'Physical-0' is a duplicate"),
         (row(id="../../etc/x"), "line 6: id '../../etc/x' holds '/'"),
         (row(id="a" * 300), "is longer than 150 bytes"),
         (row(category="chemie"), "line 6: unknown category 'chemie'; known are 物理/physical"),
-        (row(image="gone.png"), "line 6: image data/gone.png does not exist"),
-        (row(image="."), "line 6: image data cannot be read (Is a directory)"),
-        (row(image="pipe.png"), "line 6: image data/pipe.png is not a file"),
-        (row(image="broken.png"), "line 6: sample new: the image is broken"),
-        (row(image="text.png"), "line 6: sample new: not an image in a known format"),
         (row(tags="a"), "line 6: field tags is not a list of texts"),
         (row(human_score="good"), "line 6: field human_score is not a number"),
     ],
 )
 def test_a_mistake_in_the_benchmark_file(
+    project: Project, monkeypatch: pytest.MonkeyPatch, line: str, sentence: str
+) -> None:
+    with_line(line)(project.benchmark(five_each()))
+    monkeypatch.chdir(project.root)
+    with pytest.raises(UserError) as caught:
+        imported()
+    assert sentence in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def imported(strict: bool = False) -> list[Sample]:
+    path, results = Path("data/benchmark.jsonl"), Path("results")
+    benchmark = Import(path, "jsonl", "en", list(CATEGORIES), strict=strict)
+    return prepare(benchmark, results / "sources", results)
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        (row(image=None), "line 6: field image is missing"),
+        (row(image="gone.png"), "line 6: image data/gone.png does not exist"),
+        (row(image="."), "line 6: image data cannot be read (Is a directory)"),
+        (row(image="pipe.png"), "line 6: image data/pipe.png is not a file"),
+        (row(image="broken.png"), "line 6: sample new: the image is broken"),
+        (row(image="text.png"), "line 6: sample new: not an image in a known format"),
+        (row(image="x" * 300), "xxx cannot be read (File name too long)"),
+        (row(image="data:image/png;base64,%"), "line 6: field image is not base64"),
+    ],
+)
+def test_an_image_that_cannot_be_read_is_skipped_or_refused_if_strict(
     project: Project, monkeypatch: pytest.MonkeyPatch, line: str, sentence: str
 ) -> None:
     path = project.benchmark(five_each())
@@ -194,15 +220,30 @@ def test_a_mistake_in_the_benchmark_file(
     os.mkfifo(project.root / "data/pipe.png")
     with_line(line)(path)
     monkeypatch.chdir(project.root)
-    results = Path("results")
+    samples = imported()
+    assert [sample.problem for sample in samples[:-1]] == [""] * 5
+    assert sentence in samples[-1].problem
+    assert samples[-1].source == samples[-1].source_sha256 == ""
     with pytest.raises(UserError) as caught:
-        prepare(
-            Import(Path("data/benchmark.jsonl"), "jsonl", "en", list(CATEGORIES)),
-            results / "sources",
-            results,
-        )
-    assert sentence in str(caught.value)
-    assert "\n" not in str(caught.value)
+        imported(strict=True)
+    assert str(caught.value) == samples[-1].problem
+    path.write_text(line + "\n")
+    with pytest.raises(UserError, match="not one of 1 source images can be read; the first: "):
+        imported()
+
+
+def test_a_disk_that_fails_is_no_samples_failure(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.benchmark(five_each())
+    monkeypatch.chdir(project.root)
+
+    def read_bytes(path: Path) -> bytes:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(Path, "read_bytes", read_bytes)
+    with pytest.raises(UserError, match=r"line 1: image .* cannot be read .Input/output error"):
+        imported()
 
 
 def test_a_mistake_in_the_benchmark_file_stops_the_run(project: Project) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import csv
+import io
 import json
 import tempfile
 from pathlib import Path
@@ -15,7 +18,9 @@ from hypothesis import strategies as st
 from conftest import Project, draw, five_each
 from edit_benchmark.categories import CATEGORIES
 from edit_benchmark.config.resolve import resolve
-from edit_benchmark.dataset.samples import Import, assignment, prepare
+from edit_benchmark.dataset import image_files
+from edit_benchmark.dataset.readers import original, raw_sample
+from edit_benchmark.dataset.samples import Import, assignment, prepare, unreadable
 from edit_benchmark.errors import UserError
 from edit_benchmark.records import Sample
 from edit_benchmark.report.run_record import without_secrets
@@ -40,6 +45,12 @@ def write_lines(folder: Path, rows: list[dict[str, Any]]) -> Path:
     path = folder / "b.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return path
+
+
+def encoded(name: str) -> str:
+    buffer = io.BytesIO()
+    draw(name).save(buffer, "PNG")
+    return base64.b64encode(buffer.getvalue()).decode()
 
 
 def one_sentence(error: UserError) -> None:
@@ -93,6 +104,61 @@ def test_any_row_is_handled_or_refused(content: list[dict[str, Any]]) -> None:
                 assert target.resolve().parent == (results / "images").resolve()
                 target.parent.mkdir(exist_ok=True)
                 target.touch()
+
+
+GOOD = {
+    "jsonl": {"id": "a", "category": "causal", "instruction": "x", "image": "x.png"},
+    "original": {"subset": "causal", "edit_instruction_en": "x", "src_img_b64": encoded("x")},
+}
+FIELDS = [*raw_sample.FIELDS, *original.FIELDS, "mask", "images"]
+names = st.one_of(st.sampled_from(FIELDS), texts)
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    st.sampled_from(["jsonl", "original"]),
+    st.lists(st.one_of(st.dictionaries(names, anything, max_size=3), anything), max_size=3),
+    st.booleans(),
+)
+def test_any_json_is_samples_or_refused(format: str, changes: list[Any], strict: bool) -> None:
+    """Rows with good fields, of which some are replaced by any value at all."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        rows = [GOOD[format] | row if isinstance(row, dict) else row for row in changes]
+        path = write_lines(folder, [GOOD["jsonl"] | {"id": "first"}, *rows])
+        if format == "original":
+            path.write_text(json.dumps(rows))
+        handled_or_refused(path, format, strict)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.lists(names, max_size=8), st.lists(st.lists(texts, max_size=6), max_size=3))
+def test_any_csv_is_samples_or_refused(header: list[str], cells: list[list[str]]) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        path = write_lines(Path(name), [])
+        rows = [[*row, *[""] * (len(header) - len(row))] for row in cells]
+        with path.open("w", newline="", encoding="utf-8", errors="surrogatepass") as file:
+            csv.writer(file).writerows([[*GOOD["jsonl"], *header]])
+            csv.writer(file).writerows([[*GOOD["jsonl"].values(), *row] for row in rows])
+        handled_or_refused(path, "csv", strict=False)
+
+
+def handled_or_refused(path: Path, format: str, strict: bool) -> None:
+    results = path.parent / "results"
+    warnings: list[str] = []
+    image_files.state(path, format)
+    benchmark = Import(path, format, "en", FIVE, strict=strict)
+    try:
+        samples = prepare(benchmark, results / "sources", results, warnings.append)
+    except UserError as error:
+        one_sentence(error)
+        return
+    write_rows(results / "samples.jsonl", samples)
+    assert read_rows(results / "samples.jsonl", Sample) == samples
+    for sample in samples:
+        assert bool(sample.problem) != (results / sample.source).is_file()
+    assert not (strict and unreadable(samples))
+    assert all("\n" not in line for line in [*warnings, *unreadable(samples)])
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))

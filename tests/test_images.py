@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from edit_benchmark import images
-from edit_benchmark.errors import UserError
+from edit_benchmark.errors import ImageError, UserError
 
 
 def encoded(image: Image.Image, format: str = "PNG", **options: object) -> bytes:
@@ -45,6 +45,61 @@ def test_transparency_of_a_palette_lies_on_white() -> None:
 def test_any_mode_of_a_png_becomes_rgb(mode: str) -> None:
     image = Image.new(mode, (3, 2))
     assert images.load(encoded(image), "x").mode == "RGB"
+
+
+SEEN = Image.new("RGBA", (2, 1), (255, 0, 0, 0))
+SEEN.putpixel((1, 0), (200, 100, 50, 255))
+GREY = SEEN.convert("LA")
+
+
+@pytest.mark.parametrize(
+    ("image", "expected"),
+    [
+        (SEEN, [(255, 255, 255), (200, 100, 50)]),
+        (SEEN.convert("RGBa"), [(255, 255, 255), (200, 100, 50)]),
+        (SEEN.convert("P"), [(255, 255, 255), (200, 100, 50)]),
+        (SEEN.convert("P").convert("PA"), [(255, 255, 255), (200, 100, 50)]),
+        (GREY, [(255, 255, 255), (124, 124, 124)]),
+        (GREY.convert("La"), [(255, 255, 255), (124, 124, 124)]),
+        (SEEN.convert("L"), [(76, 76, 76), (124, 124, 124)]),
+        (SEEN.convert("1"), [(0, 0, 0), (255, 255, 255)]),
+        (SEEN.convert("RGB").convert("P"), [(255, 0, 0), (204, 102, 51)]),
+        (SEEN.convert("CMYK"), [(255, 0, 0), (200, 100, 50)]),
+        (SEEN.convert("HSV"), [(255, 0, 0), (200, 100, 50)]),
+        (SEEN.convert("YCbCr"), [(254, 0, 0), (199, 99, 49)]),
+        (SEEN.convert("RGB").convert("LAB"), [(251, 5, 4), (199, 100, 50)]),
+        (Image.fromarray(np.array([[257 * 9, 65535]], np.uint16)), [(9, 9, 9), (255, 255, 255)]),
+        (Image.fromarray(np.array([[257 * 9, 65535]], ">u2")), [(9, 9, 9), (255, 255, 255)]),
+    ],
+    ids=lambda value: getattr(value, "mode", None),
+)
+def test_an_image_of_any_mode_shows_what_it_showed(
+    image: Image.Image, expected: list[tuple[int, int, int]]
+) -> None:
+    shown = images.to_rgb(image, "x")
+    assert shown.mode == "RGB"
+    assert [shown.getpixel((x, 0)) for x in (0, 1)] == expected
+
+
+@pytest.mark.parametrize(
+    ("image", "sentence"),
+    [
+        (Image.new("F", (2, 2)), "floating-point pixels have no defined white"),
+        (Image.new("I", (2, 2)), "32-bit integer pixels have no defined white"),
+        (Image.new("L", (30_000, 4_000)), "30000x4000 pixels"),
+        (Image.new("L", (70_000, 1)), "no side longer than 65500"),
+        (Image.new("L", (0, 5)), "0x5 pixels"),
+    ],
+)
+def test_an_edit_that_could_not_be_read_later_is_refused(image: Image.Image, sentence: str) -> None:
+    with pytest.raises(ImageError, match=sentence):
+        images.to_rgb(image, "sample a")
+
+
+def test_a_grey_that_is_transparent_lies_on_white() -> None:
+    image = Image.fromarray(np.array([[257 * 9, 257 * 100]], np.uint16))
+    loaded = images.load(encoded(image, transparency=257 * 9), "x")
+    assert np.asarray(loaded)[0, :, 0].tolist() == [255, 100]
 
 
 def test_sixteen_bit_grey_keeps_its_greys() -> None:

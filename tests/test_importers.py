@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import gzip
+import hashlib
 import io
 import json
 import os
@@ -111,7 +113,20 @@ def test_the_limit_takes_the_first_of_each_category(tmp_path: Path) -> None:
     [
         (b"", "not JSON"),
         (b"[]", "no items"),
-        (b'{"a": 1}', "no items"),
+        (b'{"a": 1}', "an object, not one list of objects; join the lists"),
+        (b' {"a": 1}\n{"a": 2}', "for one object a line say format: jsonl"),
+        (json.dumps({"physical": [item()]}).encode(), "join the lists of an object of lists"),
+        (b'[{"human_score": NaN}]', r'after item 0: not JSON .* near \[\{"human_score": NaN\}\]'),
+        (b'[{"subset": "\xff"}]', "not JSON .lexical error: invalid bytes in UTF8 string"),
+        (
+            b'[{"subset": "social", "subset": "causal"}]',
+            "item 1: field 'subset' stands there twice",
+        ),
+        (json.dumps([item(mask="x")]).encode(), "item 1: field mask is not supported"),
+        (
+            json.dumps([item(original_image_path=f"{folder}/1.png") for folder in "ab"]).encode(),
+            "item 2: id '1' is a duplicate of .* it is the file name in original_image_path b/1.p",
+        ),
         (b'[{"subset": "a"', "not JSON"),
         ("[]".encode("utf-16"), "UTF-16"),
         (b"[1]", "item 1: not an object"),
@@ -125,6 +140,105 @@ def test_files_that_are_not_the_original_format(
     path.write_bytes(content)
     with pytest.raises(UserError, match=sentence):
         read(path, "original")
+
+
+LINE = {"id": "a", "category": "social", "instruction": "x", "image": "a.png"}
+
+
+def line(**changes: object) -> bytes:
+    return json.dumps(LINE | changes).encode()
+
+
+@pytest.mark.parametrize(
+    ("format", "content", "sentence"),
+    [
+        ("jsonl", b"[" + line() + b"]", "one JSON value goes over the whole file"),
+        ("jsonl", json.dumps(LINE, indent=1).encode(), "one JSON value goes over the whole file"),
+        ("jsonl", gzip.compress(line()), "a gzip file; unpack it, or save it as jsonl"),
+        ("jsonl", line()[:-1] + b', "id": "b"}', "line 1: field 'id' stands there twice"),
+        ("jsonl", line(mask="m.png"), "line 1: field mask is not supported: .* another edit"),
+        ("jsonl", line(images=["a.png", "b.png"]), "line 1: field images is not supported"),
+        ("jsonl", line(image="https://host/a.png"), "image https://host/a.png is a URL; download"),
+        ("jsonl", line(image="file:///a.png"), "image file:///a.png is a URL; .* leave out file://"),
+        ("jsonl", line(rationale=float("nan")), "line 1: field rationale is not a text: nan"),
+        ("jsonl", line(id="👩\u200d🔬"), "line 1: id .* holds ZERO WIDTH JOINER"),
+        ("csv", b"id;category;instruction;image\n", "the columns are separated by semicolons"),
+        ("csv", b"id\tcategory\timage\n", "the columns are separated by tabs"),
+        ("csv", b"id,category,id\n", "the header has column 'id' twice"),
+        ("csv", b"id, category\n", "column ' category' of the header has spaces around its name"),
+        ("csv", b"id,category\na\n", "line 2: 1 cells, but the header has 2 columns"),
+        ("csv", b"id,,\na,x,\n", "line 2: 'x' stands in a column without a name"),
+        ("csv", b"PK\x03\x04rest", "a zip or Excel file"),
+    ],
+)  # fmt: skip
+def test_a_table_that_is_not_one_is_refused_with_its_cause(
+    tmp_path: Path, format: str, content: bytes, sentence: str
+) -> None:
+    (tmp_path / "a.png").write_bytes(png())
+    path = tmp_path / "b"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=sentence) as caught:
+        read(path, format)
+    assert len(str(caught.value)) < 500
+
+
+def test_columns_without_a_name_and_without_values_are_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(png())
+    path = tmp_path / "b.csv"
+    path.write_text("id,category,instruction,image,mask,,\na,social,x,a.png,,,\n")
+    assert [sample.id for sample in read(path, "csv")] == ["a"]
+
+
+def test_unknown_fields_are_named_once(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(png())
+    path = tmp_path / "b.jsonl"
+    path.write_bytes(line(colour=1, id="1") + b"\n" + line(colour=2, size=3, mask=None))
+    warnings: list[str] = []
+    results = tmp_path / "results"
+    prepare(Import(path, "jsonl", "en", FIVE), results / "s", results, warnings.append)
+    assert warnings == [
+        f"{path}: these fields are not known and were not read: 'colour', 'size', 'mask'."
+    ]
+
+
+# The bytes behind the image are passed over; base64 of them has every sign that programs differ in.
+PADDED = png() + b"\xff\xfe\xfb" * 3 + b"x" * ((1 - len(png())) % 3)
+
+
+@pytest.mark.parametrize(
+    "encoded",
+    [
+        base64.b64encode(PADDED).decode().rstrip("="),
+        base64.urlsafe_b64encode(PADDED).decode(),
+        base64.urlsafe_b64encode(PADDED).decode().rstrip("="),
+        base64.encodebytes(PADDED).decode(),
+        "data:image/png;base64," + base64.b64encode(PADDED).decode(),
+    ],
+)
+def test_base64_as_programs_write_it(tmp_path: Path, encoded: str) -> None:
+    assert set("=+/") <= set(base64.b64encode(PADDED).decode())
+    path = tmp_path / "b"
+    path.write_text(json.dumps([item(src_img_b64=encoded)]))
+    assert read(path, "original")[0].source_sha256 == hashlib.sha256(PADDED).hexdigest()
+    if encoded.startswith("data:"):
+        path.write_bytes(line(image=encoded))
+        assert read(path, "jsonl")[0].source_sha256 == hashlib.sha256(PADDED).hexdigest()
+
+
+def test_a_long_value_is_not_echoed_whole(tmp_path: Path) -> None:
+    path = tmp_path / "b.jsonl"
+    for changes in (
+        {"image": "data:image/png;base64," + "%" * 9000},
+        {"image": "x" * 9000},
+        {"image": "https://host/" + "x" * 9000},
+        {"category": "x" * 9000},
+        {"human_score": "x" * 9000},
+        {"id": "x" * 9000},
+    ):
+        path.write_bytes(line(**changes))
+        with pytest.raises(UserError) as caught:
+            read(path, "jsonl")
+        assert len(str(caught.value)) < 800, changes
 
 
 def test_a_large_file_is_read_as_a_stream(tmp_path: Path) -> None:

@@ -14,6 +14,10 @@ class UserError(Exception):
         super().__init__(" ".join(message.split()))
 
 
+class ImageError(UserError):
+    """One image cannot be read, or is none that can be used; that of one sample stops no other."""
+
+
 class SampleError(Exception):
     """One sample could not be edited or judged; the others go on.
 
@@ -32,3 +36,8 @@ class SampleError(Exception):
 
 class SkipSample(SampleError):
     """An editor declares that it cannot take this sample; it is counted as skipped, not failed."""
+
+
+def shorten(text: str, limit: int = 100) -> str:
+    """``text`` as an error quotes it: of more than ``limit`` characters the middle is left out."""
+    return text if len(text) <= limit else f"{text[: limit // 2]}…{text[-limit // 2 :]}"

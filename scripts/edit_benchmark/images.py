@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import numpy as np
 from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
 
-from edit_benchmark.errors import UserError
+from edit_benchmark.errors import ImageError
 
 # Raster formats that Pillow decodes by itself; EPS and the like would start other programs.
 FORMATS = {
@@ -25,6 +25,8 @@ FORMATS = {
 _OPENED = [name for name in FORMATS if name != "MPO"]  # JPEG's reader recognises an MPO
 #: Larger images are refused: a few kB of PNG can claim gigabytes of pixels.
 MAX_PIXELS = 100_000_000
+#: Longer sides are refused: no JPEG can have them, and edits are made into JPEGs.
+MAX_SIDE = 65_500
 _SIXTEEN_BIT = 257  # 65535 / 255
 
 
@@ -43,7 +45,7 @@ def inspect(data: bytes, place: str) -> tuple[str, int, int]:
 
     Raises
     ------
-    UserError
+    ImageError
         If ``data`` is no still image that can be decoded to its last row; the sentence begins
         with ``place``.
     """
@@ -56,7 +58,7 @@ def load(data: bytes, place: str) -> Image.Image:
 
     Raises
     ------
-    UserError
+    ImageError
         As :func:`inspect`.
     """
     return _open(data, place)[0]
@@ -67,45 +69,86 @@ def _open(data: bytes, place: str) -> tuple[Image.Image, str]:
     try:
         with Image.open(io.BytesIO(data), formats=_OPENED) as image:
             format = str(image.format)
-            if image.width * image.height > MAX_PIXELS:
-                raise UserError(
-                    f"{place}: the image claims {image.width}x{image.height} pixels; at most "
-                    f"{MAX_PIXELS // 1_000_000} megapixels are read."
-                )
+            check_size(image.size, place)
             # Pillow's classes of formats without animation lack the member.
             frames: int = getattr(image, "n_frames", 1)
             # A phone's MPO holds one photograph and its previews; anything else moves.
             if frames > 1 and format != "MPO":
-                raise UserError(f"{place}: the image has {frames} frames; give a still image.")
+                raise ImageError(f"{place}: the image has {frames} frames; give a still image.")
             image.load()
-            return _to_rgb(ImageOps.exif_transpose(image), place), format
-    except UserError:
+            return to_rgb(ImageOps.exif_transpose(image), place), format
+    except ImageError:
         raise
     except Image.DecompressionBombError:
-        raise UserError(
+        raise ImageError(
             f"{place}: the image is too large; at most {MAX_PIXELS // 1_000_000} megapixels are "
             "read."
         ) from None
     except UnidentifiedImageError:
-        raise UserError(
+        raise ImageError(
             f"{place}: not an image in a known format ({', '.join(sorted(set(FORMATS)))})."
         ) from None
     except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, ValueError and more
-        raise UserError(f"{place}: the image is broken ({error}).") from None
+        raise ImageError(f"{place}: the image is broken ({error}).") from None
 
 
-def _to_rgb(image: Image.Image, place: str) -> Image.Image:
-    if image.mode == "F":
-        raise UserError(f"{place}: floating-point images have no defined white; give 8 or 16 bit.")
-    if image.mode.startswith("I"):
-        # Pillow's own conversion clips 16-bit values at 255, which turns them white.
-        values = np.asarray(image).astype(np.int64) // _SIXTEEN_BIT
-        return Image.fromarray(values.clip(0, 255).astype(np.uint8)).convert("RGB")
-    if image.has_transparency_data:
-        rgba = image.convert("RGBA")
-        white = Image.new("RGBA", rgba.size, "white")
-        return Image.alpha_composite(white, rgba).convert("RGB")
-    return image.convert("RGB")
+def check_size(size: tuple[int, int], place: str) -> None:
+    """Refuse an image that has no pixel, or more than are read.
+
+    Raises
+    ------
+    ImageError
+        If ``size``, width and height in pixels, is beyond :data:`MAX_PIXELS` or :data:`MAX_SIDE`;
+        the sentence begins with ``place``.
+    """
+    width, height = size
+    if width * height > MAX_PIXELS or max(size) > MAX_SIDE or min(size) < 1:
+        raise ImageError(
+            f"{place}: the image has {width}x{height} pixels; it has to have at least one and at "
+            f"most {MAX_PIXELS // 1_000_000} megapixels, and no side longer than {MAX_SIDE}."
+        )
+
+
+def to_rgb(image: Image.Image, place: str) -> Image.Image:
+    """An image of any mode as RGB, sources and edits by one rule.
+
+    Transparency lies on white; 16 bits become 8 by division by 257, so that white stays white.
+
+    Raises
+    ------
+    ImageError
+        If the size is refused (:func:`check_size`), if pixels are floats or 32-bit integers, which
+        have no defined white, or if the image is broken; the sentence begins with ``place``.
+    """
+    check_size(image.size, place)
+    if image.mode in ("F", "I"):
+        numbers = {"F": "floating-point", "I": "32-bit integer"}[image.mode]
+        raise ImageError(
+            f"{place}: {numbers} pixels have no defined white; give an image of 8 or 16 bits."
+        )
+    try:
+        if image.mode.startswith("I;16"):
+            return _of_sixteen_bits(image)
+        if image.mode == "La":  # the one mode with transparency that Pillow does not convert
+            grey, alpha = image.split()
+            image = Image.merge("RGBa", (grey, grey, grey, alpha))
+        if image.has_transparency_data:
+            rgba = image.convert("RGBA")
+            white = Image.new("RGBA", rgba.size, "white")
+            return Image.alpha_composite(white, rgba).convert("RGB")
+        return image.convert("RGB")
+    except Exception as error:  # the image may be decoded only now, see above
+        raise ImageError(f"{place}: the image is broken ({error}).") from None
+
+
+def _of_sixteen_bits(image: Image.Image) -> Image.Image:
+    # Pillow's own conversion clips values at 255, which turns them white.
+    values = np.asarray(image).astype(np.uint16)
+    grey = (values // _SIXTEEN_BIT).astype(np.uint8)
+    transparent = image.info.get("transparency")
+    if transparent is not None:
+        grey[values == transparent] = 255
+    return Image.fromarray(grey).convert("RGB")
 
 
 def encode_png(image: Image.Image, texts: Mapping[str, str]) -> bytes:

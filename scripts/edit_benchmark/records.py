@@ -22,6 +22,8 @@ class Sample:
     ``index`` is the position within the category (0-based), ``source`` the source image's path
     relative to the results directory, ``width`` and ``height`` its size in pixels once EXIF
     orientation is applied, ``human_score`` a rating that the benchmark file carries, if any.
+    ``problem`` says why the source image cannot be read; then ``source`` and ``source_sha256`` are
+    empty and the size is 0.
     """
 
     id: str
@@ -41,6 +43,7 @@ class Sample:
     difficulty: str = ""
     tags: list[str] = field(default_factory=list)
     human_score: float | None = None
+    problem: str = ""
 
 
 @dataclass(frozen=True)

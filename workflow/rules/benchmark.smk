@@ -17,11 +17,15 @@ rule samples:
         language=lookup(dpath="benchmark/language", within=config),
         categories=CATEGORIES,
         limit=f"--limit {limit}" if (limit := config["benchmark"]["limit"]) else "",
+        strict="--strict" if config["benchmark"]["strict"] else "",
         shards=lookup(dpath="shards", within=config),
         results=results_folder,
+        # Not for the command: another image is a reason to run it again.
+        images=benchmark_images,
     shell:
         "python scripts/samples.py --benchmark {input:q} --format {params.format}"
         " --language {params.language} --categories {params.categories} {params.limit}"
+        " {params.strict}"
         " --shards {params.shards} --results {params.results:q} --sources {output.sources:q}"
         " --out {output.table:q} 2> {log:q} | tee {output.assignment:q}"
 

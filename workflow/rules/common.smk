@@ -11,6 +11,7 @@ sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 from edit_benchmark import categories
 from edit_benchmark.checkpoints.resolve import weights_state
 from edit_benchmark.config.resolve import resolve
+from edit_benchmark.dataset import image_files
 from edit_benchmark.editing import registry as editors
 from edit_benchmark.errors import UserError
 from edit_benchmark.records import Edit, dumps
@@ -91,6 +92,12 @@ def judges_settings(wildcards):
 def report_note(wildcards):
     """The sentence at the top of the report."""
     return config["note"]
+
+
+def benchmark_images(wildcards):
+    """What tells that an image file that the benchmark names is another one than it was."""
+    benchmark = config["benchmark"]
+    return image_files.state(Path(benchmark["path"]), benchmark["format"])
 
 
 def edit_threads():

@@ -75,6 +75,8 @@ class Benchmark(Section):
     file (letters, digits, _ and -)."""
     limit: Positive | None = None
     """At most this many samples of each category, the first ones of the file; null for all."""
+    strict: bool = False
+    """Refuse the benchmark if one source image is missing or broken; else its sample is skipped."""
 
 
 class Config(Section):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from edit_benchmark import images
 from edit_benchmark.categories import CATEGORIES, canonical, label
 from edit_benchmark.dataset.readers.raw_sample import RawSample
 from edit_benchmark.dataset.readers.registry import read
-from edit_benchmark.errors import UserError
+from edit_benchmark.errors import ImageError, UserError, shorten
 from edit_benchmark.records import Sample
 from edit_benchmark.results.files import write_bytes
 
@@ -21,6 +21,7 @@ from edit_benchmark.results.files import write_bytes
 _FORBIDDEN = frozenset('/\\:*?"<>|')
 _MAX_ID_BYTES = 150
 _LANGUAGES = {"en": "instruction", "zh": "instruction_zh"}
+_LISTED = 20
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,8 @@ class Import:
         Keys of the categories to keep; rows of the other known categories are passed over.
     limit
         The most samples of each category, the first ones of the file; None for all.
+    strict
+        Whether one source image that cannot be read refuses the benchmark.
     """
 
     path: Path
@@ -44,19 +47,26 @@ class Import:
     language: str
     categories: Sequence[str]
     limit: int | None = None
+    strict: bool = False
 
 
 @dataclass(frozen=True)
 class _Source:
-    """A stored source image; ``width`` and ``height`` are its pixels once upright."""
+    """A stored source image, ``width`` and ``height`` its pixels once upright; or what is wrong."""
 
-    path: Path
-    sha256: str
-    width: int
-    height: int
+    path: str = ""
+    sha256: str = ""
+    width: int = 0
+    height: int = 0
+    problem: str = ""
 
 
-def prepare(benchmark: Import, sources: Path, results: Path) -> list[Sample]:
+def prepare(
+    benchmark: Import,
+    sources: Path,
+    results: Path,
+    warn: Callable[[str], None] = lambda sentence: None,
+) -> list[Sample]:
     """Read a benchmark file, check every row and store its source images.
 
     Parameters
@@ -67,37 +77,43 @@ def prepare(benchmark: Import, sources: Path, results: Path) -> list[Sample]:
         Folder for the source images, within ``results``: the bytes of each, named by their hash.
     results
         The results folder, to which the samples' paths are relative.
+    warn
+        Is given each sentence about what is amiss and yet no reason to stop: fields that are not
+        read. Source images that cannot be read are in the samples (``problem``).
 
     Raises
     ------
     UserError
-        For the first row that is wrong, with its place; or if a selected category that is not one
-        of the five has no row at all.
+        For the first row that is wrong, with its place; if a selected category that is not one of
+        the five has no row at all; or if no source image can be read, ``strict``: not all of them.
     """
     path, categories = benchmark.path, benchmark.categories
     sources.mkdir(parents=True, exist_ok=True)
     in_file: Counter[str] = Counter()
     kept: Counter[str] = Counter()
+    unknown: dict[str, None] = {}
     samples = []
     for raw, category in _checked(read(path, benchmark.format), categories):
         in_file[category] += 1
+        unknown |= dict.fromkeys(raw.unknown)
         if category not in categories or kept[category] == benchmark.limit:
             continue
         instruction = _instruction(raw, benchmark.language)
-        source = _store_source(raw, sources)
+        source = _store_source(raw, sources, results, benchmark.strict)
         samples.append(
             Sample(
                 id=raw.id,
                 category=category,
                 index=kept[category],
                 instruction=instruction,
-                source=source.path.relative_to(results).as_posix(),
+                source=source.path,
                 source_sha256=source.sha256,
                 width=source.width,
                 height=source.height,
                 difficulty=raw.difficulty,
                 tags=raw.tags,
                 human_score=raw.human_score,
+                problem=source.problem,
                 **raw.texts,
             )
         )
@@ -112,6 +128,14 @@ def prepare(benchmark: Import, sources: Path, results: Path) -> list[Sample]:
             )
     if not samples:
         raise UserError(f"{path}: no sample of the categories {', '.join(categories)}.")
+    if all(sample.problem for sample in samples):
+        raise UserError(
+            f"{path}: not one of {len(samples)} source images can be read; the first: "
+            f"{samples[0].problem}"
+        )
+    if unknown:
+        names = ", ".join(repr(shorten(name, 40)) for name in unknown)
+        warn(f"{path}: these fields are not known and were not read: {shorten(names, 400)}.")
     return samples
 
 
@@ -148,6 +172,23 @@ def assignment(samples: Sequence[Sample], categories: Sequence[str], shards: int
     return "\n".join(lines) + "\n"
 
 
+def unreadable(samples: Sequence[Sample]) -> list[str]:
+    """What is said before work starts of source images that cannot be read; a line each, after a
+    first one, and nothing if there are none."""
+    problems = [sample.problem for sample in samples if sample.problem]
+    if not problems:
+        return []
+    lines = [
+        f"{len(problems)} of {len(samples)} source images cannot be read. Their samples are "
+        "skipped; mend the images and run the same command again (benchmark: {strict: true} stops "
+        "instead):",
+        *problems[:_LISTED],
+    ]
+    if len(problems) > _LISTED:
+        lines.append(f"… and {len(problems) - _LISTED} more (problem in benchmark/samples.jsonl)")
+    return lines
+
+
 def _checked(
     rows: Iterator[RawSample], categories: Sequence[str]
 ) -> Iterator[tuple[RawSample, str]]:
@@ -160,13 +201,14 @@ def _checked(
         if folded in places:
             raise UserError(
                 f"{raw.place}: id {raw.id!r} is a duplicate of {places[folded]} (upper and lower "
-                "case and Unicode forms count as equal); give each sample its own id."
+                f"case and Unicode forms count as equal); it is {raw.id_from}: give each sample "
+                "its own."
             )
         places[folded] = raw.place
         category = canonical(raw.category)
         if category is None or (category not in CATEGORIES and category not in categories):
             raise UserError(
-                f"{raw.place}: unknown category {raw.category!r}; known are "
+                f"{raw.place}: unknown category {shorten(raw.category)!r}; known are "
                 f"{', '.join(f'{zh}/{en}' for en, zh in CATEGORIES.items())} and those that "
                 "benchmark.categories in the config names."
             )
@@ -187,16 +229,21 @@ def check_id(sample_id: str, place: str) -> None:
         if character in _FORBIDDEN or unicodedata.category(character)[0] in "CZ"
     } - {" "}
     if forbidden:
-        names = ", ".join(repr(character) for character in sorted(forbidden))
-        problem = f"holds {names}"
+        # Most of those beyond ASCII cannot be seen, so they are named.
+        shown = [
+            repr(char) if char.isascii() else f"{unicodedata.name(char, 'a character')} ({char!r})"
+            for char in sorted(forbidden)
+        ]
+        problem = f"holds {', '.join(shown[:5])}"
     elif sample_id[0] in ". " or sample_id[-1] in ". ":
         problem = "begins or ends with a dot or a space"
     elif len(sample_id.encode()) > _MAX_ID_BYTES:
         problem = f"is longer than {_MAX_ID_BYTES} bytes"
     else:
         return
-    shown = sample_id if len(sample_id) <= 60 else sample_id[:60] + "…"
-    raise UserError(f"{place}: id {shown!r} {problem}, so it cannot be a file name.")
+    raise UserError(
+        f"{place}: id {shorten(sample_id, 60)!r} {problem}, so it cannot be a file name."
+    )
 
 
 def _instruction(raw: RawSample, language: str) -> str:
@@ -210,14 +257,19 @@ def _instruction(raw: RawSample, language: str) -> str:
     return instruction
 
 
-def _store_source(raw: RawSample, sources: Path) -> _Source:
-    data = raw.read_image()
-    ending, width, height = images.inspect(data, f"{raw.place}: sample {raw.id}")
+def _store_source(raw: RawSample, sources: Path, results: Path, strict: bool) -> _Source:
+    try:
+        data = raw.read_image()
+        ending, width, height = images.inspect(data, f"{raw.place}: sample {raw.id}")
+    except ImageError as error:
+        if strict:
+            raise
+        return _Source(problem=str(error))
     digest = images.sha256(data)
     path = sources / f"{digest}.{ending}"
     if not path.exists():
         write_bytes(path, data)
-    return _Source(path, digest, width, height)
+    return _Source(path.relative_to(results).as_posix(), digest, width, height)
 
 
 def load_source(sample: Sample, results: Path) -> bytes:

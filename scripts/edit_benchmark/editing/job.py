@@ -67,18 +67,27 @@ def edit_shard(job: EditJob) -> list[Edit]:
     rows: dict[str, Edit] = {}
     missing: list[_Task] = []
     for sample in job.samples:
+        if sample.problem:
+            rows[sample.id] = _unreadable(sample, job.name)
+            continue
         task, content = _look_up(sample, job, common, store)
         if content is None:
             missing.append(task)
         else:
             rows[sample.id] = _edited(task, job, content)
-    log.info("%d samples, %d in the store, %d to edit", len(job.samples), len(rows), len(missing))
+    readable = [sample for sample in job.samples if not sample.problem]
+    log.info(
+        "%d samples, %d of them without a source image that can be read, %d in the store, "
+        "%d to edit",
+        len(job.samples), len(job.samples) - len(readable), len(readable) - len(missing),
+        len(missing),
+    )  # fmt: skip
     if missing:
         with loaded(job, kind, "edit") as editor:
             for row in _Shard(job, editor, store).edit(missing):
                 rows[row.id] = row
     failed = [row for row in rows.values() if row.status == EDIT_FAILED]
-    if len(failed) == len(rows) and len(failed) >= _SYSTEMATIC:
+    if len(failed) == len(readable) and len(failed) >= _SYSTEMATIC:
         raise UserError(
             f"all {len(failed)} samples of this shard failed, the first, {failed[0].id}, with: "
             f"{failed[0].reason}; mend the cause (the traceback is in the job's log) and run the "
@@ -88,6 +97,16 @@ def edit_shard(job: EditJob) -> list[Edit]:
         replace(rows[sample.id], approximations=job.settings.approximations)
         for sample in job.samples
     ]
+
+
+def _unreadable(sample: Sample, model: str) -> Edit:
+    return Edit(
+        id=sample.id,
+        category=sample.category,
+        model=model,
+        status=SKIPPED,
+        reason=f"unreadable_source: {sample.problem}",
+    )
 
 
 def _look_up(

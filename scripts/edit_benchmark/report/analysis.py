@@ -39,6 +39,8 @@ ALL = "(all)"
 #: With fewer scored samples a mean's interval says nothing of rare failures: if 5 % of the edits
 #: have the lowest score, it covers the mean in 61 of 100 runs of 10 samples, in 67 of 20.
 RARE_BELOW = 50
+#: Samples that a warning names.
+NAMED = 10
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ def analyse(inputs: Inputs, words: Words, equal_share: float = EQUAL_SHARE) -> A
             inputs.timings, {name for row in scores for name in (row.model, row.judge)}
         ),
         alpha=agreement.alpha_of_all(judges),
-        warnings=_warnings(summary, scores, words),
+        warnings=[*_unreadable(samples, words), *_warnings(summary, scores, words)],
     )
 
 
@@ -223,6 +225,15 @@ def _failures(scores: Sequence[Score]) -> list[FailureRow]:
         rows,
         key=lambda row: (-row.count, order[row.status], row.model, row.judge, row.reason),
     )
+
+
+def _unreadable(samples: Sequence[Sample], words: Words) -> list[str]:
+    """The warning that source images could not be read."""
+    ids = [sample.id for sample in samples if sample.problem]
+    if not ids:
+        return []
+    named = words.list_separator.join([*ids[:NAMED], *["…"] * (len(ids) > NAMED)])
+    return [words.sentence("unreadable", missing=len(ids), n=len(samples), ids=named)]
 
 
 def _warnings(summary: Sequence[SummaryRow], scores: Sequence[Score], words: Words) -> list[str]:

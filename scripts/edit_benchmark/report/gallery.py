@@ -47,7 +47,7 @@ def gallery(
                 "difficulty": sample.difficulty,
                 "tags": sample.tags,
                 "human": sample.human_score,
-                "source": image(sample.source),
+                "source": image(sample.source) if sample.source else None,
                 "edits": edits,
                 "rows": [_row(row, models, judges) for row in rows],
             }

@@ -208,8 +208,14 @@ def _merge(mine: Inputs, folder: Path) -> Inputs:
     if not tables:
         raise UserError(f"--merge {folder}: no score tables in {folder / 'scores'}.")
     samples = {row.id: row for row in mine.samples}
+    here = folder.resolve()
     for sample in read_rows(layout.samples, Sample):
-        _same_sample(samples.setdefault(sample.id, sample), sample, folder)
+        if sample.source:
+            sample = replace(sample, source=str(here / sample.source))
+        known = samples.setdefault(sample.id, sample)
+        _same_sample(known, sample, folder)
+        if known.problem:  # the other run may have had its source image
+            samples[sample.id] = sample
     rows = [row for path in tables for row in read_rows(path, Score)]
     _check_comparable(mine, rows, other_run, folder)
     present = {(row.model, row.judge, row.id) for row in mine.scores}
@@ -219,15 +225,10 @@ def _merge(mine: Inputs, folder: Path) -> Inputs:
                 f"--merge {folder}: sample {row.id} has a score of model {row.model} and judge "
                 f"{row.judge} in both runs; leave one of the two out or rename the model."
             )
-    here = folder.resolve()
     rows = [replace(row, image=str(here / row.image)) if row.image else row for row in rows]
-    known = {sample.id for sample in mine.samples}
     return replace(
         mine,
-        samples=[
-            sample if sample.id in known else replace(sample, source=str(here / sample.source))
-            for sample in samples.values()
-        ],
+        samples=list(samples.values()),
         scores=[*mine.scores, *rows],
         categories=list(dict.fromkeys([*mine.categories, *(path.stem for path in tables)])),
         timings=[*mine.timings, *timings.read(folder)],
@@ -237,7 +238,10 @@ def _merge(mine: Inputs, folder: Path) -> Inputs:
 
 def _same_sample(mine: Sample, other: Sample, folder: Path) -> None:
     # Not the instruction as given: runs in two languages can share samples, under other names.
-    for key in ("category", "source_sha256", "instruction_en", "instruction_zh"):
+    keys = ["category", "instruction_en", "instruction_zh"]
+    if not (mine.problem or other.problem):
+        keys.append("source_sha256")
+    for key in keys:
         if getattr(mine, key) != getattr(other, key):
             raise UserError(
                 f"--merge {folder}: sample {mine.id} is another one there: its {key} differs."

@@ -68,7 +68,7 @@ def write_report(
     for judge in dict.fromkeys(row.judge for row in inputs.scores):
         figures[judge] = plots.overview(analysis.summary, judge, spoken)
         plots.save(figures[judge], out / "plots" / f"overview-{judge}")
-    paths = [sample.source for sample in inputs.samples]
+    paths = [sample.source for sample in inputs.samples if sample.source]
     paths += [row.image for row in inputs.scores if row.image]
     copies = thumbnails.make([inputs.results / path for path in paths], out)
     by_path = {path: copies[inputs.results / path] for path in paths}

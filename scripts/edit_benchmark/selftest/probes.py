@@ -82,7 +82,9 @@ def partner(sample: Sample, samples: Sequence[Sample]) -> Sample | None:
     others = [
         other
         for other in samples
-        if other.instruction != sample.instruction and other.source_sha256 != sample.source_sha256
+        if other.instruction != sample.instruction
+        and other.source_sha256 != sample.source_sha256
+        and not other.problem  # it may be of the same source image
     ]
     others.sort(key=lambda other: (other.category != sample.category, seed(1, other.id), other.id))
     return others[0] if others else None

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import csv
 import sys
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from edit_benchmark.dataset.readers.raw_sample import RawSample, from_row
-from edit_benchmark.errors import UserError
+from edit_benchmark.errors import UserError, shorten
+
+_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 
 
 def read_csv(path: Path) -> Iterator[RawSample]:
@@ -18,25 +21,61 @@ def read_csv(path: Path) -> Iterator[RawSample]:
     Raises
     ------
     UserError
-        For the first row that is not UTF-8 or not CSV, or has a wrong field.
+        For a header that does not name the fields, and for the first row that is not UTF-8 or not
+        CSV, or has a wrong field.
     """
+    header: list[str] | None = None
+    for line, cells in _lines(path):
+        place = f"{path}, line {line}"
+        if not cells:
+            continue
+        if header is None:
+            header = cells
+            _check_header(path, header)
+            continue
+        if len(cells) != len(header):
+            raise UserError(
+                f"{place}: {len(cells)} cells, but the header has {len(header)} columns."
+            )
+        fields: dict[str, Any] = {
+            name: cell for name, cell in zip(header, cells, strict=True) if cell != ""
+        }
+        if "" in fields:
+            raise UserError(f"{place}: {shorten(fields[''])!r} stands in a column without a name.")
+        if "tags" in fields:
+            fields["tags"] = [tag.strip() for tag in fields["tags"].split(";") if tag.strip()]
+        yield from_row(path, place, fields)
+
+
+def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Number of the first line, and cells of each row; the header too, and empty ones."""
     csv.field_size_limit(sys.maxsize)  # an instruction may be longer than the module's 131,072
     with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file, strict=True)
+        reader = csv.reader(file, strict=True)
         while True:
-            place = f"{path}, line {reader.line_num + 1}"
+            number = reader.line_num + 1
             try:
-                row = next(reader)
+                cells = next(reader)
             except StopIteration:
                 return
             except UnicodeDecodeError as error:
                 raise UserError(f"{path}: not UTF-8 ({error.reason}).") from None
             except csv.Error as error:
-                raise UserError(f"{place}: not CSV ({error}).") from None
-            # DictReader marks a row that is too long or too short with None.
-            if None in row or None in row.values():
-                raise UserError(f"{place}: another number of cells than the header has columns.")
-            fields: dict[str, Any] = {key: value for key, value in row.items() if value != ""}
-            if "tags" in fields:
-                fields["tags"] = [tag.strip() for tag in fields["tags"].split(";") if tag.strip()]
-            yield from_row(path, place, fields)
+                raise UserError(f"{path}, line {number}: not CSV ({error}).") from None
+            yield number, cells
+
+
+def _check_header(path: Path, header: Sequence[str]) -> None:
+    for separator, name in _SEPARATORS.items():
+        if len(header) == 1 and separator in header[0]:
+            raise UserError(
+                f"{path}: the columns are separated by {name}; save the file with commas."
+            )
+    for column, count in Counter(header).items():
+        if column != column.strip():
+            raise UserError(
+                f"{path}: column {shorten(column)!r} of the header has spaces around its name; "
+                "write names and cells without spaces beside the commas."
+            )
+        if count > 1 and column:
+            raise UserError(f"{path}: the header has column {shorten(column)!r} twice.")

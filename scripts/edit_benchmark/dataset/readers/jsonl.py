@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from edit_benchmark.dataset.readers.raw_sample import BYTE_ORDER_MARK, RawSample, from_row
+from edit_benchmark.dataset.readers.raw_sample import BYTE_ORDER_MARK, RawSample, Row, from_row
 from edit_benchmark.errors import UserError
 
 
@@ -23,10 +23,15 @@ def read_jsonl(path: Path) -> Iterator[RawSample]:
             place = f"{path}, line {number}"
             if number == 1:
                 line = line.removeprefix(BYTE_ORDER_MARK)
+                if line.lstrip().startswith(b"[") or line.strip() == b"{":
+                    raise UserError(
+                        f"{path}: one JSON value goes over the whole file, but format jsonl has an "
+                        "object on each line; a list with the images inline is format original."
+                    )
             if not line.strip():
                 continue
             try:
-                row = json.loads(line.decode("utf-8"))
+                row = json.loads(line.decode("utf-8"), object_pairs_hook=Row.of)
             except UnicodeDecodeError as error:
                 raise UserError(f"{place}: not UTF-8 ({error.reason}).") from None
             except (ValueError, RecursionError) as error:

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, BinaryIO
 
 import ijson
 
 from edit_benchmark.dataset.readers.raw_sample import (
     BYTE_ORDER_MARK,
     RawSample,
-    check_object,
+    Row,
+    check_fields,
+    decode_image,
     number,
     tags,
     text,
 )
-from edit_benchmark.errors import UserError
+from edit_benchmark.errors import UserError, shorten
+
+FIELDS = (
+    "subset", "original_image_path", "src_img_b64", "edit_instruction", "edit_instruction_en",
+    "original_description", "original_description_en", "rationale_short", "rationale_short_en",
+    "difficulty", "tags", "human_score",
+    "seed",  # of the model that drew the source image
+)  # fmt: skip
 
 
 def read_original(path: Path) -> Iterator[RawSample]:
@@ -34,37 +41,65 @@ def read_original(path: Path) -> Iterator[RawSample]:
     next_index: Counter[str] = Counter()
     position = 0
     with path.open("rb") as file:
-        if file.read(len(BYTE_ORDER_MARK)) != BYTE_ORDER_MARK:
-            file.seek(0)
+        _find_list(path, file)
         try:
-            for position, row in enumerate(ijson.items(file, "item", use_float=True), start=1):
+            items = ijson.items(file, "item", use_float=True, map_type=Row)
+            for position, row in enumerate(items, start=1):
                 place = f"{path}, item {position}"
-                check_object(place, row)
+                unknown = check_fields(place, row, FIELDS)
                 category = text(place, row, "subset", required=True)
-                yield _from_item(place, row, category, next_index[category])
+                yield _from_item(place, row, category, next_index[category], unknown)
                 next_index[category] += 1
         except (ijson.JSONError, UnicodeDecodeError, RecursionError) as error:
-            problem = str(error).splitlines()[0]
             raise UserError(
-                f"{path}, after item {position}: not JSON ({problem}); the file has to be one list "
-                "of objects."
+                f"{path}, after item {position}: not JSON ({_problem(error)}); the file has to be "
+                "one list of objects."
             ) from None
     if position == 0:
         raise UserError(f"{path}: no items; the file has to be one JSON list of objects.")
 
 
-def _from_item(place: str, row: Mapping[str, Any], category: str, index: int) -> RawSample:
+def _find_list(path: Path, file: BinaryIO) -> None:
+    """Leave ``file`` where its JSON value begins, if that is not an object."""
+    if file.read(len(BYTE_ORDER_MARK)) != BYTE_ORDER_MARK:
+        file.seek(0)
+    begin = file.tell()
+    if file.read(1000).lstrip().startswith(b"{"):
+        raise UserError(
+            f"{path}: an object, not one list of objects; join the lists of an object of lists to "
+            "one list, and for one object a line say format: jsonl."
+        )
+    file.seek(begin)
+
+
+def _problem(error: Exception) -> str:
+    """What the parser says is wrong, with the text beside it, in one line."""
+    said = error.args[0] if error.args else ""
+    said = said.decode(errors="replace") if isinstance(said, bytes) else str(said)
+    lines = [" ".join(line.split()) for line in said.splitlines()[:2]]
+    return " near ".join(shorten(line) for line in lines if line)
+
+
+def _from_item(
+    place: str, row: Mapping[str, Any], category: str, index: int, unknown: tuple[str, ...]
+) -> RawSample:
     """The sample of an item; ``index`` (0-based) is its position within its category.
 
     The id is the file name of the original image, or, without one, category and index.
     """
     image_path = text(place, row, "original_image_path").replace("\\", "/")
-    encoded = text(place, row, "src_img_b64", required=True)
+    encoded = text(place, row, "src_img_b64")
+    name = PurePosixPath(image_path).stem
     return RawSample(
         place=place,
-        id=PurePosixPath(image_path).stem or f"{category}_{index}",
+        id=name or f"{category}_{index}",
+        id_from=(
+            f"the file name in original_image_path {shorten(image_path)}"
+            if name
+            else "subset and position, without an original_image_path"
+        ),
         category=category,
-        read_image=partial(_decode, place, encoded),
+        read_image=partial(decode_image, place, "src_img_b64", encoded),
         texts={
             "instruction_en": text(place, row, "edit_instruction_en"),
             "instruction_zh": text(place, row, "edit_instruction"),
@@ -76,13 +111,5 @@ def _from_item(place: str, row: Mapping[str, Any], category: str, index: int) ->
         difficulty=text(place, row, "difficulty"),
         tags=tags(place, row),
         human_score=number(place, row, "human_score"),
+        unknown=unknown,
     )
-
-
-def _decode(place: str, encoded: str) -> bytes:
-    # Some writers store a data URL; the image is what follows the comma.
-    _, _, tail = encoded.rpartition(",")
-    try:
-        return base64.b64decode("".join(tail.split()), validate=True)
-    except binascii.Error as error:
-        raise UserError(f"{place}: field src_img_b64 is not base64 ({error}).") from None

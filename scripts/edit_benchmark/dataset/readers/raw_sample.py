@@ -2,26 +2,69 @@
 
 from __future__ import annotations
 
+import base64
+import errno
 import math
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from edit_benchmark.errors import UserError
+from edit_benchmark.errors import ImageError, UserError, shorten
 
 #: The mark with which some programs begin a UTF-8 file.
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+#: The fields that JSON lines and CSV share.
+FIELDS = (
+    "id", "category", "instruction", "instruction_en", "instruction_zh", "image", "description",
+    "description_zh", "rationale", "rationale_zh", "difficulty", "tags", "human_score",
+)  # fmt: skip
+# Without what these hold an editor would be asked for another edit.
+_NEEDED_BUT_UNUSED = ("mask", "images")
+_NO_TEXT = re.compile("[\0\ud800-\udfff]")
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+
+
+class Row(dict[str, Any]):
+    """The fields of a row as they are parsed; ``twice`` is one that stood there twice, if any."""
+
+    twice: str | None = None
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        # Raised here, an exception would be lost in the parser written in C.
+        if name in self:
+            self.twice = name
+        super().__setitem__(name, value)
+
+    @classmethod
+    def of(cls, pairs: Iterable[tuple[str, Any]]) -> Row:
+        """The row of its pairs of name and value."""
+        row = cls()
+        for name, value in pairs:
+            row[name] = value
+        return row
 
 
 @dataclass(frozen=True)
 class RawSample:
     """One row of a benchmark file; ids and categories are not checked yet.
 
-    ``place`` names file and line for messages, ``read_image`` reads the bytes of the source image
-    and may raise UserError, ``texts`` holds the texts under the names of the fields of
-    :class:`~edit_benchmark.records.Sample`.
+    Attributes
+    ----------
+    place
+        File and line, for messages.
+    read_image
+        Reads the bytes of the source image; ImageError if they cannot be had.
+    texts
+        The texts under the names of the fields of :class:`~edit_benchmark.records.Sample`.
+    id_from
+        What of the row the id is.
+    image_file
+        The file of the source image, None if the image stands in the row itself.
+    unknown
+        Names of the fields that are not read.
     """
 
     place: str
@@ -32,6 +75,9 @@ class RawSample:
     difficulty: str = ""
     tags: list[str] = field(default_factory=list)
     human_score: float | None = None
+    id_from: str = "field id"
+    image_file: Path | None = None
+    unknown: tuple[str, ...] = ()
 
 
 def from_row(path: Path, place: str, row: Any) -> RawSample:
@@ -51,13 +97,25 @@ def from_row(path: Path, place: str, row: Any) -> RawSample:
     UserError
         If the row is no object, or one of its fields is missing or of another type.
     """
-    check_object(place, row)
-    image = text(place, row, "image", required=True)
+    unknown = check_fields(place, row, FIELDS)
+    image = text(place, row, "image")
+    if _URL.match(image):
+        raise UserError(
+            f"{place}: image {shorten(image)} is a URL; download it, or leave out file://, and "
+            "give the path of the file."
+        )
+    file = path.parent / image if image.strip() and not image.startswith("data:") else None
     return RawSample(
         place=place,
         id=text(place, row, "id", required=True),
         category=text(place, row, "category", required=True),
-        read_image=partial(_read_file, place, path.parent / image),
+        read_image=(
+            partial(_read_file, place, file)
+            if file
+            else partial(decode_image, place, "image", image)
+        ),
+        image_file=file,
+        unknown=unknown,
         texts={
             "instruction_en": text(place, row, "instruction") or text(place, row, "instruction_en"),
             "instruction_zh": text(place, row, "instruction_zh"),
@@ -72,10 +130,27 @@ def from_row(path: Path, place: str, row: Any) -> RawSample:
     )
 
 
-def check_object(place: str, row: Any) -> None:
-    """Refuse a row that has no named fields."""
+def check_fields(place: str, row: Any, known: Collection[str]) -> tuple[str, ...]:
+    """Names of the fields of a row that are not ``known``.
+
+    Raises
+    ------
+    UserError
+        If the row has no named fields, has one twice, or one whose loss would make another edit.
+    """
     if not isinstance(row, dict):
         raise UserError(f"{place}: not an object with named fields.")
+    twice = getattr(row, "twice", None)
+    if twice is not None:
+        raise UserError(f"{place}: field {shorten(twice)!r} stands there twice.")
+    unknown = tuple(name for name in row if name not in known)
+    for name in _NEEDED_BUT_UNUSED:
+        if name in unknown and row[name] not in (None, "", [], {}):
+            raise UserError(
+                f"{place}: field {name} is not supported: an edit is made from one source image, "
+                "given as image, and an instruction; without this field it would be another edit."
+            )
+    return unknown
 
 
 def text(place: str, row: Mapping[str, Any], name: str, *, required: bool = False) -> str:
@@ -93,10 +168,10 @@ def text(place: str, row: Mapping[str, Any], name: str, *, required: bool = Fals
     if name == "id" and isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
     if not isinstance(value, str):
-        raise UserError(f"{place}: field {name} is not a text.")
+        raise UserError(f"{place}: field {name} is not a text: {_shown(value)}.")
     if required and not value.strip():
         raise UserError(f"{place}: field {name} is missing.")
-    if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
+    if _NO_TEXT.search(value):
         raise UserError(
             f"{place}: field {name} holds a character that is no text (NUL, surrogate)."
         )
@@ -121,21 +196,52 @@ def number(place: str, row: Mapping[str, Any], name: str) -> float | None:
     except (TypeError, ValueError, OverflowError):
         converted = math.nan
     if not math.isfinite(converted) or isinstance(value, bool):
-        raise UserError(f"{place}: field {name} is not a number.")
+        raise UserError(f"{place}: field {name} is not a number: {_shown(value)}.")
     return converted
 
 
+def _shown(value: Any) -> str:
+    return shorten(repr(value))
+
+
+def decode_image(place: str, name: str, encoded: str) -> bytes:
+    """The bytes of an image that the field ``name`` holds as base64 or as a data URL.
+
+    Line breaks within, missing padding and the alphabet for URLs are taken as they are meant.
+
+    Raises
+    ------
+    ImageError
+        If there is none, or it is not base64.
+    """
+    if not encoded.strip():
+        raise ImageError(f"{place}: field {name} is missing.")
+    _, _, tail = encoded.rpartition(",")
+    digits = "".join(tail.split()).replace("-", "+").replace("_", "/").rstrip("=")
+    try:
+        return base64.b64decode(digits + "=" * (-len(digits) % 4), validate=True)
+    except ValueError as error:  # also a character that is not ASCII
+        raise ImageError(f"{place}: field {name} is not base64 ({error}).") from None
+
+
+# What is wrong with one path, and not with the disk or the server that all of them lie on.
+_OF_ONE_PATH = {
+    errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG,
+    errno.ELOOP, errno.EINVAL,
+}  # fmt: skip
+
+
 def _read_file(place: str, path: Path) -> bytes:
+    image = f"{place}: image {shorten(str(path), 200)}"
     try:
         # Reading a pipe or a device would never end.
         if path.exists() and not (path.is_file() or path.is_dir()):
-            raise UserError(f"{place}: image {path} is not a file.")
+            raise ImageError(f"{image} is not a file.")
         return path.read_bytes()
     except FileNotFoundError:
-        raise UserError(f"{place}: image {path} does not exist.") from None
-    except OSError as error:
-        raise UserError(
-            f"{place}: image {path} cannot be read ({error.strerror or error})."
-        ) from None
+        raise ImageError(f"{image} does not exist.") from None
     except ValueError as error:  # a path that no file system takes
-        raise UserError(f"{place}: image {path} cannot be read ({error}).") from None
+        raise ImageError(f"{image} cannot be read ({error}).") from None
+    except OSError as error:
+        kind = ImageError if error.errno in _OF_ONE_PATH else UserError
+        raise kind(f"{image} cannot be read ({error.strerror or error}).") from None

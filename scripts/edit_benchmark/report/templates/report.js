@@ -152,7 +152,7 @@
     let shown;
     if (image) {
       shown = el("button", { type: "button", className: "image", ariaLabel: `${ui.compare}: ${ui.edit_alt} ${sample.id} ${ui.by} ${models[model]}` },
-        thumbnail(image, `${ui.edit_alt} ${sample.id} ${ui.by} ${models[model]}`), thumbnail(sample.source, "", "over"));
+        thumbnail(image, `${ui.edit_alt} ${sample.id} ${ui.by} ${models[model]}`), sample.source && thumbnail(sample.source, "", "over"));
       shown.addEventListener("click", () => open(sample.id, "source", String(model), "slider"));
     } else {
       shown = el("div", { className: "no-image", textContent: ui.no_image });
@@ -169,8 +169,13 @@
     const sample = samples[index];
     const compare = el("button", { type: "button", textContent: ui.compare, ariaLabel: `${ui.compare}: ${sample.id}` });
     compare.addEventListener("click", () => open(sample.id));
-    const source = el("button", { type: "button", className: "image", ariaLabel: `${ui.compare}: ${ui.source_alt} ${sample.id}` }, thumbnail(sample.source, `${ui.source_alt} ${sample.id}${sample.description_en ? `: ${sample.description_en}` : ""}`));
-    source.addEventListener("click", () => open(sample.id));
+    const named = el("strong", { textContent: ui.source });
+    let source = el("figure", {}, el("div", { className: "no-image", textContent: ui.no_image }), el("figcaption", {}, named));
+    if (sample.source) {
+      const shown = el("button", { type: "button", className: "image", ariaLabel: `${ui.compare}: ${ui.source_alt} ${sample.id}` }, thumbnail(sample.source, `${ui.source_alt} ${sample.id}${sample.description_en ? `: ${sample.description_en}` : ""}`));
+      shown.addEventListener("click", () => open(sample.id));
+      source = el("figure", {}, shown, el("figcaption", {}, named, " ", el("a", { href: sample.source[3], textContent: ui.original, ariaLabel: `${ui.original}: ${sample.id} ${ui.source}` })));
+    }
     const extra = ["description", "rationale"].flatMap((what) => [spoken(sample[`${what}_en`], "en"), spoken(sample[`${what}_zh`], "zh-Hans")]).filter(Boolean);
     const node = el("article", { className: "card", tabIndex: -1, "data-id": sample.id },
       el("header", {},
@@ -183,7 +188,7 @@
       ...texts(sample),
       extra.length ? el("details", {}, el("summary", { textContent: ui.more }), ...extra) : null,
       el("div", { className: "strip" },
-        el("figure", {}, source, el("figcaption", {}, el("strong", { textContent: ui.source }), " ", el("a", { href: sample.source[3], textContent: ui.original, ariaLabel: `${ui.original}: ${sample.id} ${ui.source}` }))),
+        source,
         ...[...shownModels].sort((a, b) => a - b).map((model) => figure(sample, model)).filter(Boolean)));
     return node;
   }
