@@ -116,6 +116,30 @@ def test_a_model_with_an_approximation_cannot_join_one_without(tmp_path: Path) -
     assert "model alpha is not the same in both runs: fp8 is False here and True there" in output
 
 
+@pytest.mark.parametrize("mine_is_broken", [True, False])
+def test_a_source_image_that_one_run_could_not_read(tmp_path: Path, mine_is_broken: bool) -> None:
+    whole = small(tmp_path / "mine")
+    first = whole.samples[0]
+    lost = replace(first, source="", source_sha256="", width=0, height=0, problem="it is gone")
+    broken = replace(
+        whole,
+        samples=[lost, *whole.samples[1:]],
+        scores=[
+            fixtures.failed(row, "skipped", row.model, row.judge) if row.id == lost.id else row
+            for row in whole.scores
+        ],
+    )
+    mine, other = (broken, whole) if mine_is_broken else (whole, broken)
+    other = renamed(other, tmp_path / "other", alpha="gamma", beta="delta")
+    fixtures.write(other)
+    aggregate(mine, tmp_path / "report", "--merge", other.results)
+    table = pd.read_csv(tmp_path / "report" / "scores.csv")
+    rows = table[table["id"] == first.id].set_index("model")
+    assert set(rows["source_sha256"]) == {first.source_sha256}
+    skipped = {"alpha", "beta"} if mine_is_broken else {"gamma", "delta"}
+    assert set(rows.index[rows["status"] == "skipped"]) == skipped
+
+
 def test_a_score_that_is_in_both_runs_is_refused(tmp_path: Path) -> None:
     mine = small(tmp_path / "mine")
     other = renamed(mine, tmp_path / "other")

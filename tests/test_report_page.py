@@ -264,3 +264,24 @@ def test_a_thousand_samples_are_there_within_two_seconds(browser: Browser, tmp_p
     opened.page.evaluate("document.querySelector('#end').scrollIntoView()")
     opened.page.wait_for_function("document.querySelectorAll('article.card').length > 20")
     opened.close()
+
+
+def test_a_sample_without_a_source_image_has_a_card(browser: Browser, tmp_path: Path) -> None:
+    inputs = fixtures.synthesise(tmp_path / "results", each=1)
+    lost = replace(inputs.samples[0], source="", source_sha256="", problem="it is gone")
+    scores = [
+        fixtures.failed(row, "skipped", row.model, row.judge, image="")
+        if row.id == lost.id
+        else row
+        for row in inputs.scores
+    ]
+    broken = replace(inputs, samples=[lost, *inputs.samples[1:]], scores=scores)
+    write_report(broken, tmp_path / "report", [], "en")
+    found = Opened(browser, tmp_path / "report")
+    expect(found.page.locator("#count")).to_have_text("5 of 5 samples")
+    card = found.page.locator("article.card").first
+    assert card.locator("img").count() == 0
+    assert card.locator(".no-image").count() == 1 + 3
+    card.get_by_role("button").first.click()
+    expect(found.page.locator("#stage .no-image").first).to_be_visible()
+    found.close()

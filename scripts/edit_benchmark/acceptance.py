@@ -129,7 +129,7 @@ def balances(config: Config) -> list[Balance]:
     samples = [
         sample
         for sample in read_rows(layout.samples, Sample)
-        if sample.category in config.benchmark.categories
+        if sample.category in config.benchmark.categories and not sample.problem
     ]
     edits, answers = _Shelf(layout.edit_store), _Shelf(layout.answer_store)
     found = []
