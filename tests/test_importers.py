@@ -162,6 +162,7 @@ def line(**changes: object) -> bytes:
         ("jsonl", line(image="file:///a.png"), "image file:///a.png is a URL; .* leave out file://"),
         ("jsonl", line(rationale=float("nan")), "line 1: field rationale is not a text: nan"),
         ("jsonl", line(id="👩\u200d🔬"), "line 1: id .* holds ZERO WIDTH JOINER"),
+        ("jsonl", line(instruction_en="y"), "fields instruction and instruction_en differ"),
         ("csv", b"id;category;instruction;image\n", "the columns are separated by semicolons"),
         ("csv", b"id\tcategory\timage\n", "the columns are separated by tabs"),
         ("csv", b"id,category,id\n", "the header has column 'id' twice"),

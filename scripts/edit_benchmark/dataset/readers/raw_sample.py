@@ -104,6 +104,9 @@ def from_row(path: Path, place: str, row: Any) -> RawSample:
             f"{place}: image {shorten(image)} is a URL; download it, or leave out file://, and "
             "give the path of the file."
         )
+    english, also = text(place, row, "instruction"), text(place, row, "instruction_en")
+    if english and also and english != also:
+        raise UserError(f"{place}: fields instruction and instruction_en differ; leave one out.")
     file = path.parent / image if image.strip() and not image.startswith("data:") else None
     return RawSample(
         place=place,
@@ -117,7 +120,7 @@ def from_row(path: Path, place: str, row: Any) -> RawSample:
         image_file=file,
         unknown=unknown,
         texts={
-            "instruction_en": text(place, row, "instruction") or text(place, row, "instruction_en"),
+            "instruction_en": english or also,
             "instruction_zh": text(place, row, "instruction_zh"),
             "description_en": text(place, row, "description"),
             "description_zh": text(place, row, "description_zh"),
