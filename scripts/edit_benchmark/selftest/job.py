@@ -88,7 +88,7 @@ def _test(job: SelfTestJob, chosen: Sequence[Edit]) -> dict[str, Any]:
         case_of(by_id[edit.id], edit, rubrics.load(path, edit.category, job.language), job.results)
         for edit in chosen
     ]
-    others = [probes.partner(case.sample, job.samples) for case in cases]
+    others = probes.partners([case.sample for case in cases], job.samples)
     bar = tqdm(desc=f"self-test of {job.name}", unit="image", mininterval=5, file=sys.stderr)
     with loaded(job, KINDS[job.settings.judge], "selftest") as judge, bar:
 
