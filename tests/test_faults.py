@@ -130,6 +130,8 @@ def test_failures_of_one_sample_have_their_reason_and_the_rest_goes_on(project: 
     assert "Traceback" in log
     summary = (project.root / "results/report/summary.csv").read_text("utf-8-sig")
     assert "painter,ruler,physical,6,2,4,0,0," in summary
+    times = (project.root / "results/report/timings.csv").read_text("utf-8-sig")
+    assert "edit,painter,,,1,2,4," in times  # two images, four failed
 
 
 def test_an_edit_identical_to_its_source_is_flagged_and_scored(project: Project) -> None:

@@ -20,6 +20,9 @@ from edit_benchmark.config.base import (
     mistake,
 )
 
+#: Settings that make a model another, faster one, in the order in which tables name them.
+APPROXIMATIONS = ("lora", "fp8", "block_cache")
+
 
 class Lora(Section):
     """A LoRA adapter fused into the weights."""
@@ -97,7 +100,7 @@ class DiffusersEditorSettings(ModelSettings, _Edited):
     @property
     def approximations(self) -> list[str]:
         """What makes the model another, faster one, in the order in which tables name it."""
-        return [name for name in ("lora", "fp8", "block_cache") if getattr(self, name)]
+        return [name for name in APPROXIMATIONS if getattr(self, name)]
 
     @model_validator(mode="after")
     def _no_contradiction(self) -> DiffusersEditorSettings:

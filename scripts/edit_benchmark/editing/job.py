@@ -164,7 +164,10 @@ class _Shard:
                 began = time.monotonic()
                 result = _edit_one(editor, task, source)
                 seconds = time.monotonic() - began
-                telemetry.count(1, waiting=waited, **(editor.stages or {"editing": seconds}))
+                if isinstance(result, SampleError):
+                    telemetry.fail(1, seconds)
+                else:
+                    telemetry.count(1, waiting=waited, **(editor.stages or {"editing": seconds}))
                 bar.set_postfix_str(telemetry.current(), refresh=False)
                 # At most one image waits to be written, so that a full disk stops the job at once.
                 if writing is not None:

@@ -14,6 +14,7 @@ from edit_benchmark.errors import SampleError, UserError
 from edit_benchmark.judging.judge import Answer, Case, Judge
 from edit_benchmark.judging.rubrics import Rubric, overall
 from edit_benchmark.runtime.failures import attempt
+from edit_benchmark.runtime.telemetry import Telemetry
 
 log = logging.getLogger(__name__)
 Item = TypeVar("Item")
@@ -93,6 +94,29 @@ def answers_of(judge: Judge, cases: Sequence[Case]) -> list[Answer | SampleError
         except SampleError as error:
             answers.append(error)
     return answers
+
+
+def count_answers(
+    telemetry: Telemetry,
+    answers: Sequence[Answer | SampleError],
+    judging: float,
+    **beside: float,
+) -> None:
+    """Count ``answers``, told apart from failed ones, which took their share of the time.
+
+    Parameters
+    ----------
+    judging
+        Seconds that all of them took.
+    beside
+        Seconds of stages that ran beside, for all of them.
+    """
+    made = sum(isinstance(answer, Answer) for answer in answers)
+    share = made / max(1, len(answers))
+    telemetry.count(
+        made, **{stage: share * spent for stage, spent in beside.items()}, judging=share * judging
+    )
+    telemetry.fail(len(answers) - made, (1 - share) * judging)
 
 
 def _checked(

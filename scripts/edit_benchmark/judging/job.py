@@ -16,7 +16,7 @@ from edit_benchmark import images
 from edit_benchmark.config.judges import JudgeSettings, TransformersJudgeSettings
 from edit_benchmark.dataset.samples import load_source
 from edit_benchmark.errors import SampleError, UserError
-from edit_benchmark.judging.batching import Batch, answers_of, read_ahead
+from edit_benchmark.judging.batching import Batch, answers_of, count_answers, read_ahead
 from edit_benchmark.judging.judge import Answer, Case, Judge
 from edit_benchmark.judging.registry import KINDS
 from edit_benchmark.judging.rubrics import Rubric, overall
@@ -166,7 +166,7 @@ def _timed_answers(
     began = time.monotonic()
     answers = answers_of(judge.model, batch.cases)
     spent = time.monotonic() - began
-    judge.telemetry.count(len(batch.tasks), reading=batch.seconds, judging=spent)
+    count_answers(judge.telemetry, answers, judging=spent, reading=batch.seconds)
     return answers, round(spent / len(batch.tasks), 3)
 
 

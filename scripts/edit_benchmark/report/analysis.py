@@ -78,9 +78,7 @@ def analyse(inputs: Inputs, words: Words, equal_share: float = EQUAL_SHARE) -> A
         agreement=_agreements(ratings, list(dict.fromkeys(row.model for row in scores))),
         repeats=_repeats(judges, run),
         failures=_failures(scores),
-        timings=timings(
-            inputs.timings, {name for row in scores for name in (row.model, row.judge)}
-        ),
+        timings=timings(inputs.timings),
         alpha=agreement.alpha_of_all(judges),
         warnings=[*_unreadable(samples, words), *_warnings(summary, scores, words)],
     )

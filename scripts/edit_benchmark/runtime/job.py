@@ -101,6 +101,11 @@ def loaded(
     if not kind.needs_device:
         yield Loaded(kind.build(job.settings, checkpoint, "cpu"), "none", Telemetry(None))
         return
+    # Before the work: a file that is gone behind it must not fail what is done.
+    made_by = {
+        "settings": job.settings.model_dump(mode="json"),
+        "key_fields": kind.key_fields(job.settings, checkpoint),
+    }
     what = f"{'model' if kind.role == 'editor' else kind.role} {job.name}"
     import_ahead = partial(kind.import_ahead, job.settings, checkpoint)
     with leases.lease(job.devices) as device:
@@ -116,4 +121,4 @@ def loaded(
         with telemetry.sampling():
             yield Loaded(model, device.model_name, telemetry)
         log.info("%s", telemetry.summary())
-        telemetry.append_to(job.layout.timings, stage, job.name)
+        telemetry.append_to(job.layout.timings, stage, job.name, made_by)

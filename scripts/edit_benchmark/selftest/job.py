@@ -13,7 +13,7 @@ from tqdm import tqdm
 from edit_benchmark.config.judges import JudgeSettings
 from edit_benchmark.errors import SampleError
 from edit_benchmark.judging import rubrics
-from edit_benchmark.judging.batching import answers_of
+from edit_benchmark.judging.batching import answers_of, count_answers
 from edit_benchmark.judging.job import case_of
 from edit_benchmark.judging.judge import Answer, Case
 from edit_benchmark.judging.registry import KINDS
@@ -99,7 +99,7 @@ def _test(job: SelfTestJob, chosen: Sequence[Edit]) -> dict[str, Any]:
                 batch = asked[start : start + job.settings.batch_size]
                 answers += answers_of(judge.model, batch)
                 bar.update(len(batch))
-            judge.telemetry.count(len(asked), judging=time.monotonic() - began)
+            count_answers(judge.telemetry, answers, judging=time.monotonic() - began)
             return answers
 
         return verdict.run(ask, cases, others)
