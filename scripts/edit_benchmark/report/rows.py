@@ -202,7 +202,8 @@ class TimingRow:
         What tells it from the other rows of that name, such as ``seed=1``; :data:`NOT_RECORDED` of
         jobs of earlier versions, which may have had several settings.
     images, failed
-        What the jobs made, and what they tried in vain.
+        What the jobs made, and what they tried in vain; None of jobs of earlier versions, which
+        counted both as images.
     load_seconds, compile_seconds
         Means a job.
     seconds_per_image
@@ -222,7 +223,7 @@ class TimingRow:
     gpu: str
     jobs: int
     images: int
-    failed: int
+    failed: int | None
     load_seconds: float
     compile_seconds: float
     seconds_per_image: float | None

@@ -129,7 +129,7 @@ def _row(settings: str, jobs: Sequence[Mapping[str, Any]], stages: Sequence[str]
         gpu=jobs[0]["gpu"],
         jobs=len(jobs),
         images=images,
-        failed=sum(job.get("failed", 0) for job in jobs),
+        failed=sum(job["failed"] for job in jobs) if all("failed" in job for job in jobs) else None,
         load_seconds=sum(job["load_seconds"] for job in jobs) / len(jobs),
         compile_seconds=sum(job["compile_seconds"] for job in jobs) / len(jobs),
         seconds_per_image=seconds / images if images else None,
