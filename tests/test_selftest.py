@@ -66,6 +66,10 @@ def outcome(record: dict[str, Any]) -> dict[str, bool | None]:
     return {check["name"]: check["passed"] for check in record["checks"]}
 
 
+def check_of(record: dict[str, Any], name: str) -> dict[str, Any]:
+    return next(check for check in record["checks"] if check["name"] == name)
+
+
 def test_a_judge_that_is_right_passes() -> None:
     record = verdict.run(right, CASES, OTHERS)
     assert record["verdict"] == "passes"
@@ -122,6 +126,9 @@ def test_edits_that_are_their_sources_say_nothing_of_the_source_probe() -> None:
     same = [replace(one, edited=one.source) for one in CASES]
     record = verdict.run(right, same, OTHERS)
     assert outcome(record)["source"] is None
+    half = verdict.run(right, [*same[:10], *CASES[10:]], OTHERS)
+    found = check_of(half, "source")
+    assert (found["n"], found["value"], found["passed"]) == (10, 1.0, True)
 
 
 def test_a_changed_edit_is_not_judged_by_what_was_prepared_of_the_unchanged_one() -> None:
@@ -135,10 +142,6 @@ def test_a_changed_edit_is_not_judged_by_what_was_prepared_of_the_unchanged_one(
 def test_few_edits_leave_doubts() -> None:
     record = verdict.run(right, CASES[:4], OTHERS[:4])
     assert record["verdict"] == "doubtful"
-
-
-def check_of(record: dict[str, Any], name: str) -> dict[str, Any]:
-    return next(check for check in record["checks"] if check["name"] == name)
 
 
 def test_a_judge_that_lowers_every_edit_by_a_point_sees_the_difference() -> None:

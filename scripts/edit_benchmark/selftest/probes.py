@@ -61,7 +61,7 @@ class Probe:
     reverse
         Whether the judge is asked in the opposite order.
     needs_difference
-        Whether nothing is measured if no image differs from its changed one.
+        Whether edits do not count whose image is the same as its changed one.
     """
 
     name: str
@@ -209,7 +209,7 @@ PROBES = (
         "noise", _edited_is(_noise), "auc", 0.9,
         "an edit scores above noise: AUC {value:.2f}{interval}", essential=True,
     ),
-    # Edits that equal their sources cannot be told from them: then nothing is measured.
+    # Edits that equal their sources cannot be told from them: they say nothing.
     Probe(
         "source", _edited_is(_source), "wins", 0.7,
         "{value:.0%}{interval} of the edits score above their own untouched source; AUC {auc}",

@@ -68,12 +68,12 @@ class _Probed:
     """The judge's scores of the changed edits.
 
     ``scores`` are (n,), NaN where there is none; ``asked`` is how many cases the judge was asked
-    about; ``differs`` is False if no changed image is another one.
+    about; ``differs`` (n,) is False where the changed image is the same one.
     """
 
     scores: Floats
     asked: int
-    differs: bool
+    differs: NDArray[np.bool_]
 
 
 def run(ask: Ask, cases: Sequence[Case], others: Sequence[Sample | None]) -> dict[str, Any]:
@@ -152,7 +152,9 @@ def _probe(
         changed.reverse()
     scores = np.full(len(cases), np.nan)
     scores[[row for row, _ in changed]] = _scores(ask([result for _, result in changed]))
-    differs = any(not _same_pixels(cases[row].edited, result.edited) for row, result in changed)
+    differs = np.zeros(len(cases), bool)
+    for row, result in changed:
+        differs[row] = not _same_pixels(cases[row].edited, result.edited)
     return _Probed(scores, len(changed), differs)
 
 
@@ -182,9 +184,11 @@ def _at_least(probe: Probe, n: int, value: float) -> Check:
 
 def _above_check(probe: Probe, scores: Floats, probed: _Probed, clusters: Sequence[str]) -> Check:
     """Whether edits score above what the probe made of them."""
+    if probe.needs_difference:
+        scores = np.where(probed.differs, scores, np.nan)
     present, kept = _with_both(scores, probed.scores, clusters)
     n = int(present.sum())
-    if n == 0 or (probe.needs_difference and not probed.differs):
+    if n == 0:
         return Check(probe.name, probe.measure, n, probe.limit)
     pairs = scores[present], probed.scores[present]
     area = auc(*pairs, kept, REPEATED)
