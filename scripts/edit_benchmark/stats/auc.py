@@ -21,8 +21,10 @@ def win_rate(
     """Share of the samples whose value is above its own counterpart, ties counted half.
 
     What samples differ in between themselves has no part in it. The interval is Wilson's (Wilson
-    1927, Probable Inference, the Law of Succession, and Statistical Inference), which is right near
-    0 and 1 too, with :func:`effective_number` for the number of trials.
+    1927, Probable Inference, the Law of Succession, and Statistical Inference) with
+    :func:`effective_number` for the number of trials: no point where all win. As every interval of
+    a share it covers now more, now less, 92 to 98 % from 0.5 to 0.98 (simulated:
+    tests/statistics.md), and 84 % at the worst true share above.
 
     Parameters
     ----------
