@@ -90,9 +90,8 @@ def choose(edits: Sequence[Edit], count: int) -> list[Edit]:
 def partners(chosen: Sequence[Sample], samples: Sequence[Sample]) -> list[Sample | None]:
     """For each of ``chosen`` the sample whose instruction the probe ``swapped`` gives it.
 
-    It has another instruction and another source image, and the same category if one of those has.
-    No instruction is given twice before all have been given once. None where there is no such
-    sample.
+    It has another instruction and another source image, and the same category if one of those has;
+    of several the one whose instruction was given least often. None where there is no such sample.
     """
     given: Counter[str] = Counter()
     result: list[Sample | None] = []
