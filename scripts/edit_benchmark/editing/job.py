@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,7 +21,7 @@ from edit_benchmark.dataset.samples import load_source, seed
 from edit_benchmark.editing.editor import Editor
 from edit_benchmark.editing.registry import KINDS
 from edit_benchmark.errors import SampleError, SkipSample, UserError
-from edit_benchmark.records import EDIT_FAILED, EDITED, SKIPPED, Edit, Sample, dumps
+from edit_benchmark.records import EDIT_FAILED, EDITED, SKIPPED, Edit, Sample, dumps, storable
 from edit_benchmark.results.store import Store, made_with
 from edit_benchmark.runtime.failures import attempt, stop_if_fatal
 from edit_benchmark.runtime.job import Job, Loaded, loaded
@@ -49,6 +50,15 @@ class _Task:
     seed: int
     key_fields: dict[str, Any]
     key: str
+
+
+@dataclass(frozen=True)
+class _Made:
+    """What an editor made: the image, how long its stages took, how it was made."""
+
+    image: Image.Image
+    stages: dict[str, float]
+    details: dict[str, Any]
 
 
 def edit_shard(job: EditJob) -> list[Edit]:
@@ -164,7 +174,8 @@ class _Shard:
                 began = time.monotonic()
                 result = _edit_one(editor, task, source)
                 seconds = time.monotonic() - began
-                telemetry.count(1, waiting=waited, **(editor.stages or {"editing": seconds}))
+                stages = {} if isinstance(result, SampleError) else result.stages
+                telemetry.count(1, **{**(stages or {"editing": seconds}), "waiting": waited})
                 bar.set_postfix_str(telemetry.current(), refresh=False)
                 # At most one image waits to be written, so that a full disk stops the job at once.
                 if writing is not None:
@@ -183,9 +194,9 @@ class _Shard:
         data = load_source(task.sample, self.job.results)
         return images.load(data, f"sample {task.sample.id}")
 
-    def _store(self, task: _Task, source: Image.Image, edited: Image.Image, seconds: float) -> Edit:
-        """Keep an edited image, and in it how it was made."""
-        details = dict(self.loaded.model.details)
+    def _store(self, task: _Task, source: Image.Image, made: _Made, seconds: float) -> Edit:
+        """Keep an edited image, and in it how it was made; a failure if it cannot be read again."""
+        edited, details = made.image, made.details
         texts = {
             "instruction": task.sample.instruction,
             "sample": task.sample.id,
@@ -203,6 +214,10 @@ class _Shard:
             "details": details,
         }
         data = images.encode_png(edited, texts)
+        try:
+            images.load(data, "the edited image")
+        except UserError as error:
+            return self._failed(task, SampleError("unusable_image", str(error)))
         self.store.put(task.key, content, data)
         return _edited(task, self.job, content | {"image_sha256": images.sha256(data)})
 
@@ -227,20 +242,45 @@ def _written(writing: Future[Edit]) -> Edit:
         raise
 
 
-def _edit_one(editor: Editor, task: _Task, source: Image.Image) -> Image.Image | SampleError:
-    what = f"sample {task.sample.id}"
+def _edit_one(editor: Editor, task: _Task, source: Image.Image) -> _Made | SampleError:
+    def edit() -> _Made:
+        # A copy, because a class of the user's own may draw on what it is given.
+        edited = editor.edit(source.copy(), task.sample.instruction, task.seed)
+        return _Made(_usable(edited), _stages(editor), storable(dict(editor.details)))
+
     try:
-        edited = attempt(lambda: editor.edit(source, task.sample.instruction, task.seed), what)
+        return attempt(edit, f"sample {task.sample.id}")
     except SampleError as error:
         return error
-    # A class of the user's own may return anything.
+
+
+def _usable(edited: object) -> Image.Image:
+    """What an editor returned, as an image that can be stored and read again.
+
+    Raises
+    ------
+    SampleError
+        A class of the user's own may return anything.
+    """
     if not isinstance(edited, Image.Image):
-        return SampleError("no_image", f"the editor returned a {type(edited).__name__}")
-    edited = edited.convert("RGB")
-    if not np.asarray(edited).any():
+        raise SampleError("no_image", f"the editor returned a {type(edited).__name__}")
+    try:
+        rgb = images.to_rgb(edited, "the edited image")
+    except UserError as error:
+        raise SampleError("unusable_image", str(error)) from None
+    # Nothing but the pixels: the class may keep its image and draw on it, and a colour profile or
+    # the like would be written into the file, which pages and judges read differently.
+    pixels = Image.frombytes("RGB", rgb.size, rgb.tobytes())
+    if not np.asarray(pixels).any():
         # What a VAE leaves of NaN once it is cast to bytes.
-        return SampleError("black_image", "every pixel of the edited image is black")
-    return edited
+        raise SampleError("black_image", "every pixel of the edited image is black")
+    return pixels
+
+
+def _stages(editor: Editor) -> dict[str, float]:
+    """Seconds of each stage of the last image, if they can be seconds at all."""
+    stages = {str(name): float(seconds) for name, seconds in editor.stages.items()}
+    return stages if all(0 <= seconds < math.inf for seconds in stages.values()) else {}
 
 
 def _flags(source: Image.Image, edited: Image.Image) -> list[str]:

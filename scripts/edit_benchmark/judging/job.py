@@ -194,6 +194,8 @@ def case_of(sample: Sample, edit: Edit, rubric: Rubric, results: Path) -> Case:
     ------
     UserError
         If an image is missing or is not the one that was edited.
+    SampleError
+        If the edited image is none that can be read.
     """
     path = results / edit.image
     try:
@@ -208,10 +210,17 @@ def case_of(sample: Sample, edit: Edit, rubric: Rubric, results: Path) -> Case:
             f"{path}: not the image that was edited (another hash); run again with --forcerun "
             "edit, which makes only what is missing."
         )
+    source = images.load(load_source(sample, results), f"sample {sample.id}")
+    try:
+        edited = images.load(data, edit.image)
+    except UserError as error:
+        # Edits are checked when they are made; this one is of an earlier version.
+        redo = f"make it again with scripts/redo.py --sample {sample.id}"
+        raise SampleError("unusable_image", f"{str(error).removesuffix('.')}; {redo}") from None
     return Case(
         sample=sample,
-        source=images.load(load_source(sample, results), f"sample {sample.id}"),
-        edited=images.load(data, str(path)),
+        source=source,
+        edited=edited,
         rubric=rubric,
     )
 

@@ -54,7 +54,7 @@ class Telemetry:
         self._stages: dict[str, float] = {}
         self._busy: list[int] = []
 
-    def count(self, images: int, **seconds: float) -> None:
+    def count(self, images: int, /, **seconds: float) -> None:
         """Add ``images``, and the seconds of each stage for all of them together."""
         self._images += images
         for stage, spent in seconds.items():

@@ -1,0 +1,222 @@
+"""A class of the user's own is a stranger: whatever it does ends as a row and harms no other."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from conftest import draw
+from edit_benchmark import images
+from edit_benchmark.config.editors import OwnEditorSettings
+from edit_benchmark.config.judges import RUBRICS, OwnJudgeSettings
+from edit_benchmark.dataset.samples import Import, prepare
+from edit_benchmark.editing.job import EditJob, edit_shard
+from edit_benchmark.judging import rubrics
+from edit_benchmark.judging.job import ScoreJob, score_edits
+from edit_benchmark.records import Edit, Sample, Score
+from edit_benchmark.results.store import Store
+from edit_benchmark.results.tables import write_rows
+from edit_benchmark.runtime.leases import DeviceRequest
+
+CPU = DeviceRequest(["cpu"], 1, 1, "test")
+PEACEFUL = "behave"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("EDIT_BENCHMARK_LEASES", str(tmp_path / "leases"))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    before = Path.cwd(), sys.stdout, sys.stderr, signal.getsignal(signal.SIGTERM)
+    yield tmp_path
+    assert (Path.cwd(), sys.stdout, sys.stderr, signal.getsignal(signal.SIGTERM)) == before
+
+
+def samples(folder: Path, instructions: Sequence[str]) -> list[Sample]:
+    draw("x").save(folder / "x.png")
+    lines = [
+        json.dumps({"id": f"s{k}", "category": "physical", "instruction": text, "image": "x.png"})
+        for k, text in enumerate(instructions)
+    ]
+    (folder / "b.jsonl").write_text("\n".join(lines))
+    results = folder / "results"
+    return prepare(
+        Import(folder / "b.jsonl", "jsonl", "en", ["physical"]), results / "sources", results
+    )
+
+
+def edited(folder: Path, instructions: Sequence[str], name: str = "Vandal") -> list[Edit]:
+    (folder / "record.json").write_text("null")
+    settings = OwnEditorSettings(
+        editor="class_path", class_path=f"plugins.strangers.{name}", params={"words": ["a"]}
+    )
+    job = EditJob(
+        name="own",
+        settings=settings,
+        checkpoint_record=folder / "record.json",
+        results=folder / "results",
+        devices=CPU,
+        samples=samples(folder, instructions),
+    )
+    rows = edit_shard(job)
+    assert settings.params == {"words": ["a"]}
+    write_rows(folder / "edits.jsonl", rows)  # each row can be written
+    return rows
+
+
+def judged(
+    folder: Path, instructions: Sequence[str], *, batch: int, edits: Sequence[Edit] | None = None
+) -> list[Score]:
+    if edits is None:
+        edits = edited(folder, [PEACEFUL] * len(instructions))
+    job = ScoreJob(
+        name="tyrant",
+        settings=OwnJudgeSettings(
+            judge="class_path", class_path="plugins.strangers.Tyrant", batch_size=batch
+        ),
+        checkpoint_record=folder / "record.json",
+        results=folder / "results",
+        devices=CPU,
+        edits=edits,
+        samples=samples(folder, instructions),
+        rubric=rubrics.load(RUBRICS / "reasoning.yaml", "physical", "en"),
+    )
+    rows = score_edits(job)
+    write_rows(folder / "scores.jsonl", rows)
+    return rows
+
+
+def pixels(folder: Path, edit: Edit) -> np.ndarray[Any, Any]:
+    data = (folder / "results" / edit.image).read_bytes()
+    return np.asarray(images.load(data, edit.id))
+
+
+INVERTED = 255 - np.asarray(draw("x"))
+FAILED = {
+    "sys.exit": "SystemExit",
+    "raise KeyboardInterrupt": "KeyboardInterrupt",
+    "raise GeneratorExit": "GeneratorExit",
+    "raise StopIteration": "StopIteration",
+    "raise BaseException": "BaseException",
+    "raise Wordless": "Wordless",
+    "raise surrogate": "ValueError",
+    "raise skip": "unsupported",
+    "none": "no_image",
+    "array": "no_image",
+    "class": "no_image",
+    "closed": "ValueError",
+    "late": "OSError",
+    "mode F": "unusable_image",
+    "size 0x5": "unusable_image",
+    "size 30000x4000": "unusable_image",
+}
+HARMLESS = ["print", "streams", "chdir", "signals", "mode RGBX", "profile"]
+SHOWN = {
+    "mode transparent": 255,
+    "mode palette": 255,
+    "mode I;16": 100,
+    "size 1x1": 7,
+}
+
+
+def test_whatever_an_editor_does_is_a_row_and_harms_no_other(
+    folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    deeds = [*FAILED, *HARMLESS, *SHOWN]
+    rows = edited(folder, [text for deed in deeds for text in (deed, PEACEFUL)])
+    outcomes = dict(zip(deeds, rows[::2], strict=True))
+    for deed, kind in FAILED.items():
+        assert outcomes[deed].status == ("skipped" if "skip" in deed else "edit_failed"), deed
+        assert outcomes[deed].reason.split(":")[0].split()[0] == kind, deed
+        assert len(outcomes[deed].reason) < 1100
+    for deed in HARMLESS:
+        assert np.array_equal(pixels(folder, outcomes[deed]), INVERTED), deed
+    for deed, grey in SHOWN.items():
+        assert (pixels(folder, outcomes[deed]) == grey).all(), deed
+    for neighbour in rows[1::2]:
+        assert np.array_equal(pixels(folder, neighbour), INVERTED)
+    assert capfd.readouterr().out == ""  # all of it in the log
+
+
+def test_nothing_but_pixels_and_our_texts_is_in_the_file(folder: Path) -> None:
+    (row,) = edited(folder, ["profile"])
+    with Image.open(folder / "results" / row.image) as image:
+        assert set(image.info) == {"instruction", "sample", "key", "device", "made_by"}
+        made_by = json.loads(image.info["made_by"])
+    assert made_by["params"] == {"words": ["a"]}
+    assert (made_by["nan"], made_by["text"]) == ("NaN", "?")
+
+
+def test_a_user_can_still_interrupt_a_class_that_swallows_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from plugins import strangers
+
+    def swallow(deed: str) -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+            signal.pause()
+        except BaseException:
+            pass
+
+    monkeypatch.setattr(strangers, "_misbehave", swallow)
+    with pytest.raises(KeyboardInterrupt):
+        edited(folder, [PEACEFUL])
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_whatever_a_judge_answers_is_a_row_and_harms_no_other(folder: Path, batch: int) -> None:
+    unusable = {
+        "sys.exit": "SystemExit",
+        "raise KeyboardInterrupt": "KeyboardInterrupt",
+        "raise StopIteration": "StopIteration",
+        "prepare": "SystemExit",
+        "nan": "off_scale",
+        "inf": "off_scale",
+        "eleven": "off_scale",
+        "minus": "off_scale",
+        "text": "no_number",
+        "true": "no_number",
+        "numpy bool": "no_number",
+        "array": "no_number",
+        "complex": "no_number",
+        "unknown": "incomplete_answer",
+        "missing": "incomplete_answer",
+        "no dict": "unusable_answer",
+        "a dict": "unusable_answer",
+        "error": "un readable",
+        "one too few": "wrong_count",
+        "for ever": "wrong_count",
+    }
+    fine = ["numpy", "chdir", "streams"]
+    deeds = [*unusable, *fine]
+    rows = judged(folder, [text for deed in deeds for text in (deed, PEACEFUL)], batch=batch)
+    outcomes = dict(zip(deeds, rows[::2], strict=True))
+    for deed, kind in unusable.items():
+        assert outcomes[deed].status == "judge_failed", deed
+        assert outcomes[deed].reason.split(":")[0] == kind, deed
+    for row in [*rows[1::2], *(outcomes[deed] for deed in fine)]:
+        assert (row.status, row.score, row.text) == ("scored", 6.0, "? said")
+
+
+def test_one_edit_that_cannot_be_read_is_a_row_of_its_category(folder: Path) -> None:
+    """As earlier versions could store it."""
+    edits = edited(folder, [PEACEFUL] * 3)
+    data = images.encode_png(Image.new("L", (30000, 4000)), {})
+    store = Store(folder / "results" / "store" / "edits")
+    store.put(edits[1].key, {}, data)
+    edits[1] = replace(edits[1], image_sha256=images.sha256(data))
+    rows = judged(folder, [PEACEFUL] * 3, batch=2, edits=edits)
+    assert [row.status for row in rows] == ["scored", "judge_failed", "scored"]
+    assert "30000x4000 pixels" in rows[1].reason
+    assert rows[1].reason.endswith("make it again with scripts/redo.py --sample s1")
