@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
+import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 from PIL import Image
 
-from conftest import draw
+from conftest import ROOT, draw
 from edit_benchmark import images
 from edit_benchmark.config.editors import OwnEditorSettings
 from edit_benchmark.config.judges import RUBRICS, OwnJudgeSettings
@@ -25,7 +29,7 @@ from edit_benchmark.judging import rubrics
 from edit_benchmark.judging.job import ScoreJob, score_edits
 from edit_benchmark.records import Edit, Sample, Score
 from edit_benchmark.results.store import Store
-from edit_benchmark.results.tables import write_rows
+from edit_benchmark.results.tables import read_rows, write_rows
 from edit_benchmark.runtime.leases import DeviceRequest
 
 CPU = DeviceRequest(["cpu"], 1, 1, "test")
@@ -220,3 +224,112 @@ def test_one_edit_that_cannot_be_read_is_a_row_of_its_category(folder: Path) -> 
     assert [row.status for row in rows] == ["scored", "judge_failed", "scored"]
     assert "30000x4000 pixels" in rows[1].reason
     assert rows[1].reason.endswith("make it again with scripts/redo.py --sample s1")
+
+
+def command(folder: Path, script: str, **options: object) -> subprocess.CompletedProcess[str]:
+    """A job as its rule starts it, its log in a file."""
+    words = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
+    log = folder / "job.log"
+    with log.open("w") as file:
+        done = subprocess.run(
+            [sys.executable, str(ROOT / "scripts" / script), *words, "--device-ids=cpu"],
+            cwd=folder, stdout=subprocess.PIPE, stderr=file, text=True, timeout=60, check=False,
+        )  # fmt: skip
+    done.stderr = log.read_text(encoding="utf-8")  # it can be read, whatever was printed
+    return done
+
+
+def edit_command(folder: Path, instructions: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    shutil.copy(ROOT / "tests" / "plugins" / "strangers.py", folder)
+    write_rows(folder / "samples.jsonl", samples(folder, instructions))
+    (folder / "record.json").write_text("null")
+    settings = {"editor": "class_path", "class_path": "strangers.Vandal", "params": {"words": []}}
+    return command(
+        folder, "edit.py", samples="samples.jsonl", category="physical", shard="1-of-1",
+        model="own", settings=json.dumps(settings), checkpoint="record.json", results="results",
+        out="edits.jsonl",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("deed", "cause"), [("os._exit", "exit code 3"), ("kill", "signal SIGKILL")]
+)
+def test_a_sample_that_ends_two_jobs_is_named_and_left_out(
+    folder: Path, deed: str, cause: str
+) -> None:
+    wishes = [PEACEFUL, deed, PEACEFUL]
+    first = edit_command(folder, wishes)
+    assert first.returncode != 0
+    assert f"error: the job's process was ended while at sample s1 ({cause}" in first.stderr
+    store = folder / "results" / "store" / "edits"
+    assert len(list(store.glob("*/*.png"))) == 1
+    second = edit_command(folder, wishes)
+    assert f"while at sample s1 ({cause}" in second.stderr
+    assert len(list(store.glob("*/*.png"))) == 2
+    third = edit_command(folder, wishes)
+    assert third.returncode == 0, third.stderr
+    assert third.stdout.startswith("物理 physical · own: 3 of 3 edited (1 failed: 1 ended_process)")
+    rows = read_rows(folder / "edits.jsonl", Edit)
+    assert [row.status for row in rows] == ["edited", "edit_failed", "edited"]
+    assert cause in rows[1].reason
+
+
+def test_a_class_that_prints_and_leaves_threads_running_ends_as_any_other(folder: Path) -> None:
+    done = edit_command(folder, ["print", "thread", "streams", PEACEFUL])
+    assert done.returncode == 0
+    assert done.stdout.startswith("物理 physical · own: 4 of 4 edited, ")
+    assert done.stdout.count("\n") == 1
+    assert "written by the class" in done.stderr
+
+
+def test_a_judge_that_ends_the_process_costs_no_other_edit_its_score(folder: Path) -> None:
+    wishes = [PEACEFUL, "os._exit", PEACEFUL, PEACEFUL]
+    edits = edited(folder, [PEACEFUL] * 4)
+    shutil.copy(ROOT / "tests" / "plugins" / "strangers.py", folder)
+    write_rows(folder / "samples.jsonl", samples(folder, wishes))
+    settings = {"judge": "class_path", "class_path": "strangers.Tyrant", "batch_size": 2}
+    write_rows(folder / "edits.jsonl", edits)
+
+    def score() -> subprocess.CompletedProcess[str]:
+        return command(
+            folder, "score.py", samples="samples.jsonl", edits="edits.jsonl", category="physical",
+            model="own", chunk=1, chunk_size=9, judge="tyrant", settings=json.dumps(settings),
+            checkpoint="record.json", language="en", results="results", out="scores.jsonl",
+        )  # fmt: skip
+
+    assert "was ended while at sample s0, s1" in score().stderr
+    assert "was ended while at sample s1 (exit code 3)" in score().stderr
+    last = score()
+    assert last.returncode == 0, last.stderr
+    rows = read_rows(folder / "scores.jsonl", Score)
+    assert [row.status for row in rows] == ["scored", "judge_failed", "scored", "scored"]
+    assert rows[1].reason.startswith("ended_process: its job was ended 2 times")
+
+
+def test_a_kill_from_outside_is_no_samples_fault(folder: Path) -> None:
+    write_rows(folder / "samples.jsonl", samples(folder, [PEACEFUL]))
+    (folder / "record.json").write_text("null")
+    (folder / "own.py").write_text(
+        "import pathlib, time\n"
+        "class Slow:\n"
+        "    def __init__(self, checkpoint, dtype, device): pass\n"
+        "    def edit(self, source, instruction, seed):\n"
+        "        pathlib.Path('began').touch()\n"
+        "        time.sleep(60)\n"
+    )
+    words = ["--samples=samples.jsonl", "--category=physical", "--shard=1-of-1", "--model=own",
+             '--settings={"editor": "class_path", "class_path": "own.Slow"}',
+             "--checkpoint=record.json", "--results=results", "--out=e.jsonl",
+             "--device-ids=cpu"]  # fmt: skip
+    job = subprocess.Popen(
+        [sys.executable, str(ROOT / "scripts" / "edit.py"), *words], cwd=folder,
+        stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    deadline = time.monotonic() + 60
+    while not (folder / "began").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    (child,) = psutil.Process(job.pid).children()
+    job.kill()
+    child.wait(10)  # it does not outlive its parent
+    job.communicate()
+    assert not list((folder / "results").rglob("*.ended"))

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,6 +24,8 @@ class Wordless(Exception):
 def _misbehave(deed: str) -> None:
     if deed == "sys.exit":
         sys.exit(3)
+    if deed in ("os._exit", "kill"):
+        time.sleep(0.3)  # the image before is written meanwhile
     if deed == "os._exit":
         os._exit(3)
     if deed == "kill":

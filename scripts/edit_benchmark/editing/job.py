@@ -23,6 +23,7 @@ from edit_benchmark.editing.registry import KINDS
 from edit_benchmark.errors import SampleError, SkipSample, UserError
 from edit_benchmark.records import EDIT_FAILED, EDITED, SKIPPED, Edit, Sample, dumps, storable
 from edit_benchmark.results.store import Store, made_with
+from edit_benchmark.runtime import supervision
 from edit_benchmark.runtime.failures import attempt, stop_if_fatal
 from edit_benchmark.runtime.job import Job, Loaded, loaded
 
@@ -81,10 +82,13 @@ def edit_shard(job: EditJob) -> list[Edit]:
             rows[sample.id] = _unreadable(sample, job.name)
             continue
         task, content = _look_up(sample, job, common, store)
-        if content is None:
-            missing.append(task)
-        else:
+        given_up = supervision.given_up(store.endings_path(task.key))
+        if content is not None:
             rows[sample.id] = _edited(task, job, content)
+        elif given_up is not None:
+            rows[sample.id] = _failed(task, job, given_up)
+        else:
+            missing.append(task)
     readable = [sample for sample in job.samples if not sample.problem]
     log.info(
         "%d samples, %d of them without a source image that can be read, %d in the store, "
@@ -93,6 +97,10 @@ def edit_shard(job: EditJob) -> list[Edit]:
         len(missing),
     )  # fmt: skip
     if missing:
+        places = {task.sample.id: store.endings_path(task.key) for task in missing}
+        supervision.note_endings(places)
+        # Those that ended a job once come last: they cost no other sample another run.
+        missing.sort(key=lambda task: places[task.sample.id].exists())
         with loaded(job, kind, "edit") as editor:
             for row in _Shard(job, editor, store).edit(missing):
                 rows[row.id] = row
@@ -183,7 +191,7 @@ class _Shard:
                     writing = None
                 if isinstance(result, SampleError):
                     log.warning("sample %s: %s", task.sample.id, result)
-                    yield self._failed(task, result)
+                    yield _failed(task, self.job, result, self.loaded.device)
                 else:
                     writing = writer.submit(self._store, task, source, result, seconds)
                     log.info("sample %s edited in %.2f s", task.sample.id, seconds)
@@ -217,21 +225,10 @@ class _Shard:
         try:
             images.load(data, "the edited image")
         except UserError as error:
-            return self._failed(task, SampleError("unusable_image", str(error)))
+            failure = SampleError("unusable_image", str(error))
+            return _failed(task, self.job, failure, self.loaded.device)
         self.store.put(task.key, content, data)
         return _edited(task, self.job, content | {"image_sha256": images.sha256(data)})
-
-    def _failed(self, task: _Task, error: SampleError) -> Edit:
-        return Edit(
-            id=task.sample.id,
-            category=task.sample.category,
-            model=self.job.name,
-            status=SKIPPED if isinstance(error, SkipSample) else EDIT_FAILED,
-            reason=str(error),
-            key=task.key,
-            seed=task.seed,
-            device=self.loaded.device,
-        )
 
 
 def _written(writing: Future[Edit]) -> Edit:
@@ -249,7 +246,8 @@ def _edit_one(editor: Editor, task: _Task, source: Image.Image) -> _Made | Sampl
         return _Made(_usable(edited), _stages(editor), storable(dict(editor.details)))
 
     try:
-        return attempt(edit, f"sample {task.sample.id}")
+        with supervision.under_way(task.sample.id):
+            return attempt(edit, f"sample {task.sample.id}")
     except SampleError as error:
         return error
 
@@ -293,6 +291,19 @@ def _flags(source: Image.Image, edited: Image.Image) -> list[str]:
     if (np.ptp(np.asarray(edited), axis=(0, 1)) == 0).all():
         flags.append("single_colour")
     return flags
+
+
+def _failed(task: _Task, job: EditJob, error: SampleError, device: str = "") -> Edit:
+    return Edit(
+        id=task.sample.id,
+        category=task.sample.category,
+        model=job.name,
+        status=SKIPPED if isinstance(error, SkipSample) else EDIT_FAILED,
+        reason=str(error),
+        key=task.key,
+        seed=task.seed,
+        device=device,
+    )
 
 
 def _edited(task: _Task, job: EditJob, content: Mapping[str, Any]) -> Edit:

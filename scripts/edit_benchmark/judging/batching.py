@@ -15,6 +15,7 @@ from edit_benchmark.errors import SampleError
 from edit_benchmark.judging.contract import checked
 from edit_benchmark.judging.judge import Answer, Case, Judge
 from edit_benchmark.runtime.failures import attempt
+from edit_benchmark.runtime.supervision import under_way
 
 log = logging.getLogger(__name__)
 Item = TypeVar("Item")
@@ -60,7 +61,8 @@ def read_ahead(
         try:
             case = read(task)
             # A class of the user's own may return nothing.
-            case = attempt(partial(judge.prepare, case), f"sample {case.sample.id}") or case
+            with under_way(case.sample.id):
+                case = attempt(partial(judge.prepare, case), f"sample {case.sample.id}") or case
         except SampleError as error:
             case = error
         return case, time.monotonic() - began
@@ -94,13 +96,15 @@ def answers_of(judge: Judge, cases: Sequence[Case | SampleError]) -> list[Answer
 def _answers(judge: Judge, cases: Sequence[Case]) -> list[Answer | SampleError]:
     if len(cases) > 1:
         try:
-            return attempt(partial(_ask, judge, cases), f"{len(cases)} images at once")
+            with under_way(*(case.sample.id for case in cases)):
+                return attempt(partial(_ask, judge, cases), f"{len(cases)} images at once")
         except SampleError as error:
             log.warning("a batch of %d images failed (%s); now one at a time", len(cases), error)
     answers: list[Answer | SampleError] = []
     for case in cases:
         try:
-            answers += attempt(partial(_ask, judge, [case]), f"sample {case.sample.id}")
+            with under_way(case.sample.id):
+                answers += attempt(partial(_ask, judge, [case]), f"sample {case.sample.id}")
         except SampleError as error:
             answers.append(error)
     return answers
