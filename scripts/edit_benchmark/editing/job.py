@@ -11,13 +11,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
 from edit_benchmark import images
 from edit_benchmark.config.editors import EditorSettings
 from edit_benchmark.dataset.samples import load_source, seed
+from edit_benchmark.editing.checks import flags, usable
 from edit_benchmark.editing.editor import Editor
 from edit_benchmark.editing.registry import KINDS
 from edit_benchmark.errors import SampleError, SkipSample, UserError
@@ -32,8 +32,6 @@ log = logging.getLogger(__name__)
 # If all of a shard's samples fail, and they are at least so many, the failures have one cause: the
 # job fails, so that the same command tries again once the cause is removed.
 _SYSTEMATIC = 3
-# Relative difference of aspect ratios that comes from rounding sizes to multiples of 32 pixels.
-_SAME_ASPECT = 0.03
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -213,7 +211,7 @@ class _Shard:
             "made_by": dumps({**task.key_fields, **details}),
         }
         content = {
-            "flags": _flags(source, edited),
+            "flags": flags(source, edited),
             "seconds": round(seconds, 3),
             "width": edited.width,
             "height": edited.height,
@@ -243,7 +241,7 @@ def _edit_one(editor: Editor, task: _Task, source: Image.Image) -> _Made | Sampl
     def edit() -> _Made:
         # A copy, because a class of the user's own may draw on what it is given.
         edited = editor.edit(source.copy(), task.sample.instruction, task.seed)
-        return _Made(_usable(edited), _stages(editor), storable(dict(editor.details)))
+        return _Made(usable(edited), _stages(editor), storable(dict(editor.details)))
 
     try:
         with supervision.under_way(task.sample.id):
@@ -252,45 +250,10 @@ def _edit_one(editor: Editor, task: _Task, source: Image.Image) -> _Made | Sampl
         return error
 
 
-def _usable(edited: object) -> Image.Image:
-    """What an editor returned, as an image that can be stored and read again.
-
-    Raises
-    ------
-    SampleError
-        A class of the user's own may return anything.
-    """
-    if not isinstance(edited, Image.Image):
-        raise SampleError("no_image", f"the editor returned a {type(edited).__name__}")
-    try:
-        rgb = images.to_rgb(edited, "the edited image")
-    except UserError as error:
-        raise SampleError("unusable_image", str(error)) from None
-    # Nothing but the pixels: the class may keep its image and draw on it, and a colour profile or
-    # the like would be written into the file, which pages and judges read differently.
-    pixels = Image.frombytes("RGB", rgb.size, rgb.tobytes())
-    if not np.asarray(pixels).any():
-        # What a VAE leaves of NaN once it is cast to bytes.
-        raise SampleError("black_image", "every pixel of the edited image is black")
-    return pixels
-
-
 def _stages(editor: Editor) -> dict[str, float]:
     """Seconds of each stage of the last image, if they can be seconds at all."""
     stages = {str(name): float(seconds) for name, seconds in editor.stages.items()}
     return stages if all(0 <= seconds < math.inf for seconds in stages.values()) else {}
-
-
-def _flags(source: Image.Image, edited: Image.Image) -> list[str]:
-    flags = []
-    if edited.size != source.size:
-        aspect = edited.width / edited.height * source.height / source.width
-        flags.append("other_size" if abs(aspect - 1) <= _SAME_ASPECT else "other_aspect_ratio")
-    elif np.array_equal(np.asarray(source), np.asarray(edited)):
-        flags.append("identical_to_source")
-    if (np.ptp(np.asarray(edited), axis=(0, 1)) == 0).all():
-        flags.append("single_colour")
-    return flags
 
 
 def _failed(task: _Task, job: EditJob, error: SampleError, device: str = "") -> Edit:
