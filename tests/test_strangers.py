@@ -147,6 +147,8 @@ def test_whatever_an_editor_does_is_a_row_and_harms_no_other(
         assert np.array_equal(pixels(folder, outcomes[deed]), INVERTED), deed
     for deed, grey in SHOWN.items():
         assert (pixels(folder, outcomes[deed]) == grey).all(), deed
+    (in_place,) = edited(folder, ["in place"])
+    assert in_place.flags == []  # it differs from its source, which was drawn on
     for neighbour in rows[1::2]:
         assert np.array_equal(pixels(folder, neighbour), INVERTED)
     assert capfd.readouterr().out == ""  # all of it in the log

@@ -87,6 +87,8 @@ class Vandal:
             return _in_mode(edited, value)
         if kind == "size":
             return Image.new("L", tuple(map(int, value.split("x"))), 7)
+        if instruction == "in place":
+            return source
         if instruction == "closed":
             edited.close()
             return edited
@@ -120,7 +122,7 @@ def _in_mode(image: Image.Image, mode: str) -> Image.Image:
 
 
 class Tyrant:
-    """Answers 6 everywhere, or whatever the instruction says."""
+    """Answers 6 to what it was not given before, or whatever the instruction says."""
 
     def __init__(self, checkpoint: str | None, dtype: str, device: str) -> None:
         self._answers: list[Answer] = []
@@ -146,12 +148,13 @@ class Tyrant:
     def _one(self, case: Case) -> Any:
         wish = case.sample.instruction
         keys = [criterion.key for criterion in case.rubric.criteria]
+        is_new = case.rubric.labels and not case.sample.tags and case.edited.getextrema()[0][1]
         case.rubric.texts.clear()
         case.rubric.labels.clear()
         case.edited.paste((0, 0, 0), (0, 0, *case.edited.size))
         case.sample.tags.append("changed")
         _misbehave(wish)
-        scores: dict[Any, Any] = dict.fromkeys(keys, 6)
+        scores: dict[Any, Any] = dict.fromkeys(keys, 6 if is_new else 1)
         odd = {
             "nan": float("nan"), "inf": float("inf"), "eleven": 11, "minus": -0.1, "text": "6",
             "true": True, "numpy": np.float32(6), "numpy bool": np.bool_(True),

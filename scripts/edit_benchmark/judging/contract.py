@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from numbers import Real
 
 from edit_benchmark.errors import SampleError
@@ -41,7 +42,7 @@ def _checked(answer: object, rubric: Rubric) -> Answer | SampleError:
     if overall(criteria) is None:
         raise SampleError("nothing_applies", "the judge found that no criterion applies")
     text, details = storable([str(answer.text)[:_LONGEST_TEXT], dict(answer.details)])
-    return Answer(criteria=criteria, text=text, details=details)
+    return replace(answer, criteria=criteria, text=text, details=details)
 
 
 def _score(key: str, value: object) -> float | None:
