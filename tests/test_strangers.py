@@ -17,6 +17,8 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from conftest import ROOT, draw
@@ -25,13 +27,18 @@ from edit_benchmark.config.editors import OwnEditorSettings
 from edit_benchmark.config.judges import RUBRICS, OwnJudgeSettings
 from edit_benchmark.dataset.samples import Import, prepare
 from edit_benchmark.editing.job import EditJob, edit_shard
+from edit_benchmark.errors import SampleError
 from edit_benchmark.judging import rubrics
+from edit_benchmark.judging.contract import checked
 from edit_benchmark.judging.job import ScoreJob, score_edits
+from edit_benchmark.judging.judge import Answer
 from edit_benchmark.records import Edit, Sample, Score
 from edit_benchmark.results.store import Store
 from edit_benchmark.results.tables import read_rows, write_rows
 from edit_benchmark.runtime.leases import DeviceRequest
 
+RUBRIC = rubrics.load(RUBRICS / "reasoning.yaml", "physical", "en")
+CRITERIA = [criterion.key for criterion in RUBRIC.criteria]
 CPU = DeviceRequest(["cpu"], 1, 1, "test")
 PEACEFUL = "behave"
 
@@ -61,19 +68,19 @@ def samples(folder: Path, instructions: Sequence[str]) -> list[Sample]:
 
 def edited(folder: Path, instructions: Sequence[str], name: str = "Vandal") -> list[Edit]:
     (folder / "record.json").write_text("null")
-    settings = OwnEditorSettings(
+    own = OwnEditorSettings(
         editor="class_path", class_path=f"plugins.strangers.{name}", params={"words": ["a"]}
     )
     job = EditJob(
         name="own",
-        settings=settings,
+        settings=own,
         checkpoint_record=folder / "record.json",
         results=folder / "results",
         devices=CPU,
         samples=samples(folder, instructions),
     )
     rows = edit_shard(job)
-    assert settings.params == {"words": ["a"]}
+    assert own.params == {"words": ["a"]}
     write_rows(folder / "edits.jsonl", rows)  # each row can be written
     return rows
 
@@ -93,7 +100,7 @@ def judged(
         devices=CPU,
         edits=edits,
         samples=samples(folder, instructions),
-        rubric=rubrics.load(RUBRICS / "reasoning.yaml", "physical", "en"),
+        rubric=RUBRIC,
     )
     rows = score_edits(job)
     write_rows(folder / "scores.jsonl", rows)
@@ -215,6 +222,33 @@ def test_whatever_a_judge_answers_is_a_row_and_harms_no_other(folder: Path, batc
         assert (row.status, row.score, row.text) == ("scored", 6.0, "? said")
 
 
+numbers = st.one_of(
+    st.floats(), st.integers(), st.booleans(), st.none(), st.text(max_size=3), st.fractions(),
+    st.decimals(), st.complex_numbers(), st.floats(0, 10), st.floats(0, 10).map(np.float32),
+    st.just(np.array(5.0)), st.just([5]),
+)  # fmt: skip
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.dictionaries(st.sampled_from([*CRITERIA, "other", 3]), numbers),
+    st.one_of(st.text(), st.integers()),
+    st.dictionaries(st.one_of(st.text(), st.tuples()), numbers),
+)
+def test_any_answer_is_a_score_that_was_given_or_a_reason(
+    criteria: dict[Any, Any], text: Any, details: dict[Any, Any]
+) -> None:
+    answer = checked(Answer(criteria, text, details), RUBRIC)
+    if isinstance(answer, SampleError):
+        assert "\n" not in str(answer)
+        return
+    assert list(answer.criteria) == CRITERIA
+    for key, score in answer.criteria.items():
+        assert score is None or (type(score) is float and 0 <= score <= 10)
+        assert score == criteria[key] or score == float(criteria[key])
+    json.dumps([answer.text, answer.details], allow_nan=False, ensure_ascii=False).encode()
+
+
 def test_one_edit_that_cannot_be_read_is_a_row_of_its_category(folder: Path) -> None:
     """As earlier versions could store it."""
     edits = edited(folder, [PEACEFUL] * 3)
@@ -245,10 +279,10 @@ def edit_command(folder: Path, instructions: Sequence[str]) -> subprocess.Comple
     shutil.copy(ROOT / "tests" / "plugins" / "strangers.py", folder)
     write_rows(folder / "samples.jsonl", samples(folder, instructions))
     (folder / "record.json").write_text("null")
-    settings = {"editor": "class_path", "class_path": "strangers.Vandal", "params": {"words": []}}
+    own = {"editor": "class_path", "class_path": "strangers.Vandal", "params": {"words": []}}
     return command(
         folder, "edit.py", samples="samples.jsonl", category="physical", shard="1-of-1",
-        model="own", settings=json.dumps(settings), checkpoint="record.json", results="results",
+        model="own", settings=json.dumps(own), checkpoint="record.json", results="results",
         out="edits.jsonl",
     )  # fmt: skip
 
@@ -289,13 +323,13 @@ def test_a_judge_that_ends_the_process_costs_no_other_edit_its_score(folder: Pat
     edits = edited(folder, [PEACEFUL] * 4)
     shutil.copy(ROOT / "tests" / "plugins" / "strangers.py", folder)
     write_rows(folder / "samples.jsonl", samples(folder, wishes))
-    settings = {"judge": "class_path", "class_path": "strangers.Tyrant", "batch_size": 2}
+    own = {"judge": "class_path", "class_path": "strangers.Tyrant", "batch_size": 2}
     write_rows(folder / "edits.jsonl", edits)
 
     def score() -> subprocess.CompletedProcess[str]:
         return command(
             folder, "score.py", samples="samples.jsonl", edits="edits.jsonl", category="physical",
-            model="own", chunk=1, chunk_size=9, judge="tyrant", settings=json.dumps(settings),
+            model="own", chunk=1, chunk_size=9, judge="tyrant", settings=json.dumps(own),
             checkpoint="record.json", language="en", results="results", out="scores.jsonl",
         )  # fmt: skip
 
