@@ -33,6 +33,7 @@ from edit_benchmark.judging.contract import checked
 from edit_benchmark.judging.job import ScoreJob, score_edits
 from edit_benchmark.judging.judge import Answer
 from edit_benchmark.records import Edit, Sample, Score
+from edit_benchmark.report import thumbnails
 from edit_benchmark.results.store import Store
 from edit_benchmark.results.tables import read_rows, write_rows
 from edit_benchmark.runtime.leases import DeviceRequest
@@ -260,6 +261,9 @@ def test_one_edit_that_cannot_be_read_is_a_row_of_its_category(folder: Path) -> 
     assert [row.status for row in rows] == ["scored", "judge_failed", "scored"]
     assert "30000x4000 pixels" in rows[1].reason
     assert rows[1].reason.endswith("make it again with scripts/redo.py --sample s1")
+    paths = [folder / "results" / edit.image for edit in edits]
+    copies = thumbnails.make(paths, folder / "report")  # nor does the report fail
+    assert list(copies) == paths
 
 
 def command(folder: Path, script: str, **options: object) -> subprocess.CompletedProcess[str]:
