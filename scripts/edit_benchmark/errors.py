@@ -28,7 +28,7 @@ class SampleError(Exception):
     kind
         A short word for tables, such as ``out_of_memory`` or ``unparsable_answer``.
     message
-        What happened, for the reason column; one line, cut off at 500 characters.
+        What happened, for the reason column; one line of at most 500 characters.
     """
 
     def __init__(self, kind: str, message: str) -> None:
@@ -49,4 +49,4 @@ def shorten(text: str, limit: int = 100) -> str:
 def _short(text: object) -> str:
     """One line of at most 500 characters that any file can hold: a model may say anything."""
     line = " ".join(str(text).split()).encode("utf-8", "replace").decode("utf-8")
-    return line if len(line) <= _LONGEST_REASON else line[:_LONGEST_REASON] + "…"
+    return shorten(line, _LONGEST_REASON)

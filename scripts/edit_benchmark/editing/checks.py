@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 from edit_benchmark import images
-from edit_benchmark.errors import SampleError, UserError
+from edit_benchmark.errors import ImageError, SampleError
 
 # Relative difference of aspect ratios that comes from rounding sizes to multiples of 32 pixels.
 _SAME_ASPECT = 0.03
@@ -24,7 +24,7 @@ def usable(edited: object) -> Image.Image:
         raise SampleError("no_image", f"the editor returned a {type(edited).__name__}")
     try:
         rgb = images.to_rgb(edited, "the edited image")
-    except UserError as error:
+    except ImageError as error:
         raise SampleError("unusable_image", str(error)) from None
     # Nothing but the pixels: the class may keep its image and draw on it, and a colour profile or
     # the like would be written into the file, which pages and judges read differently.

@@ -20,7 +20,7 @@ from edit_benchmark.dataset.samples import load_source, seed
 from edit_benchmark.editing.checks import flags, usable
 from edit_benchmark.editing.editor import Editor
 from edit_benchmark.editing.registry import KINDS
-from edit_benchmark.errors import SampleError, SkipSample, UserError
+from edit_benchmark.errors import ImageError, SampleError, SkipSample, UserError
 from edit_benchmark.records import EDIT_FAILED, EDITED, SKIPPED, Edit, Sample, dumps, storable
 from edit_benchmark.results.store import Store, made_with
 from edit_benchmark.runtime import supervision
@@ -102,7 +102,9 @@ def edit_shard(job: EditJob) -> list[Edit]:
         with loaded(job, kind, "edit") as editor:
             for row in _Shard(job, editor, store).edit(missing):
                 rows[row.id] = row
-    failed = [row for row in rows.values() if row.status == EDIT_FAILED]
+    # Without those that were not tried: a table with them is what redo.py needs.
+    tried = {task.sample.id for task in missing}
+    failed = [row for row in rows.values() if row.status == EDIT_FAILED and row.id in tried]
     if len(failed) == len(readable) and len(failed) >= _SYSTEMATIC:
         raise UserError(
             f"all {len(failed)} samples of this shard failed, the first, {failed[0].id}, with: "
@@ -222,7 +224,7 @@ class _Shard:
         data = images.encode_png(edited, texts)
         try:
             images.load(data, "the edited image")
-        except UserError as error:
+        except ImageError as error:
             failure = SampleError("unusable_image", str(error))
             return _failed(task, self.job, failure, self.loaded.device)
         self.store.put(task.key, content, data)

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from edit_benchmark import images
 from edit_benchmark.config.judges import JudgeSettings, TransformersJudgeSettings
 from edit_benchmark.dataset.samples import load_source
-from edit_benchmark.errors import SampleError, UserError
+from edit_benchmark.errors import ImageError, SampleError, UserError
 from edit_benchmark.judging.batching import Batch, answers_of, read_ahead
 from edit_benchmark.judging.judge import Answer, Case, Judge
 from edit_benchmark.judging.registry import KINDS
@@ -229,7 +229,7 @@ def case_of(sample: Sample, edit: Edit, rubric: Rubric, results: Path) -> Case:
     source = images.load(load_source(sample, results), f"sample {sample.id}")
     try:
         edited = images.load(data, edit.image)
-    except UserError as error:
+    except ImageError as error:
         # Edits are checked when they are made; this one is of an earlier version.
         redo = f"make it again with scripts/redo.py --sample {sample.id}"
         raise SampleError("unusable_image", f"{str(error).removesuffix('.')}; {redo}") from None

@@ -12,7 +12,7 @@ from pathlib import Path
 from PIL import Image
 
 from edit_benchmark import images
-from edit_benchmark.errors import UserError
+from edit_benchmark.errors import ImageError, UserError
 from edit_benchmark.results.files import write_bytes
 
 log = logging.getLogger(__name__)
@@ -82,7 +82,7 @@ def _copy(path: Path, out: Path) -> Thumbnail:
     if not (small.exists() and large.exists()):
         try:
             image = images.load(data, str(path))
-        except UserError as error:
+        except ImageError as error:
             log.warning("%s A grey area stands for it.", error)
             image = Image.new("RGB", (_SMALL, _SMALL), _UNREADABLE)
         for target, side in ((large, _LARGE), (small, _SMALL)):
