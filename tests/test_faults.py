@@ -147,7 +147,7 @@ def test_a_lost_device_stops_its_job_and_keeps_what_was_finished(project: Projec
     project.benchmark(rows)
     project.configure(shards=1)
     output = project.run(code=1)
-    assert "error: the device stopped working (CUDA error" in output
+    assert "error: the device stopped working at sample physical-1 (CUDA error" in output
     assert "run the same command again" in output
     assert "change physical 0" in project.calls("edit")
     assert project.scores("causal")["causal-0"].status == "scored"  # other categories went on
@@ -248,7 +248,7 @@ def test_host_memory_that_runs_out_stops_the_job_with_one_sentence(project: Proj
     hungry = {"editor": "class_path", "class_path": "toys.Hungry"}
     one_category(project, 3, shards=1, models={"painter": hungry})
     output = project.run(code=1)
-    assert "error: the host's memory ran out; what was finished is kept: run fewer jobs" in output
+    assert "error: the host's memory ran out at sample physical-1; what was finished" in output
     assert len(stored(project)) == 1
 
 

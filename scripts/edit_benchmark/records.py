@@ -131,3 +131,16 @@ def dumps(value: Any) -> str:
     return json.dumps(
         value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False
     )
+
+
+def storable(value: Any) -> Any:
+    """``value`` as JSON gives it back: what it cannot hold, NaN too, is written as text.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it has keys that JSON lacks, or contains itself.
+    """
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    # A lone surrogate is a character to Python and nothing that a file can hold.
+    return json.loads(text.encode("utf-8", "replace"), parse_constant=str)

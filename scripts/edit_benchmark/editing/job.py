@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,18 +11,19 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
 from edit_benchmark import images
 from edit_benchmark.config.editors import EditorSettings
 from edit_benchmark.dataset.samples import load_source, seed
+from edit_benchmark.editing.checks import flags, usable
 from edit_benchmark.editing.editor import Editor
 from edit_benchmark.editing.registry import KINDS
-from edit_benchmark.errors import SampleError, SkipSample, UserError
-from edit_benchmark.records import EDIT_FAILED, EDITED, SKIPPED, Edit, Sample, dumps
+from edit_benchmark.errors import ImageError, SampleError, SkipSample, UserError
+from edit_benchmark.records import EDIT_FAILED, EDITED, SKIPPED, Edit, Sample, dumps, storable
 from edit_benchmark.results.store import Store, made_with
+from edit_benchmark.runtime import supervision
 from edit_benchmark.runtime.failures import attempt, stop_if_fatal
 from edit_benchmark.runtime.job import Job, Loaded, loaded
 
@@ -30,8 +32,6 @@ log = logging.getLogger(__name__)
 # If all of a shard's samples fail, and they are at least so many, the failures have one cause: the
 # job fails, so that the same command tries again once the cause is removed.
 _SYSTEMATIC = 3
-# Relative difference of aspect ratios that comes from rounding sizes to multiples of 32 pixels.
-_SAME_ASPECT = 0.03
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +49,15 @@ class _Task:
     seed: int
     key_fields: dict[str, Any]
     key: str
+
+
+@dataclass(frozen=True)
+class _Made:
+    """What an editor made: the image, how long its stages took, how it was made."""
+
+    image: Image.Image
+    stages: dict[str, float]
+    details: dict[str, Any]
 
 
 def edit_shard(job: EditJob) -> list[Edit]:
@@ -71,10 +80,13 @@ def edit_shard(job: EditJob) -> list[Edit]:
             rows[sample.id] = _unreadable(sample, job.name)
             continue
         task, content = _look_up(sample, job, common, store)
-        if content is None:
-            missing.append(task)
-        else:
+        given_up = supervision.given_up(store.endings_path(task.key))
+        if content is not None:
             rows[sample.id] = _edited(task, job, content)
+        elif given_up is not None:
+            rows[sample.id] = _failed(task, job, given_up)
+        else:
+            missing.append(task)
     readable = [sample for sample in job.samples if not sample.problem]
     log.info(
         "%d samples, %d of them without a source image that can be read, %d in the store, "
@@ -83,10 +95,16 @@ def edit_shard(job: EditJob) -> list[Edit]:
         len(missing),
     )  # fmt: skip
     if missing:
+        places = {task.sample.id: store.endings_path(task.key) for task in missing}
+        supervision.note_endings(places)
+        # Those that ended a job once come last: they cost no other sample another run.
+        missing.sort(key=lambda task: places[task.sample.id].exists())
         with loaded(job, kind, "edit") as editor:
             for row in _Shard(job, editor, store).edit(missing):
                 rows[row.id] = row
-    failed = [row for row in rows.values() if row.status == EDIT_FAILED]
+    # Without those that were not tried: a table with them is what redo.py needs.
+    tried = {task.sample.id for task in missing}
+    failed = [row for row in rows.values() if row.status == EDIT_FAILED and row.id in tried]
     if len(failed) == len(readable) and len(failed) >= _SYSTEMATIC:
         raise UserError(
             f"all {len(failed)} samples of this shard failed, the first, {failed[0].id}, with: "
@@ -167,7 +185,8 @@ class _Shard:
                 if isinstance(result, SampleError):
                     telemetry.fail(1, seconds)
                 else:
-                    telemetry.count(1, waiting=waited, **(editor.stages or {"editing": seconds}))
+                    stages = result.stages or {"editing": seconds}
+                    telemetry.count(1, **{**stages, "waiting": waited})
                 bar.set_postfix_str(telemetry.current(), refresh=False)
                 # At most one image waits to be written, so that a full disk stops the job at once.
                 if writing is not None:
@@ -175,7 +194,7 @@ class _Shard:
                     writing = None
                 if isinstance(result, SampleError):
                     log.warning("sample %s: %s", task.sample.id, result)
-                    yield self._failed(task, result)
+                    yield _failed(task, self.job, result, self.loaded.device)
                 else:
                     writing = writer.submit(self._store, task, source, result, seconds)
                     log.info("sample %s edited in %.2f s", task.sample.id, seconds)
@@ -186,9 +205,9 @@ class _Shard:
         data = load_source(task.sample, self.job.results)
         return images.load(data, f"sample {task.sample.id}")
 
-    def _store(self, task: _Task, source: Image.Image, edited: Image.Image, seconds: float) -> Edit:
-        """Keep an edited image, and in it how it was made."""
-        details = dict(self.loaded.model.details)
+    def _store(self, task: _Task, source: Image.Image, made: _Made, seconds: float) -> Edit:
+        """Keep an edited image, and in it how it was made; a failure if it cannot be read again."""
+        edited, details = made.image, made.details
         texts = {
             "instruction": task.sample.instruction,
             "sample": task.sample.id,
@@ -197,7 +216,7 @@ class _Shard:
             "made_by": dumps({**task.key_fields, **details}),
         }
         content = {
-            "flags": _flags(source, edited),
+            "flags": flags(source, edited),
             "seconds": round(seconds, 3),
             "width": edited.width,
             "height": edited.height,
@@ -206,20 +225,13 @@ class _Shard:
             "details": details,
         }
         data = images.encode_png(edited, texts)
+        try:
+            images.load(data, "the edited image")
+        except ImageError as error:
+            failure = SampleError("unusable_image", str(error))
+            return _failed(task, self.job, failure, self.loaded.device)
         self.store.put(task.key, content, data)
         return _edited(task, self.job, content | {"image_sha256": images.sha256(data)})
-
-    def _failed(self, task: _Task, error: SampleError) -> Edit:
-        return Edit(
-            id=task.sample.id,
-            category=task.sample.category,
-            model=self.job.name,
-            status=SKIPPED if isinstance(error, SkipSample) else EDIT_FAILED,
-            reason=str(error),
-            key=task.key,
-            seed=task.seed,
-            device=self.loaded.device,
-        )
 
 
 def _written(writing: Future[Edit]) -> Edit:
@@ -230,32 +242,36 @@ def _written(writing: Future[Edit]) -> Edit:
         raise
 
 
-def _edit_one(editor: Editor, task: _Task, source: Image.Image) -> Image.Image | SampleError:
-    what = f"sample {task.sample.id}"
+def _edit_one(editor: Editor, task: _Task, source: Image.Image) -> _Made | SampleError:
+    def edit() -> _Made:
+        # A copy, because a class of the user's own may draw on what it is given.
+        edited = editor.edit(source.copy(), task.sample.instruction, task.seed)
+        return _Made(usable(edited), _stages(editor), storable(dict(editor.details)))
+
     try:
-        edited = attempt(lambda: editor.edit(source, task.sample.instruction, task.seed), what)
+        with supervision.under_way(task.sample.id):
+            return attempt(edit, f"sample {task.sample.id}")
     except SampleError as error:
         return error
-    # A class of the user's own may return anything.
-    if not isinstance(edited, Image.Image):
-        return SampleError("no_image", f"the editor returned a {type(edited).__name__}")
-    edited = edited.convert("RGB")
-    if not np.asarray(edited).any():
-        # What a VAE leaves of NaN once it is cast to bytes.
-        return SampleError("black_image", "every pixel of the edited image is black")
-    return edited
 
 
-def _flags(source: Image.Image, edited: Image.Image) -> list[str]:
-    flags = []
-    if edited.size != source.size:
-        aspect = edited.width / edited.height * source.height / source.width
-        flags.append("other_size" if abs(aspect - 1) <= _SAME_ASPECT else "other_aspect_ratio")
-    elif np.array_equal(np.asarray(source), np.asarray(edited)):
-        flags.append("identical_to_source")
-    if (np.ptp(np.asarray(edited), axis=(0, 1)) == 0).all():
-        flags.append("single_colour")
-    return flags
+def _stages(editor: Editor) -> dict[str, float]:
+    """Seconds of each stage of the last image, if they can be seconds at all."""
+    stages = {str(name): float(seconds) for name, seconds in editor.stages.items()}
+    return stages if all(0 <= seconds < math.inf for seconds in stages.values()) else {}
+
+
+def _failed(task: _Task, job: EditJob, error: SampleError, device: str = "") -> Edit:
+    return Edit(
+        id=task.sample.id,
+        category=task.sample.category,
+        model=job.name,
+        status=SKIPPED if isinstance(error, SkipSample) else EDIT_FAILED,
+        reason=str(error),
+        key=task.key,
+        seed=task.seed,
+        device=device,
+    )
 
 
 def _edited(task: _Task, job: EditJob, content: Mapping[str, Any]) -> Edit:

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,14 @@ from tqdm import tqdm
 from edit_benchmark import images
 from edit_benchmark.config.judges import JudgeSettings, TransformersJudgeSettings
 from edit_benchmark.dataset.samples import load_source
-from edit_benchmark.errors import SampleError, UserError
+from edit_benchmark.errors import ImageError, SampleError, UserError
 from edit_benchmark.judging.batching import Batch, answers_of, count_answers, read_ahead
 from edit_benchmark.judging.judge import Answer, Case, Judge
 from edit_benchmark.judging.registry import KINDS
 from edit_benchmark.judging.rubrics import Rubric, overall
 from edit_benchmark.records import JUDGE_FAILED, SCORED, Edit, Sample, Score
 from edit_benchmark.results.store import Store, made_with
+from edit_benchmark.runtime import supervision
 from edit_benchmark.runtime.failures import stop_if_fatal
 from edit_benchmark.runtime.job import Job, Loaded, loaded
 from edit_benchmark.runtime.telemetry import process_seconds
@@ -84,10 +86,15 @@ def score_edits(job: ScoreJob) -> list[Score]:
         fields = {**common, **question_fields(job.settings, job.rubric, sample, edit)}
         stored = store.find(fields, kind.former_keys(job.settings, job.checkpoint, fields))
         task = _Task(sample, edit, fields, stored.key)
-        if stored.content is None:
-            missing.append(task)
-        else:
+        given_up = supervision.given_up(store.endings_path(stored.key))
+        if stored.content is not None:
             rows[edit.id] = _scored(task, job, stored.content)
+        elif given_up is not None:
+            rows[edit.id] = Score.of_edit(
+                edit, job.name, status=JUDGE_FAILED, reason=str(given_up), answer_key=stored.key
+            )
+        else:
+            missing.append(task)
     log.info("%d edits, %d answers in the store, %d to ask",
              len(job.edits), len(rows), len(missing))  # fmt: skip
     if missing:
@@ -132,9 +139,18 @@ def _ask(
     def read(task: _Task) -> Case:
         return case_of(task.sample, task.edit, job.rubric, job.results)
 
+    places = {task.sample.id: store.endings_path(task.key) for task in tasks}
+    supervision.note_endings(places)
+    # Those that were under way when a job was ended come last, each alone: the next end is its own.
+    suspects = [task for task in tasks if places[task.sample.id].exists()]
+    others = [task for task in tasks if task not in suspects]
+    batches = chain(
+        read_ahead(others, job.settings.batch_size, read, judge.model),
+        *(read_ahead([task], 1, read, judge.model) for task in suspects),
+    )
     bar = tqdm(total=len(tasks), desc=job.name, unit="image", mininterval=5, file=sys.stderr)
     with bar:
-        for batch in read_ahead(tasks, job.settings.batch_size, read, judge.model):
+        for batch in batches:
             answers, seconds = _timed_answers(batch, judge)
             if not answered and not failures:
                 log.info("first answers %.1f s after the process began", process_seconds())
@@ -194,6 +210,8 @@ def case_of(sample: Sample, edit: Edit, rubric: Rubric, results: Path) -> Case:
     ------
     UserError
         If an image is missing or is not the one that was edited.
+    SampleError
+        If the edited image is none that can be read.
     """
     path = results / edit.image
     try:
@@ -208,10 +226,17 @@ def case_of(sample: Sample, edit: Edit, rubric: Rubric, results: Path) -> Case:
             f"{path}: not the image that was edited (another hash); run again with --forcerun "
             "edit, which makes only what is missing."
         )
+    source = images.load(load_source(sample, results), f"sample {sample.id}")
+    try:
+        edited = images.load(data, edit.image)
+    except ImageError as error:
+        # Edits are checked when they are made; this one is of an earlier version.
+        redo = f"make it again with scripts/redo.py --sample {sample.id}"
+        raise SampleError("unusable_image", f"{str(error).removesuffix('.')}; {redo}") from None
     return Case(
         sample=sample,
-        source=images.load(load_source(sample, results), f"sample {sample.id}"),
-        edited=images.load(data, str(path)),
+        source=source,
+        edited=edited,
         rubric=rubric,
     )
 

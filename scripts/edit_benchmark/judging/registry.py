@@ -7,6 +7,7 @@ torch is imported only when a judge is built: a job takes its device before that
 
 from __future__ import annotations
 
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from edit_benchmark.config.judges import (
     TransformersJudgeSettings,
 )
 from edit_benchmark.judging.judge import Judge
+from edit_benchmark.judging.own_class import OwnJudge
 from edit_benchmark.runtime.kinds import Kind, all_libraries, former_fields
 
 
@@ -54,8 +56,8 @@ def _repeat(settings: JudgeSettings, checkpoint: Checkpoint | None) -> dict[str,
 def _build_own(settings: OwnJudgeSettings, checkpoint: Checkpoint | None, device: str) -> Judge:
     own: Any = load_class(settings.class_path, Judge, "judge")
     path = checkpoint.path if checkpoint else None
-    judge: Judge = own(checkpoint=path, dtype=settings.dtype, device=device, **settings.params)
-    return judge
+    params = deepcopy(settings.params)
+    return OwnJudge(own(checkpoint=path, dtype=settings.dtype, device=device, **params))
 
 
 def _former_own(

@@ -8,11 +8,16 @@ import sys
 from collections.abc import Callable
 
 from edit_benchmark.errors import UserError
+from edit_benchmark.runtime import supervision
 from edit_benchmark.runtime.leases import DeviceRequest
 
 
-def run(main: Callable[[], None]) -> None:
-    """Run a command's ``main``; a UserError becomes one line on stderr and exit code 2."""
+def run(main: Callable[[], None], *, watched: bool = False) -> None:
+    """Run a command's ``main``; a UserError becomes one line on stderr and exit code 2.
+
+    With ``watched`` in a child process: what ends it is told, see
+    :mod:`edit_benchmark.runtime.supervision`.
+    """
     logging.basicConfig(
         level=logging.INFO,
         stream=sys.stderr,
@@ -23,11 +28,18 @@ def run(main: Callable[[], None]) -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
     # Where the locale is not UTF-8, a Chinese name is no reason to fail.
     sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
+    if watched:
+        supervision.watch()
+    code = 1
     try:
         main()
+        code = 0
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+        code = 2
+    finally:
+        supervision.finish(code)
+    sys.exit(code)
 
 
 def add_device_arguments(parser: argparse.ArgumentParser) -> None:

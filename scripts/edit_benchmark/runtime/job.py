@@ -15,6 +15,7 @@ from edit_benchmark.checkpoints import record
 from edit_benchmark.checkpoints.record import Checkpoint
 from edit_benchmark.results.layout import Layout
 from edit_benchmark.runtime import failures, gpus, leases
+from edit_benchmark.runtime.containment import prints_in_log
 from edit_benchmark.runtime.kinds import Kind, Settings
 from edit_benchmark.runtime.leases import DeviceRequest
 from edit_benchmark.runtime.telemetry import Telemetry
@@ -108,7 +109,7 @@ def loaded(
     }
     what = f"{'model' if kind.role == 'editor' else kind.role} {job.name}"
     import_ahead = partial(kind.import_ahead, job.settings, checkpoint)
-    with leases.lease(job.devices) as device:
+    with prints_in_log(), leases.lease(job.devices) as device:
         log.info("device %s", device.label)
         with leases.load_slot(job.devices, import_ahead):
             if checkpoint is not None and device.gpu is not None:
@@ -116,7 +117,8 @@ def loaded(
             began = time.monotonic()
             build = partial(kind.build, job.settings, checkpoint, device.torch_name)
             model = failures.loading(build, what)
-            telemetry = Telemetry(device, time.monotonic() - began, model.compile_seconds)
+            compiled = failures.loading(lambda: float(model.compile_seconds), what)
+            telemetry = Telemetry(device, time.monotonic() - began, compiled)
             log.info("%s loaded in %.1f s", what, telemetry.load_seconds)
         with telemetry.sampling():
             yield Loaded(model, device.model_name, telemetry)

@@ -24,13 +24,20 @@ _GIB = 2**30
 _START_TIME = 19
 
 
-def process_seconds() -> float:
-    """Seconds since this process was started, its imports included."""
-    # Both count from the boot of the host. psutil adds the time of the boot, which Linux gives in
-    # whole seconds only.
+def _process_start() -> float:
+    """Seconds from the boot of the host to the start of this process."""
+    # psutil adds the time of the boot, which Linux gives in whole seconds only.
     fields = Path("/proc/self/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-    started = int(fields[_START_TIME]) / os.sysconf("SC_CLK_TCK")
-    return time.clock_gettime(time.CLOCK_BOOTTIME) - started
+    return int(fields[_START_TIME]) / os.sysconf("SC_CLK_TCK")
+
+
+# Read at once, and so of the process that was started: a job goes on in a child of it.
+_STARTED = _process_start()
+
+
+def process_seconds() -> float:
+    """Seconds since the job's process was started, its imports included."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - _STARTED
 
 
 class Telemetry:
@@ -57,7 +64,7 @@ class Telemetry:
         self._stages: dict[str, float] = {}
         self._busy: list[int] = []
 
-    def count(self, images: int, **seconds: float) -> None:
+    def count(self, images: int, /, **seconds: float) -> None:
         """Add ``images``, and the seconds of each stage for all of them together."""
         self._images += images
         for stage, spent in seconds.items():

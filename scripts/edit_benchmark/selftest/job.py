@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,10 +65,10 @@ def self_test(job: SelfTestJob) -> dict[str, Any]:
     UserError
         If the judge cannot be loaded.
     """
-    chosen = probes.choose(job.edits, job.count)
+    cases = _cases(job)
     began = time.monotonic()
-    if chosen:
-        record = _test(job, chosen)
+    if cases:
+        record = _test(job, cases)
     else:
         record = {"verdict": verdict.UNTESTED, "checks": [], "n": 0, "asked": 0}
     return {
@@ -81,13 +82,18 @@ def self_test(job: SelfTestJob) -> dict[str, Any]:
     }
 
 
-def _test(job: SelfTestJob, chosen: Sequence[Edit]) -> dict[str, Any]:
+def _cases(job: SelfTestJob) -> list[Case]:
+    """The chosen edits as cases; those that cannot be read are left out."""
     by_id = {sample.id: sample for sample in job.samples}
-    path = job.settings.rubric_file
-    cases = [
-        case_of(by_id[edit.id], edit, rubrics.load(path, edit.category, job.language), job.results)
-        for edit in chosen
-    ]
+    cases = []
+    for edit in probes.choose(job.edits, job.count):
+        rubric = rubrics.load(job.settings.rubric_file, edit.category, job.language)
+        with suppress(SampleError):
+            cases.append(case_of(by_id[edit.id], edit, rubric, job.results))
+    return cases
+
+
+def _test(job: SelfTestJob, cases: Sequence[Case]) -> dict[str, Any]:
     others = probes.partners([case.sample for case in cases], job.samples)
     bar = tqdm(desc=f"self-test of {job.name}", unit="image", mininterval=5, file=sys.stderr)
     with loaded(job, KINDS[job.settings.judge], "selftest") as judge, bar:
