@@ -277,14 +277,15 @@ def test_odd_pictures_are_edited_as_what_they_show(project: Project) -> None:
     assert sizes == expected
 
 
-def test_a_results_folder_with_a_space(project: Project) -> None:
+def test_a_results_folder_with_an_odd_name(project: Project) -> None:
+    name = 'my "results" it\'s [a]* $HOME \\ ;& %s 中文'
     project.benchmark([row for row in five_each(1) if row["category"] == "physical"])
     benchmark = {"path": "data/benchmark.jsonl", "categories": ["physical"]}
-    project.configure(benchmark=benchmark, results="my results")
+    project.configure(benchmark=benchmark, results=name)
     project.run()
     project.run("physical")
-    assert (project.root / "my results/report/index.html").is_file()
-    assert (project.root / "my results/report/categories/physical/index.html").is_file()
+    assert (project.root / name / "report/index.html").is_file()
+    assert (project.root / name / "report/categories/physical/index.html").is_file()
 
 
 def test_texts_with_braces_reach_the_jobs_as_they_are(project: Project) -> None:
