@@ -21,6 +21,7 @@ from edit_benchmark.editing.editor import Editor
 from edit_benchmark.editing.registry import KINDS
 from edit_benchmark.errors import SampleError, SkipSample, UserError
 from edit_benchmark.records import EDIT_FAILED, EDITED, SKIPPED, Edit, Sample, dumps
+from edit_benchmark.results import recipes
 from edit_benchmark.results.store import Store, made_with
 from edit_benchmark.runtime.failures import attempt, stop_if_fatal
 from edit_benchmark.runtime.job import Job, Loaded, loaded
@@ -83,7 +84,7 @@ def edit_shard(job: EditJob) -> list[Edit]:
         len(missing),
     )  # fmt: skip
     if missing:
-        with loaded(job, kind, "edit") as editor:
+        with loaded(job, kind, "edit", common) as editor:
             for row in _Shard(job, editor, store).edit(missing):
                 rows[row.id] = row
     failed = [row for row in rows.values() if row.status == EDIT_FAILED]
@@ -93,8 +94,9 @@ def edit_shard(job: EditJob) -> list[Edit]:
             f"{failed[0].reason}; mend the cause (the traceback is in the job's log) and run the "
             "same command again."
         )
+    recipe = recipes.keep(job.layout, common)
     return [
-        replace(rows[sample.id], approximations=job.settings.approximations)
+        replace(rows[sample.id], approximations=job.settings.approximations, recipe=recipe)
         for sample in job.samples
     ]
 
