@@ -16,12 +16,14 @@ from edit_benchmark.dataset import image_files
 from edit_benchmark.editing import registry as editors
 from edit_benchmark.errors import UserError
 from edit_benchmark.records import Edit, dumps
+from edit_benchmark.results.files import check_folder
 from edit_benchmark.results.tables import read_rows
 from edit_benchmark.judging import registry as judges
 from edit_benchmark.judging.chunks import chunk_count
 from edit_benchmark.runtime import gpus, interpreter
 
 interpreter.put_first_on_path()
+interpreter.keep_caches_together()
 
 if {*"{}<>"} & {*str(workflow.basedir)}:
     raise WorkflowError(
@@ -151,11 +153,11 @@ def target_names(keys):
             yield key, name
 
 
-def check_devices():
-    """Before the first job of a run on this host: are the configured GPUs there?"""
-    if not workflow.local_exec:
-        return
+def check_places():
+    """Before the first job: can results be written, and, on this host, are the GPUs there?"""
     try:
-        gpus.check(config["device_ids"])
+        check_folder(Path(config["results"]))
+        if workflow.local_exec:
+            gpus.check(config["device_ids"])
     except UserError as error:
         raise WorkflowError(str(error)) from None

@@ -22,7 +22,8 @@ _LOST_DEVICE = (
     "NVML",
     "Unable to find a valid device",
 )
-_NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+#: Errors of a disk that takes nothing more.
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 def attempt(call: Callable[[], Result], what: str) -> Result:
@@ -75,7 +76,7 @@ def loading(build: Callable[[], Result], name: str) -> Result:
 
 def stop_if_fatal(error: BaseException) -> None:
     """Raise a UserError if ``error`` is one that every further sample would meet too."""
-    if isinstance(error, OSError) and error.errno in _NO_SPACE:
+    if isinstance(error, OSError) and error.errno in NO_SPACE:
         raise UserError(
             f"cannot write results: {error.strerror} ({error.filename or 'results'}); what was "
             "finished is kept: make room and run the same command again."
