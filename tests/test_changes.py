@@ -117,7 +117,7 @@ def test_code_that_changes_while_a_run_goes_on(project: Project) -> None:
     content = json.loads((project.root / "results" / "run.json").read_text(encoding="utf-8"))
     assert content["benchmark"]["sha256"] == before
     ways = content["made_by"]["models"]["own"]
-    assert len({way["source_hash"] for way in ways}) == 2
+    assert len({way["source_hashes"]["changing"] for way in ways}) == 2
 
 
 def test_code_that_changes_while_a_job_waits_for_its_device(project: Project) -> None:
