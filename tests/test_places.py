@@ -56,6 +56,16 @@ def test_a_folder_for_leases_that_cannot_be_made(
             pass
 
 
+@pytest.mark.usefixtures("umask")
+def test_lock_files_are_everybodys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    os.umask(0o077)
+    monkeypatch.setenv("EDIT_BENCHMARK_LEASES", str(tmp_path / "leases"))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    with lease(DeviceRequest(["cpu"], 1, 1, "a test")):
+        modes = [stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "leases").iterdir()]
+    assert modes == [0o666]
+
+
 def test_a_results_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match=r"/file/x: nothing can be written there \(Not a directory"):

@@ -14,7 +14,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -214,6 +214,8 @@ def _try_lock(path: Path, purpose: str) -> IO[str] | None:
     except BlockingIOError:
         os.close(descriptor)
         return None
+    with suppress(OSError):  # another user's file
+        os.fchmod(descriptor, 0o666)  # whatever the umask: other users take leases too
     # A cleaner of /tmp may have removed the file between open and flock: then the lock is on a
     # file that nobody else will find.
     try:
