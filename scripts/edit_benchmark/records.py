@@ -53,7 +53,8 @@ class Edit:
     ``status`` is ``edited``, ``edit_failed`` or ``skipped``; ``image`` is relative to the results
     directory and empty unless edited; ``seconds`` is the time of the editor's call;
     ``approximations`` are the settings that made the model another, faster one; ``made_with`` says
-    what is known of other library versions that made it, if it was accepted from an earlier run.
+    what is known of other library versions that made it, if it was accepted from an earlier run;
+    ``recipe`` names how the model was set up (``results/recipes.py``).
     """
 
     id: str
@@ -72,6 +73,7 @@ class Edit:
     device: str = ""
     approximations: list[str] = field(default_factory=list)
     made_with: str = ""
+    recipe: str = ""
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,7 @@ class Score:
     ``score`` is 0 to 10 and is set if and only if ``status`` is ``scored``. ``criteria`` maps each
     criterion of the rubric to its score, None where the judge found that it does not apply.
     ``made_with`` is the edit's; ``judged_with`` says the same of the answer.
+    ``recipe`` and ``answer_recipe`` name how the edit's model and the judge were set up.
     """
 
     id: str
@@ -102,6 +105,8 @@ class Score:
     approximations: list[str] = field(default_factory=list)
     made_with: str = ""
     judged_with: str = ""
+    recipe: str = ""
+    answer_recipe: str = ""
 
     def __post_init__(self) -> None:
         if (self.score is not None) != (self.status == SCORED):
@@ -122,6 +127,7 @@ class Score:
             image=edit.image,
             approximations=edit.approximations,
             made_with=edit.made_with,
+            recipe=edit.recipe,
             **fields,
         )
 

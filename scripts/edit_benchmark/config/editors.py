@@ -10,13 +10,13 @@ from pydantic import Field, model_validator
 from edit_benchmark.config.base import (
     Arguments,
     ClassPath,
+    Location,
     ModelSettings,
     NotNegative,
     Number,
     Pixels,
     Positive,
     Section,
-    Text,
     mistake,
 )
 
@@ -27,7 +27,7 @@ APPROXIMATIONS = ("lora", "fp8", "block_cache")
 class Lora(Section):
     """A LoRA adapter fused into the weights."""
 
-    path: Text
+    path: Location
     """A safetensors file."""
     scale: Number = 1.0
     """How much of it is added to the weights."""
@@ -64,7 +64,7 @@ class DiffusersEditorSettings(ModelSettings, _Edited):
 
     editor: Literal["diffusers"]
     """diffusers runs any edit pipeline from its checkpoint."""
-    checkpoint: Text
+    checkpoint: Location
     """A folder in the layout of save_pretrained, or a repository of the Hugging Face hub as
     owner/name."""
     num_inference_steps: Positive | None = None

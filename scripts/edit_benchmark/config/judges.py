@@ -11,13 +11,13 @@ from edit_benchmark.config.base import (
     Area,
     Arguments,
     ClassPath,
+    Location,
     ModelSettings,
     NotNegative,
     Number,
     PathText,
     Positive,
     Section,
-    Text,
 )
 
 #: The rubrics that a configuration names without a path.
@@ -38,8 +38,8 @@ class _Judged(Section):
     @property
     def rubric_file(self) -> Path:
         """Where the rubric lies: one of :data:`RUBRICS`, or a path."""
-        named = RUBRICS / f"{self.rubric}.yaml"
-        return named if named.is_file() else Path(self.rubric)
+        named = {path.stem: path for path in RUBRICS.glob("*.yaml")}
+        return named.get(self.rubric, Path(self.rubric))
 
 
 class TransformersJudgeSettings(ModelSettings, _Judged):
@@ -47,7 +47,7 @@ class TransformersJudgeSettings(ModelSettings, _Judged):
 
     judge: Literal["transformers"]
     """transformers runs any image-text-to-text model from its checkpoint."""
-    checkpoint: Text
+    checkpoint: Location
     """A folder in the layout of save_pretrained, or a repository of the Hugging Face hub as
     owner/name."""
     method: Literal["expected", "generated"] = "expected"

@@ -22,6 +22,7 @@ from edit_benchmark.editing.editor import Editor
 from edit_benchmark.editing.registry import KINDS
 from edit_benchmark.errors import ImageError, SampleError, SkipSample, UserError
 from edit_benchmark.records import EDIT_FAILED, EDITED, SKIPPED, Edit, Sample, dumps, storable
+from edit_benchmark.results import recipes
 from edit_benchmark.results.store import Store, made_with
 from edit_benchmark.runtime import supervision
 from edit_benchmark.runtime.failures import attempt, stop_if_fatal
@@ -99,7 +100,7 @@ def edit_shard(job: EditJob) -> list[Edit]:
         supervision.note_endings(places)
         # Those that ended a job once come last: they cost no other sample another run.
         missing.sort(key=lambda task: places[task.sample.id].exists())
-        with loaded(job, kind, "edit") as editor:
+        with loaded(job, kind, "edit", common) as editor:
             for row in _Shard(job, editor, store).edit(missing):
                 rows[row.id] = row
     # Without those that were not tried: a table with them is what redo.py needs.
@@ -111,8 +112,9 @@ def edit_shard(job: EditJob) -> list[Edit]:
             f"{failed[0].reason}; mend the cause (the traceback is in the job's log) and run the "
             "same command again."
         )
+    recipe = recipes.keep(job.layout, common)
     return [
-        replace(rows[sample.id], approximations=job.settings.approximations)
+        replace(rows[sample.id], approximations=job.settings.approximations, recipe=recipe)
         for sample in job.samples
     ]
 

@@ -6,7 +6,7 @@ import logging
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from edit_benchmark.judging.judge import Answer, Case, Judge
 from edit_benchmark.judging.registry import KINDS
 from edit_benchmark.judging.rubrics import Rubric, overall
 from edit_benchmark.records import JUDGE_FAILED, SCORED, Edit, Sample, Score
+from edit_benchmark.results import recipes
 from edit_benchmark.results.store import Store, made_with
 from edit_benchmark.runtime import supervision
 from edit_benchmark.runtime.failures import stop_if_fatal
@@ -98,10 +99,11 @@ def score_edits(job: ScoreJob) -> list[Score]:
     log.info("%d edits, %d answers in the store, %d to ask",
              len(job.edits), len(rows), len(missing))  # fmt: skip
     if missing:
-        with loaded(job, kind, "score") as judge:
+        with loaded(job, kind, "score", common) as judge:
             for row in _ask(missing, job, judge, store):
                 rows[row.id] = row
-    return [rows[edit.id] for edit in job.edits]
+    recipe = recipes.keep(job.layout, {**common, "rubric_sha256": job.rubric.sha256})
+    return [replace(rows[edit.id], answer_recipe=recipe) for edit in job.edits]
 
 
 def question_fields(

@@ -49,6 +49,8 @@ class Rubric:
     texts
         The rubric file's texts in this language by their names there, and the language itself
         under ``language``.
+    sha256
+        Hash of the whole file's content, as of :func:`rubric_hash`.
     """
 
     name: str
@@ -58,6 +60,7 @@ class Rubric:
     not_applicable: str
     see_source: bool
     texts: dict[str, str]
+    sha256: str = ""
 
     def shared_text(self, sample: Sample) -> str:
         """The beginning of every question about ``sample``: task, instruction, scale."""
@@ -133,6 +136,7 @@ def load(path: Path, category: str, language: str) -> Rubric:
         not_applicable=str(content["scale"]["not_applicable"]),
         see_source=content["see_source"],
         texts={name: text.strip() for name, text in texts.items()} | {"language": language},
+        sha256=_hash(content),
     )
 
 
@@ -170,7 +174,11 @@ def rubric_hash(path: Path) -> str:
     UserError
         As :func:`read`.
     """
-    return hashlib.sha256(dumps(read(path)).encode()).hexdigest()
+    return _hash(read(path))
+
+
+def _hash(content: Mapping[str, Any]) -> str:
+    return hashlib.sha256(dumps(content).encode()).hexdigest()
 
 
 # The placeholders that each text of a rubric has to have, and no others.

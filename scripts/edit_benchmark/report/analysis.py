@@ -256,7 +256,22 @@ def _warnings(summary: Sequence[SummaryRow], scores: Sequence[Score], words: Wor
             warnings.append(words.sentence("few", **names, categories=categories))
     if any(0 < row.scored < RARE_BELOW for row in summary):
         warnings.append(words.sentence("rare", below=RARE_BELOW))
-    return warnings
+    return [*warnings, *_mixed(scores, words)]
+
+
+def _mixed(scores: Sequence[Score], words: Words) -> list[str]:
+    """Warnings of models and judges that are not one thing: set up in several ways."""
+    edits: dict[str, set[str]] = {}
+    answers: dict[str, set[str]] = {}
+    for row in scores:
+        edits.setdefault(row.model, set()).update({row.recipe} - {""})
+        answers.setdefault(row.judge, set()).update({row.answer_recipe} - {""})
+    return [
+        words.sentence(f"mixed_{kind}", who=name, ways=len(recipes))
+        for kind, recipes_of in (("edits", edits), ("answers", answers))
+        for name, recipes in recipes_of.items()
+        if len(recipes) > 1
+    ]
 
 
 def _equal_scores(row: SummaryRow, scores: Sequence[Score], words: Words) -> str:

@@ -23,7 +23,8 @@ _LOST_DEVICE = (
     "NVML",
     "Unable to find a valid device",
 )
-_NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+#: Errors of a disk that takes nothing more.
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 def attempt(call: Callable[[], Result], what: str) -> Result:
@@ -82,7 +83,7 @@ def stop_if_fatal(error: BaseException, what: str = "") -> None:
     It names ``what`` was under way, such as ``sample 17``.
     """
     at = f" at {what}" if what else ""
-    if isinstance(error, OSError) and error.errno in _NO_SPACE:
+    if isinstance(error, OSError) and error.errno in NO_SPACE:
         raise UserError(
             f"cannot write results: {error.strerror} ({error.filename or 'results'}); what was "
             "finished is kept: make room and run the same command again."

@@ -12,7 +12,7 @@ from typing import Any
 from tqdm import tqdm
 
 from edit_benchmark.config.judges import JudgeSettings
-from edit_benchmark.errors import SampleError
+from edit_benchmark.errors import SampleError, UserError
 from edit_benchmark.judging import rubrics
 from edit_benchmark.judging.batching import answers_of, count_answers
 from edit_benchmark.judging.job import case_of
@@ -65,12 +65,18 @@ def self_test(job: SelfTestJob) -> dict[str, Any]:
     UserError
         If the judge cannot be loaded.
     """
+    rubric_sha256 = rubrics.rubric_hash(job.settings.rubric_file)
     cases = _cases(job)
     began = time.monotonic()
     if cases:
         record = _test(job, cases)
     else:
         record = {"verdict": verdict.UNTESTED, "checks": [], "n": 0, "asked": 0}
+    if rubrics.rubric_hash(job.settings.rubric_file) != rubric_sha256:
+        raise UserError(
+            f"rubric {job.settings.rubric_file} changed while judge {job.name} was put to the test "
+            "with it; run the same command again."
+        )
     return {
         "judge": job.name,
         "model": job.model,
@@ -78,7 +84,7 @@ def self_test(job: SelfTestJob) -> dict[str, Any]:
         "seconds": round(time.monotonic() - began, 1),
         "settings": job.settings.model_dump(mode="json"),
         "checkpoint": job.checkpoint.identity if job.checkpoint else None,
-        "rubric_sha256": rubrics.rubric_hash(job.settings.rubric_file),
+        "rubric_sha256": rubric_sha256,
     }
 
 
@@ -96,7 +102,9 @@ def _cases(job: SelfTestJob) -> list[Case]:
 def _test(job: SelfTestJob, cases: Sequence[Case]) -> dict[str, Any]:
     others = probes.partners([case.sample for case in cases], job.samples)
     bar = tqdm(desc=f"self-test of {job.name}", unit="image", mininterval=5, file=sys.stderr)
-    with loaded(job, KINDS[job.settings.judge], "selftest") as judge, bar:
+    kind = KINDS[job.settings.judge]
+    key_fields = kind.key_fields(job.settings, job.checkpoint)
+    with loaded(job, kind, "selftest", key_fields) as judge, bar:
 
         def ask(asked: Sequence[Case]) -> list[Answer | SampleError]:
             answers: list[Answer | SampleError] = []
