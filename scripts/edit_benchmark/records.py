@@ -81,6 +81,7 @@ class Score:
     ``score`` is 0 to 10 and is set if and only if ``status`` is ``scored``. ``criteria`` maps each
     criterion of the rubric to its score, None where the judge found that it does not apply.
     ``made_with`` is the edit's; ``judged_with`` says the same of the answer.
+    ``reading`` is the rule by which the judge's answer was read, such as ``strict`` or ``fence``.
     """
 
     id: str
@@ -102,6 +103,7 @@ class Score:
     approximations: list[str] = field(default_factory=list)
     made_with: str = ""
     judged_with: str = ""
+    reading: str = ""
 
     def __post_init__(self) -> None:
         if (self.score is not None) != (self.status == SCORED):
