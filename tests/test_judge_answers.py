@@ -39,12 +39,13 @@ def with_first(value: str) -> str:
 
 
 PLAIN = written()
+QUOTED = json.dumps({key: str(label) for key, label in LABELS.items()})
 DRAFT = PLAIN.replace("6", "3", 1)
 LAST = KEYS[-1]
 READABLE = {
     "as asked for": (PLAIN, "strict"),
     "over lines": (json.dumps(LABELS, indent=2), "strict"),
-    "labels in quotes": (json.dumps({key: str(label) for key, label in LABELS.items()}), "strict"),
+    "labels in quotes": (QUOTED, "strict"),
     "fence": (f"```json\n{PLAIN}\n```", "fence"),
     "bare fence": (f"```\n{PLAIN}\n```", "fence"),
     "capitalised fence": (f"```JSON\n{PLAIN}\n```", "fence"),
@@ -118,6 +119,7 @@ UNREADABLE = {
     "an object in one that is cut off": f'{{"draft": {DRAFT}, "final": {PLAIN[:60]}',
     "two levels deep": f'{{"a": {{"b": {PLAIN}}}}}',
     "cut off in a digit": PLAIN[: PLAIN.index('"reason"') - 2],
+    "cut off in a label in quotes": QUOTED[: QUOTED.rindex('"')],
     "cut off behind a key": PLAIN[: PLAIN.index(LAST)],
     "thinking that did not end": f"<think>\nSo far {PLAIN}",
     "thinking again": f"<think>a</think><think>{PLAIN}",
@@ -156,14 +158,16 @@ WRAPPINGS: list[Callable[[str], str]] = [
 @given(
     labels=st.lists(st.sampled_from([*TEN.labels, "0"]), min_size=5, max_size=5),
     wrappings=st.lists(st.sampled_from(WRAPPINGS), max_size=3, unique=True),
+    as_text=st.booleans(),
     cut=st.integers(0, 400),
 )
 def test_an_answer_is_read_as_it_is_meant_or_not_at_all(
-    labels: list[str], wrappings: list[Callable[[str], str]], cut: int
+    labels: list[str], wrappings: list[Callable[[str], str]], as_text: bool, cut: int
 ) -> None:
     """However carelessly an answer is written, and wherever it is cut off."""
     meant = {key: TEN.labels.get(label) for key, label in zip(KEYS, labels, strict=True)}
-    text = json.dumps({key: int(label) for key, label in zip(KEYS, labels, strict=True)})
+    kind = str if as_text else int
+    text = json.dumps({key: kind(label) for key, label in zip(KEYS, labels, strict=True)})
     for wrap in wrappings:
         text = wrap(text)
     assert parse_generated(text, TEN).criteria == meant
