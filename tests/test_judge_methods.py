@@ -81,7 +81,7 @@ def test_the_judge_chooses_each_label_behind_those_that_it_chose(
         assert probabilities(answer)[criterion.key] == pytest.approx(expected, abs=1e-5, rel=1e-3)
         labels[criterion.key] = LABELS[expected.index(max(expected))]
         written += labels[criterion.key] + ", "
-    assert json.loads(answer.text) == labels
+    assert answer.text == written.removesuffix(", ") + "}"
     assert answer.criteria == {key: rubric.labels.get(label) for key, label in labels.items()}
     assert answer.reading == "labels"
 

@@ -7,7 +7,6 @@ each label's place the judge's most probable label is taken, and the rest is wri
 from __future__ import annotations
 
 import copy
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -32,27 +31,29 @@ class _Skeleton:
         The processor's inputs of the question.
     pieces
         The tokens before each label, of shape (tokens,) each.
+    texts
+        The same as texts, and what stands behind the last label.
     """
 
     label_ids: torch.Tensor
     inputs: Any
     pieces: list[torch.Tensor]
+    texts: list[str]
 
 
 class ChosenJudge(LabelJudge):
     """Asks about all criteria at once; only the labels of the answer are the judge's own."""
 
     def _inputs_on_host(self, case: Case) -> _Skeleton:
-        question = case.rubric.generated_question()
+        texts = _texts(case.rubric)
         with self._processor_lock:
+            tokenizer = self.processor.tokenizer
             pieces = [
-                self.processor.tokenizer.encode(piece, add_special_tokens=False)
-                for piece in _pieces(case.rubric)
+                torch.tensor(tokenizer.encode(text, add_special_tokens=False))
+                for text in texts[:-1]
             ]
-            inputs = self._inputs([self._messages(case, question)])
-            return _Skeleton(
-                self._label_ids(case.rubric), inputs, [torch.tensor(ids) for ids in pieces]
-            )
+            inputs = self._inputs([self._messages(case, case.rubric.generated_question())])
+            return _Skeleton(self._label_ids(case.rubric), inputs, pieces, texts)
 
     def _label_probabilities(self, questions: _Skeleton) -> torch.Tensor:
         label_ids = questions.label_ids.to(self._device)
@@ -78,18 +79,20 @@ class ChosenJudge(LabelJudge):
     def _text_and_details(
         self, questions: _Skeleton, places: dict[str, dict[str, Any]]
     ) -> tuple[str, dict[str, Any]]:
-        return json.dumps({key: place["label"] for key, place in places.items()}), {}
+        labels = [place["label"] for place in places.values()]
+        pairs = zip(questions.texts, [*labels, ""], strict=True)
+        return "".join(text + label for text, label in pairs), {}
 
 
-def _pieces(rubric: Rubric) -> list[str]:
-    """What stands before each label: the answer's text, cut where the labels are."""
+def _texts(rubric: Rubric) -> list[str]:
+    """The answer's text, cut where the labels are: what is before each, and behind the last."""
     # Digits stand without quotes, as the rubric asks for them; words could not.
     quote = (
         "" if all(label.isdecimal() for label in (*rubric.labels, rubric.not_applicable)) else '"'
     )
     keys = [criterion.key for criterion in rubric.criteria]
     first, *others = (f'"{key}": {quote}' for key in keys)
-    return ["{" + first, *(f"{quote}, {other}" for other in others)]
+    return ["{" + first, *(f"{quote}, {other}" for other in others), quote + "}"]
 
 
 def _extended(inputs: Mapping[str, Any], tokens: torch.Tensor) -> dict[str, Any]:
