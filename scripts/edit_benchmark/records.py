@@ -84,6 +84,7 @@ class Score:
     criterion of the rubric to its score, None where the judge found that it does not apply.
     ``made_with`` is the edit's; ``judged_with`` says the same of the answer.
     ``recipe`` and ``answer_recipe`` name how the edit's model and the judge were set up.
+    ``reading`` is the rule by which the judge's answer was read, such as ``strict`` or ``fence``.
     """
 
     id: str
@@ -107,6 +108,7 @@ class Score:
     judged_with: str = ""
     recipe: str = ""
     answer_recipe: str = ""
+    reading: str = ""
 
     def __post_init__(self) -> None:
         if (self.score is not None) != (self.status == SCORED):

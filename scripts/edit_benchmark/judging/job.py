@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -18,7 +18,8 @@ from edit_benchmark.config.judges import JudgeSettings, TransformersJudgeSetting
 from edit_benchmark.dataset.samples import load_source
 from edit_benchmark.errors import ImageError, SampleError, UserError
 from edit_benchmark.judging.batching import Batch, answers_of, count_answers, read_ahead
-from edit_benchmark.judging.judge import Answer, Case, Judge
+from edit_benchmark.judging.judge import Answer, Case, Judge, Unreadable
+from edit_benchmark.judging.reading import content_of, read
 from edit_benchmark.judging.registry import KINDS
 from edit_benchmark.judging.rubrics import Rubric, overall
 from edit_benchmark.records import JUDGE_FAILED, SCORED, Edit, Sample, Score
@@ -68,7 +69,8 @@ class _Task:
 def score_edits(job: ScoreJob) -> list[Score]:
     """One row for each of the job's edits, in their order.
 
-    No judge is loaded and no device taken if the store has every answer.
+    No judge is loaded and no device taken if the store has every answer. An answer that is no score
+    is in the store too: the judge would give it again.
 
     Raises
     ------
@@ -81,6 +83,7 @@ def score_edits(job: ScoreJob) -> list[Score]:
     store = Store(job.layout.answer_store)
     by_id = {sample.id: sample for sample in job.samples}
     rows: dict[str, Score] = {}
+    tasks: list[_Task] = []
     missing: list[_Task] = []
     for edit in job.edits:
         sample = by_id[edit.id]
@@ -88,19 +91,24 @@ def score_edits(job: ScoreJob) -> list[Score]:
         stored = store.find(fields, kind.former_keys(job.settings, job.checkpoint, fields))
         task = _Task(sample, edit, fields, stored.key)
         given_up = supervision.given_up(store.endings_path(stored.key))
-        if stored.content is not None:
-            rows[edit.id] = _scored(task, job, stored.content)
-        elif given_up is not None:
+        if stored.content is None and given_up is not None:
             rows[edit.id] = Score.of_edit(
                 edit, job.name, status=JUDGE_FAILED, reason=str(given_up), answer_key=stored.key
             )
-        else:
+            continue
+        tasks.append(task)
+        if stored.content is None:
             missing.append(task)
+        else:
+            rows[edit.id] = _row(task, job, stored.content)
+    if len(tasks) - len(missing) >= _SYSTEMATIC and not _scored(rows.values()):
+        # The cause was not the images. It may have been mended, such as a broken device.
+        missing = tasks
     log.info("%d edits, %d answers in the store, %d to ask",
              len(job.edits), len(rows), len(missing))  # fmt: skip
     if missing:
         with loaded(job, kind, "score", common) as judge:
-            for row in _ask(missing, job, judge, store):
+            for row in _ask(missing, job, judge, store, has_scores=_scored(rows.values())):
                 rows[row.id] = row
     recipe = recipes.keep(job.layout, {**common, "rubric_sha256": job.rubric.sha256})
     return [replace(rows[edit.id], answer_recipe=recipe) for edit in job.edits]
@@ -132,13 +140,13 @@ def question_fields(
 
 
 def _ask(
-    tasks: Sequence[_Task], job: ScoreJob, judge: Loaded[Judge], store: Store
+    tasks: Sequence[_Task], job: ScoreJob, judge: Loaded[Judge], store: Store, has_scores: bool
 ) -> Iterator[Score]:
     """Ask the judge in batches; each answer is in the store before its row is yielded."""
-    failures: list[SampleError] = []
-    answered = 0
+    failures: list[str] = []
+    is_first = True
 
-    def read(task: _Task) -> Case:
+    def read_case(task: _Task) -> Case:
         return case_of(task.sample, task.edit, job.rubric, job.results)
 
     places = {task.sample.id: store.endings_path(task.key) for task in tasks}
@@ -147,27 +155,24 @@ def _ask(
     suspects = [task for task in tasks if places[task.sample.id].exists()]
     others = [task for task in tasks if task not in suspects]
     batches = chain(
-        read_ahead(others, job.settings.batch_size, read, judge.model),
-        *(read_ahead([task], 1, read, judge.model) for task in suspects),
+        read_ahead(others, job.settings.batch_size, read_case, judge.model),
+        *(read_ahead([task], 1, read_case, judge.model) for task in suspects),
     )
     bar = tqdm(total=len(tasks), desc=job.name, unit="image", mininterval=5, file=sys.stderr)
     with bar:
         for batch in batches:
             answers, seconds = _timed_answers(batch, judge)
-            if not answered and not failures:
+            if is_first:
                 log.info("first answers %.1f s after the process began", process_seconds())
+            is_first = False
             for task, answer in zip(batch.tasks, answers, strict=True):
-                if isinstance(answer, SampleError):
-                    log.warning("sample %s: %s", task.sample.id, answer)
-                    failures.append(answer)
-                    yield Score.of_edit(
-                        task.edit, job.name, status=JUDGE_FAILED, reason=str(answer),
-                        judge_seconds=seconds,
-                    )  # fmt: skip
-                else:
-                    answered += 1
-                    yield _scored(task, job, _keep(store, task, answer, seconds))
-            if not answered and len(failures) >= _SYSTEMATIC:
+                row = _row_of_answer(task, job, answer, seconds, store)
+                if row.status == JUDGE_FAILED:
+                    log.warning("sample %s: %s", row.id, row.reason)
+                    failures.append(row.reason)
+                has_scores = has_scores or row.status == SCORED
+                yield row
+            if not has_scores and len(failures) >= _SYSTEMATIC:
                 raise UserError(
                     f"the first {len(failures)} answers of judge {job.name} cannot be used, the "
                     f"first because: {failures[0]}; use a judge that follows the rubric, or "
@@ -188,12 +193,16 @@ def _timed_answers(
     return answers, round(spent / len(batch.tasks), 3)
 
 
-def _keep(store: Store, task: _Task, answer: Answer, seconds: float) -> dict[str, Any]:
-    """Store an answer; the content of its record."""
+def _row_of_answer(
+    task: _Task, job: ScoreJob, answer: Answer | SampleError, seconds: float, store: Store
+) -> Score:
+    """The row of a fresh answer. What the judge answered is kept, whether it is a score or not."""
+    if not isinstance(answer, Answer | Unreadable):
+        return Score.of_edit(
+            task.edit, job.name, status=JUDGE_FAILED, reason=str(answer), judge_seconds=seconds
+        )
     content = {
-        "criteria": answer.criteria,
-        "text": answer.text,
-        "details": answer.details,
+        **content_of(answer, job.settings),
         "seconds": seconds,
         "key_fields": task.key_fields,
     }
@@ -202,7 +211,7 @@ def _keep(store: Store, task: _Task, answer: Answer, seconds: float) -> dict[str
     except OSError as error:
         stop_if_fatal(error)
         raise
-    return content
+    return _row(task, job, content)
 
 
 def case_of(sample: Sample, edit: Edit, rubric: Rubric, results: Path) -> Case:
@@ -243,15 +252,30 @@ def case_of(sample: Sample, edit: Edit, rubric: Rubric, results: Path) -> Case:
     )
 
 
-def _scored(task: _Task, job: ScoreJob, content: Mapping[str, Any]) -> Score:
+def _row(task: _Task, job: ScoreJob, content: Mapping[str, Any]) -> Score:
+    """The row of an answer as the store keeps it."""
+    answer = read(content, job.rubric, job.settings)
+    read_as: dict[str, Any]
+    if isinstance(answer, Unreadable):
+        read_as = {"status": JUDGE_FAILED, "reason": str(answer)}
+    else:
+        read_as = {
+            "status": SCORED,
+            "score": overall(answer.criteria),
+            "criteria": answer.criteria,
+            "reading": answer.reading,
+        }
     return Score.of_edit(
         task.edit,
         job.name,
-        status=SCORED,
-        score=overall(content["criteria"]),
-        criteria=content["criteria"],
         answer_key=task.key,
         judge_seconds=content["seconds"],
         judged_with=made_with(content),
         text=content["text"],
+        **read_as,
     )
+
+
+def _scored(rows: Iterable[Score]) -> bool:
+    """Whether any of ``rows`` has a score."""
+    return any(row.status == SCORED for row in rows)

@@ -47,11 +47,32 @@ class Answer:
         The judge's own words, if it wrote any.
     details
         What the numbers were computed from, such as the probabilities of the labels.
+    reading
+        The rule by which the answer was read; empty where the judge gave the numbers itself.
     """
 
     criteria: dict[str, float | None]
     text: str = ""
     details: dict[str, Any] = field(default_factory=dict)
+    reading: str = ""
+
+
+class Unreadable(SampleError):
+    """A judge's answer that is no score. It is kept all the same, to be read again by other rules.
+
+    Parameters
+    ----------
+    problem
+        Why it is no score.
+    text, details
+        As of an :class:`Answer`.
+    """
+
+    def __init__(self, problem: SampleError, text: str, details: dict[str, Any]) -> None:
+        Exception.__init__(self, str(problem))
+        self.kind = problem.kind
+        self.text = text
+        self.details = details
 
 
 class Judge:

@@ -160,6 +160,12 @@ def read(path: Path) -> dict[str, Any]:
     if violation is not None:
         where = ".".join(str(part) for part in violation.absolute_path) or "the file"
         raise UserError(f"rubric {path}: {where}: {violation.message}.")
+    not_applicable = content["scale"]["not_applicable"]
+    if not_applicable in content["scale"]["labels"]:
+        raise UserError(
+            f"rubric {path}: scale.not_applicable: {not_applicable!r} is a label of the scale too, "
+            "so that its score would never count; give one of them another label."
+        )
     for language, texts in content["texts"].items():
         for name, text in texts.items():
             _check_template(path, f"texts.{language}.{name}", text)
