@@ -6,9 +6,10 @@ import math
 from collections.abc import Mapping
 from dataclasses import replace
 from numbers import Real
+from typing import Any
 
 from edit_benchmark.errors import SampleError
-from edit_benchmark.judging.judge import Answer
+from edit_benchmark.judging.judge import Answer, Unreadable
 from edit_benchmark.judging.rubrics import Rubric, overall
 from edit_benchmark.records import storable
 
@@ -32,7 +33,10 @@ def checked(answer: object, rubric: Rubric) -> Answer | SampleError:
 
 def _checked(answer: object, rubric: Rubric) -> Answer | SampleError:
     if isinstance(answer, SampleError):
-        return SampleError(answer.kind, str(answer).removeprefix(f"{answer.kind}: "))
+        problem = SampleError(answer.kind, str(answer).removeprefix(f"{answer.kind}: "))
+        if not isinstance(answer, Unreadable):
+            return problem
+        return Unreadable(problem, *_kept(answer))
     if not isinstance(answer, Answer) or not isinstance(answer.criteria, Mapping):
         raise SampleError("unusable_answer", f"the judge returned a {type(answer).__name__}")
     keys = [criterion.key for criterion in rubric.criteria]
@@ -41,8 +45,14 @@ def _checked(answer: object, rubric: Rubric) -> Answer | SampleError:
     criteria = {key: _score(key, answer.criteria[key]) for key in keys}
     if overall(criteria) is None:
         raise SampleError("nothing_applies", "the judge found that no criterion applies")
-    text, details = storable([str(answer.text)[:_LONGEST_TEXT], dict(answer.details)])
+    text, details = _kept(answer)
     return replace(answer, criteria=criteria, text=text, details=details)
+
+
+def _kept(answer: Answer | Unreadable) -> tuple[str, dict[str, Any]]:
+    """Text and details of an answer, as the store can keep them."""
+    text, details = storable([str(answer.text)[:_LONGEST_TEXT], dict(answer.details)])
+    return text, details
 
 
 def _score(key: str, value: object) -> float | None:
