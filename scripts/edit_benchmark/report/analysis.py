@@ -38,7 +38,7 @@ from edit_benchmark.stats.ranks import ranks
 ALL = "(all)"
 #: With fewer scored samples a mean's interval says nothing of rare failures: if 5 % of the edits
 #: have the lowest score and the others are alike, it covers the mean in 40 of 100 runs of 10
-#: samples, in 63 of 20, in 93 of 50 (simulated: tests/statistics.md).
+#: samples, in 64 of 20, in 92 of 50 (simulated: tests/statistics.md).
 RARE_BELOW = 50
 #: Samples that a warning names.
 NAMED = 10

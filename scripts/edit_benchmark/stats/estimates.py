@@ -185,9 +185,9 @@ def mean_interval(
     Neither is enough alone. The percentile interval of two or three clusters is just their range
     and covers 50 and 74 % of normal data; t on the cluster-robust error covers 31 % where one of
     ten clusters has most of the samples. Their union covers 93 to 96 % in both (simulated:
-    tests/statistics.md). Where one of fewer than five clusters has nearly all samples it covers 63,
-    79 and 89 % with two, three and four. Failures so rare that a sample may hold none are covered
-    by no interval of this kind.
+    tests/statistics.md). Where one of fewer than five clusters has nearly all samples it covers
+    about 60, 80 and 90 % with two, three and four. Failures so rare that a sample may hold none are
+    covered by no interval of this kind.
 
     Parameters
     ----------
