@@ -13,6 +13,7 @@ import yaml
 
 from edit_benchmark.acceptance import Balance, accept, balances
 from edit_benchmark.config.resolve import resolve
+from edit_benchmark.config.written import check_file
 from edit_benchmark.runtime.command_line import run
 
 
@@ -23,6 +24,7 @@ def main() -> None:
     parser.add_argument("--configfile", type=Path, default=Path("config/config.yaml"))
     parser.add_argument("--keep", action="store_true", help="keep what other versions made")
     arguments = parser.parse_args()
+    check_file(arguments.configfile)
     config = resolve(yaml.safe_load(arguments.configfile.read_text(encoding="utf-8")))
     found = balances(config)
     for balance in found:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -263,3 +265,18 @@ def test_a_category_that_is_called_as_a_rule(project: Project) -> None:
     project.configure(benchmark={"path": "data/benchmark.jsonl", "categories": ["edit"]})
     sentence = "config: benchmark.categories: 'edit' is the name of a rule"
     assert sentence in dry_run(project, code=1)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [("a: 1\na: 2\n", "c.yaml, line 2: key 'a' stands in"), (None, "c.yaml: cannot be read")],
+)
+def test_a_command_reads_a_configuration_as_a_run_does(
+    here: Path, text: str | None, sentence: str
+) -> None:
+    if text is not None:
+        (here / "c.yaml").write_text(text, encoding="utf-8")
+    command = [sys.executable, ROOT / "scripts" / "accept_versions.py", "--configfile", "c.yaml"]
+    result = subprocess.run(command, cwd=here, capture_output=True, text=True, check=False)
+    assert result.returncode == 2
+    assert result.stderr.startswith(f"error: {sentence}"), result.stderr
