@@ -81,6 +81,8 @@ class Score:
     ``score`` is 0 to 10 and is set if and only if ``status`` is ``scored``. ``criteria`` maps each
     criterion of the rubric to its score, None where the judge found that it does not apply.
     ``made_with`` is the edit's; ``judged_with`` says the same of the answer.
+    ``mass`` is the mean probability that the judge put on the labels of the scale, None where no
+    probabilities were read. ``device`` is the one that the edit was made on.
     """
 
     id: str
@@ -99,6 +101,8 @@ class Score:
     judge_seconds: float | None = None
     image: str = ""
     text: str = ""
+    mass: float | None = None
+    device: str = ""
     approximations: list[str] = field(default_factory=list)
     made_with: str = ""
     judged_with: str = ""
@@ -120,6 +124,7 @@ class Score:
             key=edit.key,
             edit_seconds=edit.seconds,
             image=edit.image,
+            device=edit.device,
             approximations=edit.approximations,
             made_with=edit.made_with,
             **fields,

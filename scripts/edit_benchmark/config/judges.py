@@ -24,6 +24,12 @@ from edit_benchmark.config.base import (
 RUBRICS = Path(__file__).parents[3] / "resources" / "rubrics"
 
 
+def rubric_file(rubric: str) -> Path:
+    """Where a rubric lies that a configuration names: one of :data:`RUBRICS`, or a path."""
+    named = RUBRICS / f"{rubric}.yaml"
+    return named if named.is_file() else Path(rubric)
+
+
 class _Judged(Section):
     """What is set for every judge."""
 
@@ -37,9 +43,8 @@ class _Judged(Section):
 
     @property
     def rubric_file(self) -> Path:
-        """Where the rubric lies: one of :data:`RUBRICS`, or a path."""
-        named = RUBRICS / f"{self.rubric}.yaml"
-        return named if named.is_file() else Path(self.rubric)
+        """Where the rubric lies."""
+        return rubric_file(self.rubric)
 
 
 class TransformersJudgeSettings(ModelSettings, _Judged):

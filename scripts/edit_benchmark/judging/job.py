@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from tqdm import tqdm
@@ -227,4 +228,12 @@ def _scored(task: _Task, job: ScoreJob, content: Mapping[str, Any]) -> Score:
         judge_seconds=content["seconds"],
         judged_with=made_with(content),
         text=content["text"],
+        mass=_mass(content.get("details") or {}),
     )
+
+
+def _mass(details: Mapping[str, Any]) -> float | None:
+    """The mean probability of the labels over the criteria; None if the answer has none."""
+    parts = [part.get("mass") for part in details.values() if isinstance(part, Mapping)]
+    masses = [mass for mass in parts if isinstance(mass, float)]
+    return round(fmean(masses), 6) if masses else None

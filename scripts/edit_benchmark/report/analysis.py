@@ -9,13 +9,13 @@ from typing import Any
 
 from edit_benchmark.records import JUDGE_FAILED, SCORED, STATUSES, Sample, Score, dumps
 from edit_benchmark.report.breakdown import breakdown_rows, instruction_languages
+from edit_benchmark.report.comparisons import comparison_rows, rank_rows
 from edit_benchmark.report.inputs import Inputs
 from edit_benchmark.report.rows import (
     EQUAL_MARK,
     FEW_MARK,
     MACRO,
     MICRO,
-    NEEDED,
     AgreementRow,
     BreakdownRow,
     ComparisonRow,
@@ -28,11 +28,9 @@ from edit_benchmark.report.rows import (
 from edit_benchmark.report.tables import EQUAL_SHARE, score_rows, summary_rows
 from edit_benchmark.report.timings import Timings, timings
 from edit_benchmark.report.words import Words
-from edit_benchmark.stats import agreement, comparison
+from edit_benchmark.stats import agreement
 from edit_benchmark.stats.agreement import HUMAN, Agreement, Ratings, Repeats
-from edit_benchmark.stats.comparison import Paired
-from edit_benchmark.stats.estimates import FEW, largest_tie
-from edit_benchmark.stats.ranks import ranks
+from edit_benchmark.stats.estimates import largest_tie
 
 #: In place of a model: agreement over the edits of all models together.
 ALL = "(all)"
@@ -66,15 +64,15 @@ class Analysis:
 def analyse(inputs: Inputs, words: Words, equal_share: float = EQUAL_SHARE) -> Analysis:
     """Every table from complete rows (each model, judge and sample once)."""
     samples, scores, run = inputs.samples, inputs.scores, inputs.run
-    summary = summary_rows(samples, scores, inputs.categories, equal_share)
+    summary = summary_rows(samples, scores, inputs.categories, equal_share, inputs.scales)
     ratings = _ratings(samples, scores)
     judges = {name: rated for name, rated in ratings.items() if name != HUMAN}
     return Analysis(
         scores=score_rows(samples, scores),
         summary=summary,
-        breakdown=breakdown_rows(samples, scores, instruction_languages(run)),
-        comparison=_comparisons(samples, scores),
-        ranks=_ranks(samples, scores),
+        breakdown=breakdown_rows(samples, scores, instruction_languages(run), inputs.scales),
+        comparison=comparison_rows(samples, scores, inputs.scales),
+        ranks=rank_rows(samples, scores),
         agreement=_agreements(ratings, list(dict.fromkeys(row.model for row in scores))),
         repeats=_repeats(judges, run),
         failures=_failures(scores),
@@ -84,68 +82,6 @@ def analyse(inputs: Inputs, words: Words, equal_share: float = EQUAL_SHARE) -> A
         alpha=agreement.alpha_of_all(judges),
         warnings=[*_unreadable(samples, words), *_warnings(summary, scores, words)],
     )
-
-
-def _by_model(scores: Sequence[Score]) -> dict[str, dict[str, dict[str, float]]]:
-    """Judge, model, sample id: score."""
-    table: dict[str, dict[str, dict[str, float]]] = {}
-    for row in scores:
-        of_model = table.setdefault(row.judge, {}).setdefault(row.model, {})
-        if row.score is not None:
-            of_model[row.id] = row.score
-    return table
-
-
-def _comparisons(samples: Sequence[Sample], scores: Sequence[Score]) -> list[ComparisonRow]:
-    categories = {sample.id: sample.category for sample in samples}
-    sources = {sample.id: sample.source_sha256 for sample in samples}
-    return [
-        _comparison_row(judge, pair)
-        for judge, models in _by_model(scores).items()
-        for pair in comparison.compare(models, categories, sources, MICRO, MACRO)
-    ]
-
-
-def _comparison_row(judge: str, pair: Paired) -> ComparisonRow:
-    return ComparisonRow(
-        judge=judge,
-        a=pair.a,
-        b=pair.b,
-        category=pair.category,
-        n=pair.n,
-        source_images=pair.images,
-        left_out=pair.left_out,
-        difference=pair.difference,
-        standard_error=pair.standard_error,
-        ci95_low=pair.low,
-        ci95_high=pair.high,
-        p=pair.p,
-        p_holm=pair.p_holm,
-        wins=pair.wins,
-        ties=pair.ties,
-        losses=pair.losses,
-        effect_size=pair.effect_size,
-        needed=dict(zip(NEEDED, pair.needed, strict=True)),
-        marks=FEW_MARK if pair.images < FEW else "",
-    )
-
-
-def _ranks(samples: Sequence[Sample], scores: Sequence[Score]) -> list[RankRow]:
-    sources = {sample.id: sample.source_sha256 for sample in samples}
-    return [
-        RankRow(
-            judge=judge,
-            model=row.model,
-            n=row.n,
-            rank=row.rank,
-            ci95_low=row.low,
-            ci95_high=row.high,
-            mean=row.mean,
-        )
-        for judge, models in _by_model(scores).items()
-        if len(models) > 1
-        for row in ranks(models, sources)
-    ]
 
 
 def _ratings(

@@ -25,6 +25,8 @@ from edit_benchmark.report.rows import (
     by_model_and_judge,
     cells,
 )
+from edit_benchmark.report.scales import NO_SCALES, Scales
+from edit_benchmark.report.scales import sentence as scales_sentence
 from edit_benchmark.report.words import Words
 from edit_benchmark.results.files import write_bytes
 
@@ -128,7 +130,12 @@ def shown(row: SummaryRow, words: Words) -> dict[str, str]:
     }
 
 
-def to_markdown(summary: Sequence[SummaryRow], words: Words, warnings: Sequence[str]) -> str:
+def to_markdown(
+    summary: Sequence[SummaryRow],
+    words: Words,
+    warnings: Sequence[str],
+    scales: Scales = NO_SCALES,
+) -> str:
     """One Markdown table a model and judge; markup in texts is escaped."""
     lines = [f"> {_markdown(warning)}\n" for warning in warnings]
     for (model, judge), part in by_model_and_judge(summary).items():
@@ -140,8 +147,13 @@ def to_markdown(summary: Sequence[SummaryRow], words: Words, warnings: Sequence[
             texts = shown(row, words)
             lines.append("| " + " | ".join(_markdown(texts[name]) for name in SHOWN) + " |")
         lines.append("")
-    lines.append(words.sentence("caption"))
+    lines.append(_markdown(_caption(summary, words, scales)))
     return "\n".join(lines) + "\n"
+
+
+def _caption(summary: Sequence[SummaryRow], words: Words, scales: Scales) -> str:
+    judges = dict.fromkeys(row.judge for row in summary)
+    return words.sentence("caption", scales=scales_sentence(judges, scales, words))
 
 
 def _markdown(text: str) -> str:
@@ -163,7 +175,7 @@ _TEX = {
 } | {character: f"\\{character}" for character in "&%$#_{}"}
 
 
-def to_latex(summary: Sequence[SummaryRow], words: Words) -> str:
+def to_latex(summary: Sequence[SummaryRow], words: Words, scales: Scales = NO_SCALES) -> str:
     """A booktabs table environment to ``\\input``; needs booktabs, and ctex for Chinese.
 
     Compiles with XeLaTeX and LuaLaTeX, English ones with pdfLaTeX too.
@@ -173,7 +185,7 @@ def to_latex(summary: Sequence[SummaryRow], words: Words) -> str:
         f"% Needs the packages {packages}.",
         r"\begin{table}[tbp]",
         r"\centering",
-        rf"\caption{{{_tex(words.sentence('caption'))}}}",
+        rf"\caption{{{_tex(_caption(summary, words, scales))}}}",
         r"\label{tab:image-edit-benchmark}",
         # A wide table is scaled to the text's width, a narrow one is left as it is.
         r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from edit_benchmark.categories import label
+from edit_benchmark.judging.rubrics import Scale
 from edit_benchmark.records import STATUSES, Sample, Score
 from edit_benchmark.report.inputs import Inputs
 from edit_benchmark.report.thumbnails import Thumbnail
@@ -57,6 +58,7 @@ def gallery(
         "language": words.language,
         "models": models,
         "judges": judges,
+        "scales": [inputs.scales.get(judge, Scale()).ends for judge in judges],
         "categories": categories,
         "words": {status: words.cell(status) for status in STATUSES},
         "ui": words.script,

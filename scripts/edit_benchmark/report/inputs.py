@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from edit_benchmark.categories import canonical
 from edit_benchmark.errors import UserError
+from edit_benchmark.judging.rubrics import Scale
 from edit_benchmark.records import Sample, Score
 from edit_benchmark.report import timings, verdicts
 from edit_benchmark.report.recorded_settings import normalised
+from edit_benchmark.report.scales import Scales, scales_of
 from edit_benchmark.report.verdicts import SelfTest
 from edit_benchmark.results.layout import Layout
 from edit_benchmark.results.tables import read_rows
@@ -62,7 +64,8 @@ class Inputs:
     ``results`` is the folder that the rows' image paths are relative to, ``run`` the record of
     the run (``run.json``), empty if there is none, ``selftests`` the records of the judges'
     self-tests, ``timings`` what the jobs wrote of their time, ``judges`` the judges' settings by
-    name, by which a self-test is known to be of the present judge.
+    name, by which a self-test is known to be of the present judge, ``scales`` the scale of each
+    judge's scores where it is known.
     """
 
     samples: list[Sample]
@@ -73,6 +76,7 @@ class Inputs:
     selftests: Sequence[SelfTest] = ()
     timings: Sequence[Mapping[str, Any]] = ()
     judges: Mapping[str, Any] = field(default_factory=dict)
+    scales: Scales = field(default_factory=dict)
 
 
 def load(sources: Sources) -> Inputs:
@@ -87,6 +91,7 @@ def load(sources: Sources) -> Inputs:
     scores = [row for path in sources.scores for row in read_rows(path, Score)]
     models = {row.model for row in scores}
     run = _record(sources.run) if sources.run else {}
+    judges = sources.judges or (run.get("config") or {}).get("judges") or {}
     inputs = Inputs(
         samples=read_rows(sources.samples, Sample),
         scores=scores,
@@ -95,7 +100,8 @@ def load(sources: Sources) -> Inputs:
         results=sources.results,
         run=run,
         selftests=[row for row in verdicts.read(sources.selftests) if row.model in models],
-        judges=sources.judges or (run.get("config") or {}).get("judges") or {},
+        judges=judges,
+        scales=scales_of(judges, run, scores),
         timings=timings.read(sources.results),
     )
     for folder in sources.merged:
@@ -225,6 +231,8 @@ def _merge(mine: Inputs, folder: Path) -> Inputs:
                 f"--merge {folder}: sample {row.id} has a score of model {row.model} and judge "
                 f"{row.judge} in both runs; leave one of the two out or rename the model."
             )
+    judges = (other_run.get("config") or {}).get("judges") or {}
+    scales = scales_of(judges, other_run, rows)
     rows = [replace(row, image=str(here / row.image)) if row.image else row for row in rows]
     return replace(
         mine,
@@ -232,8 +240,19 @@ def _merge(mine: Inputs, folder: Path) -> Inputs:
         scores=[*mine.scores, *rows],
         categories=list(dict.fromkeys([*mine.categories, *(path.stem for path in tables)])),
         timings=[*mine.timings, *timings.read(folder)],
+        scales=_merged_scales(mine, scales, {row.judge for row in rows}),
         run=mine.run | {"merged": {**mine.run.get("merged", {}), str(folder): other_run}},
     )
+
+
+def _merged_scales(mine: Inputs, other: Scales, there: Collection[str]) -> dict[str, Scale]:
+    """A judge of both runs has a scale if it is known in both."""
+    here = {row.judge for row in mine.scores}
+    return {
+        name: scale
+        for name, scale in {**mine.scales, **other}.items()
+        if (name in mine.scales or name not in here) and (name in other or name not in there)
+    }
 
 
 def _same_sample(mine: Sample, other: Sample, folder: Path) -> None:

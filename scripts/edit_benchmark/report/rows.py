@@ -14,6 +14,8 @@ MICRO, MACRO = "overall (micro)", "overall (macro)"
 NOT_APPLICABLE = "n/a"
 #: Marks of a cell: its scored samples are of few source images; its scores are mostly one number.
 FEW_MARK, EQUAL_MARK = "few_images", "equal_scores"
+#: Mark of a comparison of samples to which other criteria apply for one model than for the other.
+CRITERIA_MARK = "other_criteria"
 #: Columns of :attr:`ComparisonRow.needed`, one for each size of a difference.
 NEEDED = tuple(f"needed_{size}" for size in SIZES)
 
@@ -24,7 +26,9 @@ class ScoreRow:
 
     ``criteria`` has a value for each criterion of all rubrics: None where it is not of the
     category or there is no answer, :data:`NOT_APPLICABLE` where the judge found that it does not
-    apply. ``flags`` and ``tags`` are joined by semicolons.
+    apply. ``not_applicable`` is the share (0 to 1) of criteria that do not apply, ``mass`` the mean
+    probability (0 to 1) that the judge put on the scale's labels, where it is known. ``flags`` and
+    ``tags`` are joined by semicolons.
     """
 
     model: str
@@ -36,6 +40,8 @@ class ScoreRow:
     reason: str
     score: float | None
     criteria: Mapping[str, float | str | None]
+    not_applicable: float | None
+    mass: float | None
     flags: str
     difficulty: str
     tags: str
@@ -121,7 +127,9 @@ class BreakdownRow:
 class ComparisonRow:
     """Models ``a`` and ``b`` under one judge: see :class:`~edit_benchmark.stats.comparison.Paired`.
 
-    ``needed`` has the number of samples under each name of :data:`NEEDED`.
+    ``needed`` has the number of samples under each name of :data:`NEEDED`. ``other_criteria``
+    counts the samples, of the n, whose two scores are means over different criteria, because the
+    judge found that others apply; any of them is marked.
     """
 
     judge: str
@@ -135,6 +143,8 @@ class ComparisonRow:
     standard_error: float | None
     ci95_low: float | None
     ci95_high: float | None
+    bound_low: float | None
+    bound_high: float | None
     p: float | None
     p_holm: float | None
     wins: int
@@ -142,6 +152,7 @@ class ComparisonRow:
     losses: int
     effect_size: float | None
     needed: Mapping[str, int | None]
+    other_criteria: int
     marks: str
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from statistics import fmean, median, pstdev
 
 from edit_benchmark.categories import label
+from edit_benchmark.judging.rubrics import Scale
 from edit_benchmark.records import (
     EDIT_FAILED,
     JUDGE_FAILED,
@@ -26,6 +27,7 @@ from edit_benchmark.report.rows import (
     SummaryRow,
     by_model_and_judge,
 )
+from edit_benchmark.report.scales import NO_SCALES, Scales
 from edit_benchmark.stats.estimates import (
     FEW,
     bounds,
@@ -65,6 +67,12 @@ def _score_row(sample: Sample, row: Score, names: Sequence[str]) -> ScoreRow:
         reason=row.reason,
         score=row.score,
         criteria={name: given.get(name) for name in names},
+        not_applicable=(
+            sum(value is None for value in row.criteria.values()) / len(row.criteria)
+            if row.criteria
+            else None
+        ),
+        mass=row.mass,
         flags=";".join(row.flags),
         difficulty=sample.difficulty,
         tags=";".join(sample.tags),
@@ -82,6 +90,7 @@ def summary_rows(
     scores: Sequence[Score],
     categories: Sequence[str],
     equal_share: float = EQUAL_SHARE,
+    scales: Scales = NO_SCALES,
 ) -> list[SummaryRow]:
     """One row a model, judge and category, then all samples pooled (micro) and the mean of the
     categories' means (macro).
@@ -92,13 +101,14 @@ def summary_rows(
     sources = {sample.id: sample.source_sha256 for sample in samples}
     rows: list[SummaryRow] = []
     for group in by_model_and_judge(scores).values():
+        scale = scales.get(group[0].judge, Scale())
         parts = []
         for category in categories:
             members = [row for row in group if row.category == category]
-            parts.append(_summary_row(group[0], category, members, sources, equal_share))
+            parts.append(_summary_row(group[0], category, members, sources, equal_share, scale))
         # The pooled scores are not marked: what is wrong is in a category.
-        micro = _summary_row(group[0], MICRO, group, sources, equal_share=1)
-        rows += [*_with_extremes(parts), micro, _macro_row(micro, parts, group, sources)]
+        micro = _summary_row(group[0], MICRO, group, sources, 1, scale)
+        rows += [*_with_extremes(parts), micro, _macro_row(micro, parts, group, sources, scale)]
     return rows
 
 
@@ -108,13 +118,14 @@ def _summary_row(
     rows: Sequence[Score],
     sources: Mapping[str, str],
     equal_share: float,
+    scale: Scale,
 ) -> SummaryRow:
     """The row of ``category`` from the scores ``rows``, of the model and judge of ``of``."""
     counts = Counter(row.status for row in rows)
     scored = _scored(rows)
     values = [value for _, value in scored]
-    result = estimate(values, [sources[row.id] for row, _ in scored])
-    bound_low, bound_high = bounds(result.mean, len(values), len(rows) - len(values))
+    result = estimate(values, [sources[row.id] for row, _ in scored], scale.ends)
+    bound_low, bound_high = bounds(result.mean, len(values), len(rows) - len(values), scale.ends)
     marks = [FEW_MARK] if result.clusters < FEW else []
     if len(values) >= EQUAL_FROM and largest_tie(values) > equal_share:
         marks.append(EQUAL_MARK)
@@ -164,6 +175,7 @@ def _macro_row(
     parts: Sequence[SummaryRow],
     rows: Sequence[Score],
     sources: Mapping[str, str],
+    scale: Scale,
 ) -> SummaryRow:
     """The macro row: counts of the micro row, statistics of the categories' means."""
     filled = [part for part in parts if part.n]
@@ -192,6 +204,7 @@ def _macro_row(
         [value for _, value in scored],
         [entry.category for entry, _ in scored],
         [sources[entry.id] for entry, _ in scored],
+        scale.ends,
     )
     return replace(
         empty,

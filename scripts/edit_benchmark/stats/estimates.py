@@ -19,7 +19,7 @@ from scipy import stats
 LEVEL = 0.95
 #: A mean of fewer scored samples is marked.
 FEW = 5
-#: The scale of the scores.
+#: The widest scale that scores may have.
 LOWEST, HIGHEST = 0.0, 10.0
 RESAMPLES = 4999
 SEED = 20_240_501
@@ -280,7 +280,12 @@ def macro_error(sums: Floats, counts: Floats) -> tuple[float | None, float]:
     return error, degrees
 
 
-def bounds(mean: float | None, scored: int, missing: int) -> Interval:
+def bounds(
+    mean: float | None,
+    scored: float,
+    missing: float,
+    scale: tuple[float, float] = (LOWEST, HIGHEST),
+) -> Interval:
     """The mean over all samples if every missing one had the lowest, or the highest score.
 
     Manski 1990, Nonparametric Bounds on Treatment Effects: nothing is assumed about what is
@@ -290,7 +295,7 @@ def bounds(mean: float | None, scored: int, missing: int) -> Interval:
     if total == 0:
         return NO_INTERVAL
     known = (mean or 0.0) * scored
-    return (known + missing * LOWEST) / total, (known + missing * HIGHEST) / total
+    return (known + missing * scale[0]) / total, (known + missing * scale[1]) / total
 
 
 def largest_tie(values: Sequence[float]) -> float:

@@ -127,7 +127,8 @@
     return el("ul", { className: "criteria" }, ...entries.map(([key, value]) => {
       if (value === null) return el("li", {}, words(key), el("span", { className: "off", textContent: ui.not_applicable }));
       const bar = el("i");
-      bar.style.width = `${value * 10}%`;
+      const [lowest, highest] = data.scales[row.judge];
+      bar.style.width = `${100 * (value - lowest) / (highest - lowest)}%`;
       return el("li", {}, el("span", { textContent: words(key) }), el("span", { className: "track", ariaHidden: "true" }, bar), el("span", { className: "value", textContent: digits(value) }));
     }));
   }
