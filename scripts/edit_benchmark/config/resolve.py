@@ -12,12 +12,13 @@ from edit_benchmark.config.base import ModelSettings
 from edit_benchmark.config.editors import DiffusersEditorSettings, EditorSettings
 from edit_benchmark.config.judges import RUBRICS, JudgeSettings
 from edit_benchmark.config.mistakes import first_mistake
-from edit_benchmark.config.run import Config
+from edit_benchmark.config.run import Config, HumanRatings
 from edit_benchmark.config.secrets import refuse_secrets
 from edit_benchmark.errors import UserError
 
 _EDITOR: TypeAdapter[EditorSettings] = TypeAdapter(EditorSettings)
 _JUDGE: TypeAdapter[JudgeSettings] = TypeAdapter(JudgeSettings)
+_HUMAN: TypeAdapter[HumanRatings | None] = TypeAdapter(HumanRatings | None)
 
 
 def resolve(config: Mapping[str, Any]) -> Config:
@@ -40,6 +41,12 @@ def resolve(config: Mapping[str, Any]) -> Config:
         raise UserError(
             f"config: benchmark.path: {benchmark} does not exist or is not a file; "
             "give the path of the benchmark file, relative to the working directory."
+        )
+    ratings = settings.human_ratings
+    if ratings is not None and ratings.path is not None and not Path(ratings.path).is_file():
+        raise UserError(
+            f"config: human_ratings.path: {ratings.path} does not exist or is not a file; give the "
+            "path of the CSV file, relative to the working directory."
         )
     refuse_secrets("config", config)
     for name, model in settings.models.items():
@@ -83,6 +90,14 @@ def judge_settings(text: str, name: str) -> JudgeSettings:
         return _JUDGE.validate_json(text)
     except ValidationError as error:
         raise first_mistake(error, ("judges", name)) from None
+
+
+def human_ratings_settings(text: str) -> HumanRatings | None:
+    """Where people's ratings are from JSON; errors as of :func:`editor_settings`."""
+    try:
+        return _HUMAN.validate_json(text)
+    except ValidationError as error:
+        raise first_mistake(error, ("human_ratings",)) from None
 
 
 def _check_files(where: str, settings: EditorSettings | JudgeSettings) -> None:

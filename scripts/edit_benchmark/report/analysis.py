@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from edit_benchmark.records import JUDGE_FAILED, SCORED, STATUSES, Sample, Score, dumps
+from edit_benchmark.records import JUDGE_FAILED, SCORED, STATUSES, Score
+from edit_benchmark.report.agreements import (
+    agreement_rows,
+    alpha_of_judges,
+    judges_ratings,
+    repeat_rows,
+)
 from edit_benchmark.report.breakdown import breakdown_rows, instruction_languages
 from edit_benchmark.report.comparisons import comparison_rows, rank_rows
 from edit_benchmark.report.inputs import Inputs
@@ -28,12 +33,9 @@ from edit_benchmark.report.rows import (
 from edit_benchmark.report.tables import EQUAL_SHARE, score_rows, summary_rows
 from edit_benchmark.report.timings import Timings, timings
 from edit_benchmark.report.words import Words
-from edit_benchmark.stats import agreement
-from edit_benchmark.stats.agreement import HUMAN, Agreement, Ratings, Repeats
+from edit_benchmark.stats.agreement import Alpha, Repeats
 from edit_benchmark.stats.estimates import largest_tie
 
-#: In place of a model: agreement over the edits of all models together.
-ALL = "(all)"
 #: With fewer scored samples a mean's interval says nothing of rare failures: if 5 % of the edits
 #: have the lowest score, it covers the mean in 61 of 100 runs of 10 samples, in 67 of 20.
 RARE_BELOW = 50
@@ -45,7 +47,7 @@ NAMED = 10
 class Analysis:
     """The tables of a report; ``warnings`` are sentences in its language.
 
-    ``alpha`` is Krippendorff's alpha over all judges, None with one judge.
+    ``alpha`` is Krippendorff's alpha over all judges, None with one judge or several scales.
     """
 
     scores: list[ScoreRow]
@@ -57,7 +59,7 @@ class Analysis:
     repeats: list[Repeats]
     failures: list[FailureRow]
     timings: Timings
-    alpha: float | None
+    alpha: Alpha | None
     warnings: list[str]
 
 
@@ -65,85 +67,26 @@ def analyse(inputs: Inputs, words: Words, equal_share: float = EQUAL_SHARE) -> A
     """Every table from complete rows (each model, judge and sample once)."""
     samples, scores, run = inputs.samples, inputs.scores, inputs.run
     summary = summary_rows(samples, scores, inputs.categories, equal_share, inputs.scales)
-    ratings = _ratings(samples, scores)
-    judges = {name: rated for name, rated in ratings.items() if name != HUMAN}
+    ratings = judges_ratings(scores)
     return Analysis(
         scores=score_rows(samples, scores),
         summary=summary,
         breakdown=breakdown_rows(samples, scores, instruction_languages(run), inputs.scales),
         comparison=comparison_rows(samples, scores, inputs.scales),
         ranks=rank_rows(samples, scores),
-        agreement=_agreements(ratings, list(dict.fromkeys(row.model for row in scores))),
-        repeats=_repeats(judges, run),
+        agreement=agreement_rows(inputs, ratings),
+        repeats=repeat_rows(ratings, run),
         failures=_failures(scores),
         timings=timings(
             inputs.timings, {name for row in scores for name in (row.model, row.judge)}
         ),
-        alpha=agreement.alpha_of_all(judges),
-        warnings=[*_unreadable(samples, words), *_warnings(summary, scores, words)],
+        alpha=alpha_of_judges(inputs, ratings),
+        warnings=[
+            *_unreadable(samples, words),
+            *_warnings(summary, scores, words),
+            *_not_compared(inputs, words),
+        ],
     )
-
-
-def _ratings(
-    samples: Sequence[Sample], scores: Sequence[Score]
-) -> dict[str, dict[tuple[str, str], float]]:
-    """Scores by (model, sample id) of each judge, and of people where the benchmark has them."""
-    ratings: dict[str, dict[tuple[str, str], float]] = {}
-    human = {sample.id: sample.human_score for sample in samples}
-    for row in scores:
-        of_judge = ratings.setdefault(row.judge, {})
-        if row.score is not None:
-            of_judge[row.model, row.id] = row.score
-        rated = human[row.id]
-        if rated is not None:
-            ratings.setdefault(HUMAN, {})[row.model, row.id] = rated
-    return ratings
-
-
-def _agreements(ratings: Ratings, models: Sequence[str]) -> list[AgreementRow]:
-    judges = {name: rated for name, rated in ratings.items() if name != HUMAN}
-    rows = [_agreement_row(ALL, pair) for pair in agreement.pairs(judges)]
-    for model in models:
-        # The benchmark file rates samples, not edits: pooled over models it would count them twice.
-        part = {
-            name: {key: value for key, value in rated.items() if key[0] == model}
-            for name, rated in ratings.items()
-        }
-        rows += [
-            _agreement_row(model, pair)
-            for pair in agreement.pairs(part)
-            if len(models) > 1 or HUMAN in (pair.a, pair.b)
-        ]
-    return rows
-
-
-def _agreement_row(model: str, pair: Agreement) -> AgreementRow:
-    return AgreementRow(
-        model=model,
-        a=pair.a,
-        b=pair.b,
-        n=pair.n,
-        difference=pair.difference,
-        spearman=pair.spearman,
-        kendall=pair.kendall,
-        kappa=pair.kappa,
-        alpha=pair.alpha,
-    )
-
-
-def _repeats(ratings: Ratings, run: Mapping[str, Any]) -> list[Repeats]:
-    """Judges that differ in ``repeat`` alone are one judge that was asked again."""
-    alike: dict[str, dict[int, str]] = {}
-    for name, settings in (run.get("config") or {}).get("judges", {}).items():
-        if name in ratings:
-            rest = {key: value for key, value in settings.items() if key != "repeat"}
-            # Equal in repeat too, two names share their answers: that is no repeat.
-            alike.setdefault(dumps(rest), {})[settings.get("repeat", 0)] = name
-    return [
-        agreement.repeats({name: ratings[name] for name in names.values()})
-        for names in alike.values()
-        if len(names) > 1
-    ]
 
 
 def _failures(scores: Sequence[Score]) -> list[FailureRow]:
@@ -194,6 +137,13 @@ def _warnings(summary: Sequence[SummaryRow], scores: Sequence[Score], words: Wor
     if any(0 < row.scored < RARE_BELOW for row in summary):
         warnings.append(words.sentence("rare", below=RARE_BELOW))
     return warnings
+
+
+def _not_compared(inputs: Inputs, words: Words) -> list[str]:
+    """The warning that the benchmark's own ratings are of samples, of nobody knows which edit."""
+    rated = sum(sample.human_score is not None for sample in inputs.samples)
+    declared = inputs.human is not None and inputs.human.of_benchmark
+    return [] if declared or not rated else [words.sentence("human_score", n=rated)]
 
 
 def _equal_scores(row: SummaryRow, scores: Sequence[Score], words: Words) -> str:

@@ -70,7 +70,7 @@ def to_json(analysis: Analysis, run: Mapping[str, Any]) -> dict[str, Any]:
         "ranks": [cells(row) for row in analysis.ranks],
         "comparison": [cells(row) for row in analysis.comparison],
         "agreement": [cells(row) for row in analysis.agreement],
-        "agreement_of_all_judges": analysis.alpha,
+        "agreement_of_all_judges": analysis.alpha and asdict(analysis.alpha),
         "repeats": [asdict(row) for row in analysis.repeats],
         "warnings": analysis.warnings,
     }

@@ -171,17 +171,31 @@ class RankRow:
 
 @dataclass(frozen=True)
 class AgreementRow:
-    """Two raters on one model's edits: see :class:`~edit_benchmark.stats.agreement.Agreement`."""
+    """Two raters on one model's edits: see :class:`~edit_benchmark.stats.agreement.Agreement`.
+
+    ``raters`` counts judges and people behind the row. Where ``a`` and ``b`` are both people, it is
+    all of them, and there is only alpha.
+    """
 
     model: str
     a: str
     b: str
+    raters: int
     n: int
+    images: int
     difference: float | None
     spearman: float | None
+    spearman_low: float | None
+    spearman_high: float | None
     kendall: float | None
+    kendall_low: float | None
+    kendall_high: float | None
     kappa: float | None
+    kappa_low: float | None
+    kappa_high: float | None
     alpha: float | None
+    alpha_low: float | None
+    alpha_high: float | None
 
 
 @dataclass(frozen=True)

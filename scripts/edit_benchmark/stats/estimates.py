@@ -139,7 +139,7 @@ def resampled_means(sums: Floats, counts: Floats) -> Floats:
         Shape (RESAMPLES,) or (RESAMPLES, columns); NaN where a bootstrap sample drew nothing of a
         column. All columns are of the same draws.
     """
-    weights = _draws(len(sums))
+    weights = draws(len(sums))
     means = np.empty((RESAMPLES, *sums.shape[1:]))
     rows = max(1, _BATCH_ENTRIES // max(1, len(sums)))
     for start in range(0, RESAMPLES, rows):
@@ -151,7 +151,7 @@ def resampled_means(sums: Floats, counts: Floats) -> Floats:
 
 
 @lru_cache(maxsize=8)
-def _draws(clusters: int) -> NDArray[np.uint16]:
+def draws(clusters: int) -> NDArray[np.uint16]:
     """How often each bootstrap sample draws each cluster, shape (RESAMPLES, clusters)."""
     drawn = np.random.default_rng(SEED).integers(0, clusters, (RESAMPLES, clusters))
     offsets = clusters * np.arange(RESAMPLES)[:, None]
