@@ -33,7 +33,7 @@ def main() -> None:
     )
     write_rows(arguments.out, rows)
     edited = sum(row.status == EDITED for row in rows)
-    print(f"{arguments.category}: {edited} of {len(rows)} samples edited")
+    print(f"{arguments.category}: {edited} of {len(rows)} edits made")
 
 
 if __name__ == "__main__":

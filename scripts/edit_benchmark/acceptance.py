@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -138,8 +139,8 @@ def balances(config: Config) -> list[Balance]:
         work = _Work(EDITORS[model.editor], model, _checkpoint(path, model, f"models.{name}"))
         balance = Balance(f"edits of {name}", edits.store)
         made: list[tuple[Sample, Edit]] = []
-        for sample in samples:
-            asked = task_fields(sample, seed(model.seed, sample.id))
+        for sample, repeat in product(samples, range(model.repeats)):
+            asked = task_fields(sample, seed(model.seed, sample.id, repeat))
             content = edits.look_up(balance, work, asked)
             if content is not None:
                 digest = content["image_sha256"]

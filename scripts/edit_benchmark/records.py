@@ -48,8 +48,9 @@ class Sample:
 
 @dataclass(frozen=True)
 class Edit:
-    """What became of one sample under one model.
+    """What became of one sample under one model, in one of its repeats.
 
+    ``repeat`` counts from 0; each has a seed of its own.
     ``status`` is ``edited``, ``edit_failed`` or ``skipped``; ``image`` is relative to the results
     directory and empty unless edited; ``seconds`` is the time of the editor's call;
     ``approximations`` are the settings that made the model another, faster one; ``made_with`` says
@@ -67,6 +68,7 @@ class Edit:
     seconds: float | None = None
     image: str = ""
     image_sha256: str = ""
+    repeat: int = 0
     width: int | None = None
     height: int | None = None
     device: str = ""
@@ -76,7 +78,7 @@ class Edit:
 
 @dataclass(frozen=True)
 class Score:
-    """What one judge made of one sample's edit by one model.
+    """What one judge made of one sample's edit by one model, in one of its repeats.
 
     ``score`` is 0 to 10 and is set if and only if ``status`` is ``scored``. ``criteria`` maps each
     criterion of the rubric to its score, None where the judge found that it does not apply.
@@ -103,6 +105,7 @@ class Score:
     text: str = ""
     mass: float | None = None
     device: str = ""
+    repeat: int = 0
     approximations: list[str] = field(default_factory=list)
     made_with: str = ""
     judged_with: str = ""
@@ -125,6 +128,7 @@ class Score:
             edit_seconds=edit.seconds,
             image=edit.image,
             device=edit.device,
+            repeat=edit.repeat,
             approximations=edit.approximations,
             made_with=edit.made_with,
             **fields,

@@ -43,16 +43,20 @@ class EditJob(Job[EditorSettings]):
 
 @dataclass(frozen=True)
 class _Task:
-    """One edit: the sample, its seed, the fields of its key, and the key."""
+    """One edit: the sample, its repeat and seed, the fields of its key, and the key."""
 
     sample: Sample
+    repeat: int
     seed: int
     key_fields: dict[str, Any]
     key: str
 
 
 def edit_shard(job: EditJob) -> list[Edit]:
-    """Edit the job's samples; one row for each, in their order.
+    """Edit the job's samples; one row for each repeat of each.
+
+    The first repeat of all samples comes before the second: a job that is stopped has gone through
+    all of them.
 
     No model is loaded and no device taken if the store has every edit.
 
@@ -64,60 +68,62 @@ def edit_shard(job: EditJob) -> list[Edit]:
     kind = KINDS[job.settings.editor]
     common = kind.key_fields(job.settings, job.checkpoint)
     store = Store(job.layout.edit_store)
-    rows: dict[str, Edit] = {}
+    wanted = [(sample, k) for k in range(job.settings.repeats) for sample in job.samples]
+    rows: dict[tuple[str, int], Edit] = {}
     missing: list[_Task] = []
-    for sample in job.samples:
+    for sample, repeat in wanted:
         if sample.problem:
-            rows[sample.id] = _unreadable(sample, job.name)
+            rows[sample.id, repeat] = _unreadable(sample, repeat, job.name)
             continue
-        task, content = _look_up(sample, job, common, store)
+        task, content = _look_up(sample, repeat, job, common, store)
         if content is None:
             missing.append(task)
         else:
-            rows[sample.id] = _edited(task, job, content)
+            rows[sample.id, repeat] = _edited(task, job, content)
     readable = [sample for sample in job.samples if not sample.problem]
+    edits = len(readable) * job.settings.repeats
     log.info(
-        "%d samples, %d of them without a source image that can be read, %d in the store, "
-        "%d to edit",
-        len(job.samples), len(job.samples) - len(readable), len(readable) - len(missing),
-        len(missing),
+        "%d samples, %d of them without a source image that can be read, %d edits in the store, "
+        "%d to make",
+        len(job.samples), len(job.samples) - len(readable), edits - len(missing), len(missing),
     )  # fmt: skip
     if missing:
         with loaded(job, kind, "edit") as editor:
             for row in _Shard(job, editor, store).edit(missing):
-                rows[row.id] = row
+                rows[row.id, row.repeat] = row
     failed = [row for row in rows.values() if row.status == EDIT_FAILED]
-    if len(failed) == len(readable) and len(failed) >= _SYSTEMATIC:
+    if len(failed) == edits and len(readable) >= _SYSTEMATIC:
         raise UserError(
-            f"all {len(failed)} samples of this shard failed, the first, {failed[0].id}, with: "
-            f"{failed[0].reason}; mend the cause (the traceback is in the job's log) and run the "
-            "same command again."
+            f"all {len(readable)} samples of this shard failed, the first, {failed[0].id}, "
+            f"with: {failed[0].reason}; mend the cause (the traceback is in the job's log) and run "
+            "the same command again."
         )
     return [
-        replace(rows[sample.id], approximations=job.settings.approximations)
-        for sample in job.samples
+        replace(rows[sample.id, repeat], approximations=job.settings.approximations)
+        for sample, repeat in wanted
     ]
 
 
-def _unreadable(sample: Sample, model: str) -> Edit:
+def _unreadable(sample: Sample, repeat: int, model: str) -> Edit:
     return Edit(
         id=sample.id,
         category=sample.category,
         model=model,
         status=SKIPPED,
         reason=f"unreadable_source: {sample.problem}",
+        repeat=repeat,
     )
 
 
 def _look_up(
-    sample: Sample, job: EditJob, common: Mapping[str, Any], store: Store
+    sample: Sample, repeat: int, job: EditJob, common: Mapping[str, Any], store: Store
 ) -> tuple[_Task, dict[str, Any] | None]:
-    """A sample's task, and what the store has for it."""
-    number = seed(job.settings.seed, sample.id)
+    """The task of a sample's repeat, and what the store has for it."""
+    number = seed(job.settings.seed, sample.id, repeat)
     fields = {**common, **task_fields(sample, number)}
     kind = KINDS[job.settings.editor]
     stored = store.find(fields, kind.former_keys(job.settings, job.checkpoint, fields))
-    return _Task(sample, number, fields, stored.key), stored.content
+    return _Task(sample, repeat, number, fields, stored.key), stored.content
 
 
 def task_fields(sample: Sample, seed: int) -> dict[str, Any]:
@@ -213,6 +219,7 @@ class _Shard:
             model=self.job.name,
             status=SKIPPED if isinstance(error, SkipSample) else EDIT_FAILED,
             reason=str(error),
+            repeat=task.repeat,
             key=task.key,
             seed=task.seed,
             device=self.loaded.device,
@@ -267,6 +274,7 @@ def _edited(task: _Task, job: EditJob, content: Mapping[str, Any]) -> Edit:
         seconds=content["seconds"],
         image=job.layout.relative(Store(job.layout.edit_store).image_path(task.key)),
         image_sha256=content["image_sha256"],
+        repeat=task.repeat,
         width=content["width"],
         height=content["height"],
         device=content["device"],

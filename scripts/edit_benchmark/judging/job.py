@@ -78,7 +78,7 @@ def score_edits(job: ScoreJob) -> list[Score]:
     common = kind.key_fields(job.settings, job.checkpoint)
     store = Store(job.layout.answer_store)
     by_id = {sample.id: sample for sample in job.samples}
-    rows: dict[str, Score] = {}
+    rows: dict[tuple[str, int], Score] = {}
     missing: list[_Task] = []
     for edit in job.edits:
         sample = by_id[edit.id]
@@ -88,14 +88,14 @@ def score_edits(job: ScoreJob) -> list[Score]:
         if stored.content is None:
             missing.append(task)
         else:
-            rows[edit.id] = _scored(task, job, stored.content)
+            rows[edit.id, edit.repeat] = _scored(task, job, stored.content)
     log.info("%d edits, %d answers in the store, %d to ask",
              len(job.edits), len(rows), len(missing))  # fmt: skip
     if missing:
         with loaded(job, kind, "score") as judge:
             for row in _ask(missing, job, judge, store):
-                rows[row.id] = row
-    return [rows[edit.id] for edit in job.edits]
+                rows[row.id, row.repeat] = row
+    return [rows[edit.id, edit.repeat] for edit in job.edits]
 
 
 def question_fields(

@@ -28,7 +28,7 @@ def judges_ratings(scores: Iterable[Score]) -> dict[str, dict[Key, float]]:
     for row in scores:
         of_judge = ratings.setdefault(row.judge, {})
         if row.score is not None:
-            of_judge[row.model, row.id, 0] = row.score
+            of_judge[row.model, row.id, row.repeat] = row.score
     return ratings
 
 

@@ -16,7 +16,9 @@ from edit_benchmark.report.agreements import (
 from edit_benchmark.report.breakdown import breakdown_rows, instruction_languages
 from edit_benchmark.report.comparisons import comparison_rows, rank_rows
 from edit_benchmark.report.inputs import Inputs
+from edit_benchmark.report.per_sample import per_sample
 from edit_benchmark.report.rows import (
+    DEVICES_MARK,
     EQUAL_MARK,
     FEW_MARK,
     MACRO,
@@ -64,16 +66,17 @@ class Analysis:
 
 
 def analyse(inputs: Inputs, words: Words, equal_share: float = EQUAL_SHARE) -> Analysis:
-    """Every table from complete rows (each model, judge and sample once)."""
+    """Every table from complete rows (each model, judge, sample and repeat once)."""
     samples, scores, run = inputs.samples, inputs.scores, inputs.run
+    means = per_sample(scores)
     summary = summary_rows(samples, scores, inputs.categories, equal_share, inputs.scales)
     ratings = judges_ratings(scores)
     return Analysis(
         scores=score_rows(samples, scores),
         summary=summary,
-        breakdown=breakdown_rows(samples, scores, instruction_languages(run), inputs.scales),
-        comparison=comparison_rows(samples, scores, inputs.scales),
-        ranks=rank_rows(samples, scores),
+        breakdown=breakdown_rows(samples, means, instruction_languages(run), inputs.scales),
+        comparison=comparison_rows(samples, means, inputs.scales),
+        ranks=rank_rows(samples, means),
         agreement=agreement_rows(inputs, ratings),
         repeats=repeat_rows(ratings, run),
         failures=_failures(scores),
@@ -126,6 +129,8 @@ def _warnings(summary: Sequence[SummaryRow], scores: Sequence[Score], words: Wor
             if row.category == MICRO and row.scored < row.n:
                 missing = row.n - row.scored
                 warnings.append(words.sentence("coverage", **names, missing=missing, n=row.n))
+            if row.category == MICRO and row.repeats_missing:
+                warnings.append(words.sentence("repeats", **names, missing=row.repeats_missing))
         few = [
             words.cell(row.category)
             for row in rows
@@ -134,9 +139,23 @@ def _warnings(summary: Sequence[SummaryRow], scores: Sequence[Score], words: Wor
         if few:
             categories = words.list_separator.join(few)
             warnings.append(words.sentence("few", **names, categories=categories))
+    warnings += _several_devices(summary, scores, words)
     if any(0 < row.scored < RARE_BELOW for row in summary):
         warnings.append(words.sentence("rare", below=RARE_BELOW))
     return warnings
+
+
+def _several_devices(
+    summary: Sequence[SummaryRow], scores: Sequence[Score], words: Words
+) -> list[str]:
+    """The warnings that a model's edits were made on several kinds of devices."""
+    marked = [row.model for row in summary if DEVICES_MARK in row.marks]
+    sentences = []
+    for model in dict.fromkeys(marked):
+        devices = Counter(row.device for row in scores if row.model == model and row.device)
+        named = words.list_separator.join(sorted(devices))
+        sentences.append(words.sentence("devices", model=model, devices=named))
+    return sentences
 
 
 def _not_compared(inputs: Inputs, words: Words) -> list[str]:

@@ -19,7 +19,7 @@ Run = tuple[Mapping[str, Any], Sequence[Score]]
 
 
 def check_complete(samples: Sequence[Sample], scores: Sequence[Score]) -> None:
-    """Every model, judge and sample has exactly one row.
+    """Every model, judge and sample has exactly one row for each repeat of the model's edits.
 
     Raises
     ------
@@ -27,13 +27,12 @@ def check_complete(samples: Sequence[Sample], scores: Sequence[Score]) -> None:
         Naming the first row that is missing, there twice or of no sample.
     """
     categories = {sample.id: sample.category for sample in samples}
-    seen = Counter((row.model, row.judge, row.id) for row in scores)
+    seen = Counter((row.model, row.judge, row.id, row.repeat) for row in scores)
     for row in scores:
         who = f"of model {row.model} and judge {row.judge}"
-        if seen[row.model, row.judge, row.id] > 1:
+        if (rows := seen[row.model, row.judge, row.id, row.repeat]) > 1:
             raise UserError(
-                f"sample {row.id} has {seen[row.model, row.judge, row.id]} score rows {who}; give "
-                "each score table once."
+                f"sample {row.id} has {rows} score rows {who}; give each score table once."
             )
         if categories.get(row.id) != row.category:
             raise UserError(
@@ -41,7 +40,12 @@ def check_complete(samples: Sequence[Sample], scores: Sequence[Score]) -> None:
                 "table does not have; run the workflow again, it makes both from one benchmark."
             )
     for model, judge in dict.fromkeys((row.model, row.judge) for row in scores):
-        missing = [key for key in categories if (model, judge, key) not in seen]
+        repeats = {row.repeat for row in scores if (row.model, row.judge) == (model, judge)}
+        missing = [
+            key
+            for key in categories
+            if any((model, judge, key, repeat) not in seen for repeat in repeats)
+        ]
         if missing:
             raise UserError(
                 f"{len(missing)} samples have no score row of model {model} and judge {judge}, the "

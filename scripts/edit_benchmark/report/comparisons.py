@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from edit_benchmark.judging.rubrics import Scale
-from edit_benchmark.records import Sample, Score
+from edit_benchmark.records import Sample
+from edit_benchmark.report.per_sample import SampleScore
 from edit_benchmark.report.rows import (
     CRITERIA_MARK,
     FEW_MARK,
@@ -21,11 +22,11 @@ from edit_benchmark.stats.estimates import FEW
 from edit_benchmark.stats.ranks import ranks
 
 # Model, sample id: its row.
-_Rows = Mapping[str, Mapping[str, Score]]
+_Rows = Mapping[str, Mapping[str, SampleScore]]
 
 
 def comparison_rows(
-    samples: Sequence[Sample], scores: Sequence[Score], scales: Scales = NO_SCALES
+    samples: Sequence[Sample], scores: Sequence[SampleScore], scales: Scales = NO_SCALES
 ) -> list[ComparisonRow]:
     """Each two models under each judge: over all samples, the macro mean, and each category."""
     categories = {sample.id: sample.category for sample in samples}
@@ -33,7 +34,11 @@ def comparison_rows(
     rows = []
     for judge, models in _by_model(scores).items():
         scale = scales.get(judge, Scale()).ends
-        for pair in compare(_known(models), categories, sources, MICRO, MACRO, scale):
+        ends = {
+            model: {key: row.ends(scale) for key, row in entries.items()}
+            for model, entries in models.items()
+        }
+        for pair in compare(_known(models), categories, sources, MICRO, MACRO, scale, ends):
             scope = [
                 key
                 for key, category in categories.items()
@@ -43,7 +48,7 @@ def comparison_rows(
     return rows
 
 
-def rank_rows(samples: Sequence[Sample], scores: Sequence[Score]) -> list[RankRow]:
+def rank_rows(samples: Sequence[Sample], scores: Sequence[SampleScore]) -> list[RankRow]:
     """The places of the models under each judge."""
     sources = {sample.id: sample.source_sha256 for sample in samples}
     return [
@@ -62,9 +67,9 @@ def rank_rows(samples: Sequence[Sample], scores: Sequence[Score]) -> list[RankRo
     ]
 
 
-def _by_model(scores: Sequence[Score]) -> dict[str, dict[str, dict[str, Score]]]:
+def _by_model(scores: Sequence[SampleScore]) -> dict[str, dict[str, dict[str, SampleScore]]]:
     """Judge, model, sample id: its row."""
-    table: dict[str, dict[str, dict[str, Score]]] = {}
+    table: dict[str, dict[str, dict[str, SampleScore]]] = {}
     for row in scores:
         table.setdefault(row.judge, {}).setdefault(row.model, {})[row.id] = row
     return table
@@ -89,7 +94,7 @@ def _other_criteria(models: _Rows, pair: Paired, scope: Sequence[str]) -> int:
     return sum(_applying(one) != _applying(other) for one, other in both)
 
 
-def _applying(row: Score) -> set[str]:
+def _applying(row: SampleScore) -> set[str]:
     return {name for name, value in row.criteria.items() if value is not None}
 
 

@@ -14,6 +14,7 @@ import pandas as pd
 from edit_benchmark.records import STATUSES
 from edit_benchmark.report.analysis import Analysis
 from edit_benchmark.report.rows import (
+    DEVICES_MARK,
     EQUAL_MARK,
     FEW_MARK,
     MACRO,
@@ -30,7 +31,7 @@ from edit_benchmark.report.scales import sentence as scales_sentence
 from edit_benchmark.report.words import Words
 from edit_benchmark.results.files import write_bytes
 
-_DAGGERS = {FEW_MARK: "†", EQUAL_MARK: "‡"}
+_DAGGERS = {FEW_MARK: "†", EQUAL_MARK: "‡", DEVICES_MARK: "§"}
 #: The columns that are shown to readers; the CSV file has all.
 SHOWN = ("category", "n", *STATUSES, "mean", "interval", "std", "median", "min", "max")
 _FAILURE_KINDS = 20
@@ -171,6 +172,7 @@ _TEX = {
     "|": r"\textbar{}",
     "†": r"\textdagger{}",
     "‡": r"\textdaggerdbl{}",
+    "§": r"\textsection{}",
     "−": r"\textminus{}",
 } | {character: f"\\{character}" for character in "&%$#_{}"}
 

@@ -17,7 +17,14 @@ from edit_benchmark.report import formats, plots
 from edit_benchmark.report.analysis import Analysis
 from edit_benchmark.report.gallery import gallery
 from edit_benchmark.report.inputs import Inputs, configured
-from edit_benchmark.report.rows import CRITERIA_MARK, EQUAL_MARK, FEW_MARK, MACRO, MICRO
+from edit_benchmark.report.rows import (
+    CRITERIA_MARK,
+    DEVICES_MARK,
+    EQUAL_MARK,
+    FEW_MARK,
+    MACRO,
+    MICRO,
+)
 from edit_benchmark.report.scales import sentence
 from edit_benchmark.report.thumbnails import Thumbnail
 from edit_benchmark.report.verdicts import verdicts
@@ -86,6 +93,7 @@ def write_page(content: Content, out: Path) -> None:
             "few": FEW_MARK,
             "equal": EQUAL_MARK,
             "criteria": CRITERIA_MARK,
+            "devices": DEVICES_MARK,
         },
         data=_embedded(gallery(inputs, content.thumbnails, words, out)),
         style=Markup(_read("report.css")),
@@ -145,7 +153,11 @@ def _seconds(scores: Sequence[Score], section: str, name: str) -> dict[str, str]
     """Median seconds an image of a model or judge."""
     if section == "models":
         # Each judge has a row of the same edit.
-        once = {row.id: row.edit_seconds for row in scores if configured(row.model) == name}
+        once = {
+            (row.id, row.repeat): row.edit_seconds
+            for row in scores
+            if configured(row.model) == name
+        }
         seconds = [value for value in once.values() if value is not None]
     else:
         scored = [row for row in scores if row.judge == name and row.status == SCORED]

@@ -12,8 +12,9 @@ from edit_benchmark.stats.comparison import SIZES
 MICRO, MACRO = "overall (micro)", "overall (macro)"
 #: A criterion that the judge found not to apply; pandas and R read it as missing.
 NOT_APPLICABLE = "n/a"
-#: Marks of a cell: its scored samples are of few source images; its scores are mostly one number.
-FEW_MARK, EQUAL_MARK = "few_images", "equal_scores"
+#: Marks of a cell: its scored samples are of few source images; its scores are mostly one number;
+#: its edits were made on several kinds of devices, which round in different ways.
+FEW_MARK, EQUAL_MARK, DEVICES_MARK = "few_images", "equal_scores", "several_devices"
 #: Mark of a comparison of samples to which other criteria apply for one model than for the other.
 CRITERIA_MARK = "other_criteria"
 #: Columns of :attr:`ComparisonRow.needed`, one for each size of a difference.
@@ -22,7 +23,7 @@ NEEDED = tuple(f"needed_{size}" for size in SIZES)
 
 @dataclass(frozen=True)
 class ScoreRow:
-    """One model, judge and sample.
+    """One model, judge, sample and repeat of its edit, counted from 0.
 
     ``criteria`` has a value for each criterion of all rubrics: None where it is not of the
     category or there is no answer, :data:`NOT_APPLICABLE` where the judge found that it does not
@@ -36,6 +37,7 @@ class ScoreRow:
     category: str
     category_zh: str
     id: str
+    repeat: int
     status: str
     reason: str
     score: float | None
@@ -58,7 +60,9 @@ class SummaryRow:
     """One model, judge and category, or :data:`MICRO` or :data:`MACRO` in the category's place.
 
     What does not exist is None, never 0. The statistics of the macro row are those of the
-    categories' means.
+    categories' means. Where a model's edits are repeated with other seeds, a sample's score is the
+    mean of its repeats that have one: statistics are of these, and the interval holds both what
+    varies between samples and what varies between seeds.
 
     Attributes
     ----------
@@ -67,15 +71,21 @@ class SummaryRow:
     coverage
         ``scored / n``.
     mean, standard_error, ci95_low, ci95_high
-        Mean of the scores (0 to 10), its error and its 95 % bootstrap interval.
+        Mean of the scores, its error and its 95 % interval.
     std
         Standard deviation of the population.
     bound_low, bound_high
         The mean if every sample without a score had the lowest, or the highest score.
+    repeats, repeats_missing
+        The most edits of a sample, and edits without a score of samples that have one.
+    seed_std, sample_std
+        Standard deviations between the repeats of a sample, and between samples once that is taken
+        off, see :func:`~edit_benchmark.stats.components.components`; None without repeats.
     extreme
         ``best`` or ``worst`` among the categories, else empty.
     marks
-        :data:`FEW_MARK` and :data:`EQUAL_MARK` where they apply, joined by a semicolon.
+        :data:`FEW_MARK`, :data:`EQUAL_MARK` and :data:`DEVICES_MARK` where they apply, joined by
+        semicolons.
     """
 
     model: str
@@ -97,6 +107,10 @@ class SummaryRow:
     max: float | None
     bound_low: float | None
     bound_high: float | None
+    repeats: int
+    repeats_missing: int
+    seed_std: float | None
+    sample_std: float | None
     extreme: str
     marks: str
 

@@ -73,7 +73,7 @@ def write_report(
         )
         plots.save(figures[judge], out / "plots" / f"overview-{judge}")
     paths = [sample.source for sample in inputs.samples if sample.source]
-    paths += [row.image for row in inputs.scores if row.image]
+    paths += [row.image for row in inputs.scores if row.image and not row.repeat]
     copies = thumbnails.make([inputs.results / path for path in paths], out)
     by_path = {path: copies[inputs.results / path] for path in paths}
     write_contact_sheets(inputs, by_path, out)

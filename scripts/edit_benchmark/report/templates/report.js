@@ -141,6 +141,7 @@
         named ? el("span", { textContent: named }) : null,
         scored ? el("b", { textContent: digits(row.score) }) : el("span", { className: `status ${row.status}`, textContent: data.words[row.status] }),
         ...flags),
+      row.repeats ? el("div", { className: "quiet", textContent: `${ui.repeats} ${row.repeats.map((value) => (typeof value === "number" ? digits(value) : data.words[value])).join(", ")}` }) : null,
       row.reason ? el("div", { className: "reason", dir: "auto", textContent: row.reason }) : null,
       criteria(row),
       row.text ? el("blockquote", { dir: "auto", title: ui.words, textContent: row.text }) : null);
