@@ -22,7 +22,7 @@ from edit_benchmark.editing.job import task_fields
 from edit_benchmark.editing.registry import KINDS as EDITORS
 from edit_benchmark.judging.job import question_fields
 from edit_benchmark.judging.registry import KINDS as JUDGES
-from edit_benchmark.judging.rubrics import load
+from edit_benchmark.judging.variations import rubric_of
 from edit_benchmark.records import EDITED, Edit, Sample
 from edit_benchmark.results.layout import Layout
 from edit_benchmark.results.store import Store, digest_of, key_of, plain
@@ -165,7 +165,7 @@ def _judged(
         work = _Work(JUDGES[judge.judge], judge, _checkpoint(path, judge, f"judges.{name}"))
         balance = Balance(f"answers of {name} about {model}", answers.store)
         for sample, edit in made:
-            rubric = load(judge.rubric_file, sample.category, config.benchmark.language)
+            rubric = rubric_of(judge, sample.category, config.benchmark.language)
             answers.look_up(balance, work, question_fields(judge, rubric, sample, edit))
         found.append(balance)
     return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from edit_benchmark.config.base import (
     Area,
@@ -18,6 +18,7 @@ from edit_benchmark.config.base import (
     Positive,
     Section,
     Text,
+    mistake,
 )
 
 #: The rubrics that a configuration names without a path.
@@ -38,8 +39,21 @@ class _Judged(Section):
     batch_size: Positive = 16
     """Images judged in one batch."""
     repeat: NotNegative = 0
-    """Another number has an equal judge asked again, under another name: its own noise, which the
-    report tells apart from what differs between samples."""
+    """Another number has an equal judge asked again, under another name: what differs between its
+    answers, which the report tells apart from what differs between samples."""
+    vary: Literal["order", "paraphrase"] | None = None
+    """What a repeat changes: order asks for the criteria in another order, paraphrase takes the
+    rubric's paraphrase of the repeat's number. null changes nothing, and a judge that does not
+    sample then differs from itself by its arithmetic alone."""
+
+    @model_validator(mode="after")
+    def _a_repeat_varies(self) -> _Judged:
+        if self.vary and not self.repeat:
+            raise mistake(
+                f"vary: {self.vary} says what a repeat changes, but repeat is 0; set repeat: 1 in "
+                "a second judge that is otherwise equal to the first"
+            )
+        return self
 
     @property
     def rubric_file(self) -> Path:
@@ -67,6 +81,15 @@ class TransformersJudgeSettings(ModelSettings, _Judged):
     below it the answer is counted as failed, because the judge wanted to say something else."""
     trust_remote_code: bool = False
     """Run Python code that comes with the checkpoint. Only for checkpoints that you trust."""
+
+    @model_validator(mode="after")
+    def _order_is_seen(self) -> TransformersJudgeSettings:
+        if self.vary == "order" and self.method == "expected":
+            raise mistake(
+                "vary: order changes nothing with method: expected, which asks for each criterion "
+                "by itself; use vary: paraphrase, or method: generated"
+            )
+        return self
 
 
 class OwnJudgeSettings(ModelSettings, _Judged):

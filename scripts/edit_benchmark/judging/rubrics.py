@@ -190,13 +190,18 @@ def read(path: Path) -> dict[str, Any]:
     for language, texts in content["texts"].items():
         for name, text in texts.items():
             _check_template(path, f"texts.{language}.{name}", text)
+    for language, wordings in content.get("paraphrases", {}).items():
+        for number, texts in enumerate(wordings):
+            for name, text in texts.items():
+                _check_template(path, f"paraphrases.{language}.{number}.{name}", text)
     return content
 
 
 def rubric_hash(path: Path) -> str:
     """SHA-256 of the content of a rubric file, which a comment in the file does not change.
 
-    What only the report shows is left out: no judge is asked anything else for it.
+    What only the report shows, and the wordings of repeats, are left out: without repeats no judge
+    is asked anything else for them.
 
     Raises
     ------
@@ -205,7 +210,8 @@ def rubric_hash(path: Path) -> str:
     """
     content = read(path)
     asked = {name: content["scale"][name] for name in ("labels", "not_applicable")}
-    return hashlib.sha256(dumps({**content, "scale": asked}).encode()).hexdigest()
+    rest = {name: part for name, part in content.items() if name != "paraphrases"}
+    return hashlib.sha256(dumps({**rest, "scale": asked}).encode()).hexdigest()
 
 
 # The placeholders that each text of a rubric has to have, and no others.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import combinations
 from statistics import fmean
 from typing import Any
@@ -20,6 +20,9 @@ from edit_benchmark.stats.agreement import Alpha, Key, Ratings, Repeats
 ALL = "(all)"
 #: The rater that stands for people: the mean of their ratings of an edit. Not a judge's name.
 HUMAN = "(human)"
+#: What repeats vary that are asked the same question.
+NOTHING = "nothing"
+_OF_A_REPEAT = ("repeat", "vary")
 
 
 def judges_ratings(scores: Iterable[Score]) -> dict[str, dict[Key, float]]:
@@ -65,18 +68,27 @@ def alpha_of_judges(inputs: Inputs, ratings: Ratings) -> Alpha | None:
 
 
 def repeat_rows(ratings: Ratings, run: Mapping[str, Any]) -> list[Repeats]:
-    """Judges that differ in ``repeat`` alone are one judge that was asked again."""
-    alike: dict[str, dict[int, str]] = {}
+    """Judges that differ in ``repeat`` alone, and in what it varies, are one that was asked again.
+
+    Each kind of variation has a row of its own, in which the judge without a repeat takes part.
+    """
+    alike: dict[str, dict[str, dict[int, str]]] = {}
     for name, settings in (run.get("config") or {}).get("judges", {}).items():
         if name in ratings:
-            rest = {key: value for key, value in settings.items() if key != "repeat"}
+            rest = {key: value for key, value in settings.items() if key not in _OF_A_REPEAT}
+            varied = settings.get("vary") or NOTHING
             # Equal in repeat too, two names share their answers: that is no repeat.
-            alike.setdefault(dumps(rest), {})[settings.get("repeat", 0)] = name
-    return [
-        agreement.repeats({name: ratings[name] for name in names.values()})
-        for names in alike.values()
-        if len(names) > 1
-    ]
+            kinds = alike.setdefault(dumps(rest), {})
+            kinds.setdefault(varied, {})[settings.get("repeat", 0)] = name
+    rows = []
+    for kinds in alike.values():
+        once = {0: kinds[NOTHING][0]} if 0 in kinds.get(NOTHING, {}) else {}
+        for varied, names in kinds.items():
+            judges = [name for _, name in sorted((once | names).items())]
+            if len(judges) > 1:
+                found = agreement.repeats({name: ratings[name] for name in judges})
+                rows.append(replace(found, varied=varied))
+    return rows
 
 
 def _images(samples: Iterable[Sample]) -> dict[str, str]:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from edit_benchmark.records import JUDGE_FAILED, SCORED, STATUSES, Score
+from edit_benchmark.records import JUDGE_FAILED, SCORED, STATUSES, Sample, Score
 from edit_benchmark.report.agreements import (
     agreement_rows,
     alpha_of_judges,
@@ -15,6 +15,7 @@ from edit_benchmark.report.agreements import (
 )
 from edit_benchmark.report.breakdown import breakdown_rows, instruction_languages
 from edit_benchmark.report.comparisons import comparison_rows, rank_rows
+from edit_benchmark.report.grouping import by_model_and_judge
 from edit_benchmark.report.inputs import Inputs
 from edit_benchmark.report.per_sample import per_sample
 from edit_benchmark.report.rows import (
@@ -30,7 +31,6 @@ from edit_benchmark.report.rows import (
     RankRow,
     ScoreRow,
     SummaryRow,
-    by_model_and_judge,
 )
 from edit_benchmark.report.tables import EQUAL_SHARE, score_rows, summary_rows
 from edit_benchmark.report.timings import Timings, timings
@@ -49,7 +49,8 @@ NAMED = 10
 class Analysis:
     """The tables of a report; ``warnings`` are sentences in its language.
 
-    ``alpha`` is Krippendorff's alpha over all judges, None with one judge or several scales.
+    ``alpha`` is Krippendorff's alpha over all judges, of which none is another one
+    asked again; None with one judge or several scales.
     """
 
     scores: list[ScoreRow]
@@ -71,6 +72,9 @@ def analyse(inputs: Inputs, words: Words, equal_share: float = EQUAL_SHARE) -> A
     means = per_sample(scores)
     summary = summary_rows(samples, scores, inputs.categories, equal_share, inputs.scales)
     ratings = judges_ratings(scores)
+    repeats = repeat_rows(ratings, run)
+    again = {name for row in repeats for name in row.judges[1:]}
+    once = {name: rated for name, rated in ratings.items() if name not in again}
     return Analysis(
         scores=score_rows(samples, scores),
         summary=summary,
@@ -78,12 +82,12 @@ def analyse(inputs: Inputs, words: Words, equal_share: float = EQUAL_SHARE) -> A
         comparison=comparison_rows(samples, means, inputs.scales),
         ranks=rank_rows(samples, means),
         agreement=agreement_rows(inputs, ratings),
-        repeats=repeat_rows(ratings, run),
+        repeats=repeats,
         failures=_failures(scores),
         timings=timings(
             inputs.timings, {name for row in scores for name in (row.model, row.judge)}
         ),
-        alpha=alpha_of_judges(inputs, ratings),
+        alpha=alpha_of_judges(inputs, once),
         warnings=[
             *_unreadable(samples, words),
             *_warnings(summary, scores, words),

@@ -7,8 +7,9 @@ from typing import Any
 
 from edit_benchmark.judging.rubrics import Scale
 from edit_benchmark.records import Sample, Score
+from edit_benchmark.report.grouping import by_model_and_judge
 from edit_benchmark.report.inputs import configured
-from edit_benchmark.report.rows import FEW_MARK, BreakdownRow, by_model_and_judge
+from edit_benchmark.report.rows import FEW_MARK, BreakdownRow
 from edit_benchmark.report.scales import NO_SCALES, Scales
 from edit_benchmark.stats.estimates import FEW, estimate
 

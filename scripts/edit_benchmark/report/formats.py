@@ -13,6 +13,7 @@ import pandas as pd
 
 from edit_benchmark.records import STATUSES
 from edit_benchmark.report.analysis import Analysis
+from edit_benchmark.report.grouping import by_model_and_judge
 from edit_benchmark.report.rows import (
     DEVICES_MARK,
     EQUAL_MARK,
@@ -23,7 +24,6 @@ from edit_benchmark.report.rows import (
     FailureRow,
     Row,
     SummaryRow,
-    by_model_and_judge,
     cells,
 )
 from edit_benchmark.report.scales import NO_SCALES, Scales

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 from edit_benchmark.stats.comparison import SIZES
 
@@ -289,24 +289,3 @@ def cells(row: Row) -> dict[str, Any]:
         value = getattr(row, field.name)
         values |= value if isinstance(value, Mapping) else {field.name: value}
     return values
-
-
-class OfModelAndJudge(Protocol):
-    """What belongs to one model and judge."""
-
-    @property
-    def model(self) -> str: ...
-
-    @property
-    def judge(self) -> str: ...
-
-
-Part = TypeVar("Part", bound=OfModelAndJudge)
-
-
-def by_model_and_judge(rows: Iterable[Part]) -> dict[tuple[str, str], list[Part]]:
-    """The rows of each model and judge, in the order of their first rows."""
-    parts: dict[tuple[str, str], list[Part]] = {}
-    for row in rows:
-        parts.setdefault((row.model, row.judge), []).append(row)
-    return parts

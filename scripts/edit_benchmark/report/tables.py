@@ -17,6 +17,7 @@ from edit_benchmark.records import (
     Sample,
     Score,
 )
+from edit_benchmark.report.grouping import by_model_and_judge
 from edit_benchmark.report.per_sample import SampleScore, per_sample
 from edit_benchmark.report.rows import (
     DEVICES_MARK,
@@ -27,7 +28,6 @@ from edit_benchmark.report.rows import (
     NOT_APPLICABLE,
     ScoreRow,
     SummaryRow,
-    by_model_and_judge,
 )
 from edit_benchmark.report.scales import NO_SCALES, Scales
 from edit_benchmark.stats.components import components

@@ -77,6 +77,8 @@ class Repeats:
     ----------
     judges
         Names of the judges that are the same judge.
+    varied
+        What differed between the repeats, ``nothing`` if they were asked the same.
     n
         Edits that all of them scored.
     noise_std, sample_std
@@ -91,6 +93,7 @@ class Repeats:
     noise_std: float | None = None
     sample_std: float | None = None
     reliability: float | None = None
+    varied: str = "nothing"
 
 
 def agree(
