@@ -17,6 +17,7 @@ from edit_benchmark.records import Score
 from edit_benchmark.report import plots, words
 from edit_benchmark.report.comparisons import comparison_rows
 from edit_benchmark.report.inputs import Inputs, Sources, load
+from edit_benchmark.report.per_sample import per_sample
 from edit_benchmark.report.scales import scales_of
 from edit_benchmark.report.tables import summary_rows
 from edit_benchmark.report.write import write_report
@@ -131,9 +132,9 @@ def test_models_scored_over_other_criteria_are_marked(tmp_path: Path) -> None:
         return fixtures.score(samples[number], model, criteria=criteria, mass=0.75)
 
     same = [row(number, model, keys[0]) for number in range(6) for model in ("a", "b")]
-    assert {found.marks for found in comparison_rows(samples, same)} == {""}
+    assert {found.marks for found in comparison_rows(samples, per_sample(same))} == {""}
     other = [replace(same[0], criteria=dict.fromkeys(keys, 5.0)), *same[1:]]
-    found = comparison_rows(samples, other)
+    found = comparison_rows(samples, per_sample(other))
     assert {(pair.marks, pair.other_criteria) for pair in found} == {("other_criteria", 1)}
     for sample in samples:
         fixtures.draw(tmp_path / sample.source, 0, "source")

@@ -10,8 +10,7 @@ from statistics import fmean
 import numpy as np
 
 from edit_benchmark.stats.estimates import (
-    HIGHEST,
-    LOWEST,
+    SCALE,
     Estimate,
     Floats,
     cluster_sums,
@@ -96,7 +95,7 @@ def compare(
     clusters: Mapping[str, str],
     micro: str,
     macro: str,
-    scale: tuple[float, float] = (LOWEST, HIGHEST),
+    scale: tuple[float, float] = SCALE,
     ends: Ends | None = None,
 ) -> list[Paired]:
     """All pairs of models: over all samples, over the categories' means, and in each category.

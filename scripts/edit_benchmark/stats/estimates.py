@@ -20,7 +20,7 @@ LEVEL = 0.95
 #: A mean of fewer scored samples is marked.
 FEW = 5
 #: The widest scale that scores may have.
-LOWEST, HIGHEST = 0.0, 10.0
+SCALE = (0.0, 10.0)
 RESAMPLES = 4999
 SEED = 20_240_501
 # Resampling multiplies so many entries at a time, 64 MB of them.
@@ -62,7 +62,7 @@ class Estimate:
 def estimate(
     values: Sequence[float],
     clusters: Sequence[str],
-    scale: tuple[float, float] = (LOWEST, HIGHEST),
+    scale: tuple[float, float] = SCALE,
 ) -> Estimate:
     """The mean of ``values`` (n scores) with error and interval.
 
@@ -224,7 +224,7 @@ def macro_estimate(
     values: Sequence[float],
     groups: Sequence[str],
     clusters: Sequence[str],
-    scale: tuple[float, float] = (LOWEST, HIGHEST),
+    scale: tuple[float, float] = SCALE,
 ) -> Estimate:
     """The mean of the groups' means; ``groups`` are the categories of the n values.
 
@@ -281,10 +281,7 @@ def macro_error(sums: Floats, counts: Floats) -> tuple[float | None, float]:
 
 
 def bounds(
-    mean: float | None,
-    scored: float,
-    missing: float,
-    scale: tuple[float, float] = (LOWEST, HIGHEST),
+    mean: float | None, scored: float, missing: float, scale: tuple[float, float] = SCALE
 ) -> Interval:
     """The mean over all samples if every missing one had the lowest, or the highest score.
 
