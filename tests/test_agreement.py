@@ -207,7 +207,7 @@ def test_a_rating_of_a_sample_is_not_taken_for_one_of_every_edit(tmp_path: Path)
         ("{id},m,,3,", "line 3: field rater is missing"),
         ("{id},m,bob,3,", "line 3: rater bob rated sample {id} of model m already in"),
         ("{id},m,ann,3,社会", "line 3: sample {id} is of category physical, not 社会"),
-        ("{id},m,ann", "line 3: another number of cells"),
+        ("{id},m,ann", "line 3: 3 cells, but the header has 5 columns"),
     ],
 )
 def test_a_wrong_rating_is_one_sentence(tmp_path: Path, line: str, sentence: str) -> None:
