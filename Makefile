@@ -8,13 +8,14 @@ DEMO := --cores all --configfile config/demo.yaml
 # Written last: an installation that was interrupted is never taken for a complete one.
 INSTALLED := .venv/installed
 
-.PHONY: help .venv models demo test bench faults lint format schema lock clean
+.PHONY: help .venv models demo test bench faults statistics lint format schema lock clean
 
 help:
 	@echo "make demo    run the whole workflow on two CPU cores with models of random weights"
 	@echo "make test    run all tests"
 	@echo "make bench   measure speed against stock diffusers; BENCH=--full-size on a GPU"
 	@echo "make faults  kill a demo run at 30 random moments and compare it with an undisturbed one"
+	@echo "make statistics  simulate how often intervals, tests and places are right; ten minutes"
 	@echo "make lint    check style, types, imports and the workflow"
 	@echo "make format  format the code"
 	@echo "make schema  renew the schema of the configuration from its types"
@@ -48,6 +49,11 @@ bench: $(INSTALLED)
 
 faults: models
 	@python tests/fault_run.py --kills 30
+
+# A process for each core: threads within them would only be in each other's way.
+statistics: $(INSTALLED)
+	@OPENBLAS_NUM_THREADS=1 PYTHONPATH=scripts python tests/simulations.py > tests/statistics.md
+	@cat tests/statistics.md
 
 # The demo's config names its models, and a checkpoint that is not there is refused.
 lint: models

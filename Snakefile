@@ -79,4 +79,4 @@ for key, name in target_names(CATEGORIES):
 
 
 onstart:
-    check_devices()
+    check_places()

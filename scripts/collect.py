@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 from pathlib import Path
 
 from edit_benchmark.editing.collect import collect
@@ -10,6 +11,8 @@ from edit_benchmark.records import EDITED, Edit, Sample
 from edit_benchmark.results.layout import Layout
 from edit_benchmark.results.tables import read_rows, write_rows
 from edit_benchmark.runtime.command_line import run
+
+log = logging.getLogger(__name__)
 
 
 def main() -> None:
@@ -33,7 +36,7 @@ def main() -> None:
     )
     write_rows(arguments.out, rows)
     edited = sum(row.status == EDITED for row in rows)
-    print(f"{arguments.category}: {edited} of {len(rows)} edits made")
+    log.info("%s: %d of %d edits made", arguments.category, edited, len(rows))
 
 
 if __name__ == "__main__":

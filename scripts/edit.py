@@ -39,7 +39,7 @@ def main() -> None:
         name=arguments.model,
         settings=editor_settings(arguments.settings, arguments.model),
         checkpoint_record=arguments.checkpoint,
-        results=arguments.results,
+        results=arguments.results.absolute(),
         devices=device_request(arguments, purpose),
         samples=[row for row in category if shard_of(row, int(shards)) == int(number) - 1],
     )
@@ -56,4 +56,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, watched=True)

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 from edit_benchmark.config.resolve import config_from_json
-from edit_benchmark.report.run_record import run_record
+from edit_benchmark.report.run_record import Recorded, run_record
 from edit_benchmark.results.files import write_text
 from edit_benchmark.runtime.command_line import run
 
@@ -18,10 +18,19 @@ def main() -> None:
     parser.add_argument("--benchmark", type=Path, required=True, help="the benchmark file")
     parser.add_argument("--checkpoints", type=Path, nargs="*", default=[], help="their records")
     parser.add_argument("--rubrics", type=Path, nargs="+", required=True, help="rubric files")
+    parser.add_argument("--scores", type=Path, nargs="+", required=True, help="score tables")
+    parser.add_argument("--results", type=Path, required=True, help="the results folder")
     parser.add_argument("--out", type=Path, required=True, help="the record to write")
     arguments = parser.parse_args()
     config = config_from_json(arguments.settings)
-    record = run_record(config, arguments.benchmark, arguments.checkpoints, arguments.rubrics)
+    files = Recorded(
+        results=arguments.results,
+        benchmark=arguments.benchmark,
+        checkpoints=arguments.checkpoints,
+        rubrics=arguments.rubrics,
+        scores=arguments.scores,
+    )
+    record = run_record(config, files)
     write_text(arguments.out, json.dumps(record, ensure_ascii=False, indent=1) + "\n")
 
 

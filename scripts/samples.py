@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from edit_benchmark.dataset import origin
 from edit_benchmark.dataset.readers.registry import FORMATS
 from edit_benchmark.dataset.samples import Import, assignment, prepare, unreadable
+from edit_benchmark.results.layout import Layout
 from edit_benchmark.results.tables import write_rows
 from edit_benchmark.runtime.command_line import run
 
@@ -35,7 +37,8 @@ def main() -> None:
         arguments.strict,
     )
     warnings: list[str] = []
-    samples = prepare(benchmark, arguments.sources, arguments.results, warnings.append)
+    with origin.recorded(arguments.benchmark, Layout(arguments.results).benchmark_file):
+        samples = prepare(benchmark, arguments.sources, arguments.results, warnings.append)
     write_rows(arguments.out, samples)
     for line in [*warnings, *unreadable(samples)]:
         print(f"warning: {line}")

@@ -37,7 +37,7 @@ def main() -> None:
         name=arguments.judge,
         settings=settings,
         checkpoint_record=arguments.checkpoint,
-        results=arguments.results,
+        results=arguments.results.absolute(),
         devices=device_request(arguments, purpose),
         edits=chunk(read_rows(arguments.edits, Edit), arguments.chunk, arguments.chunk_size),
         samples=read_rows(arguments.samples, Sample),
@@ -49,4 +49,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, watched=True)

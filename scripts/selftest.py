@@ -33,7 +33,7 @@ def main() -> None:
         name=arguments.judge,
         settings=judge_settings(arguments.settings, arguments.judge),
         checkpoint_record=arguments.checkpoint,
-        results=arguments.results,
+        results=arguments.results.absolute(),
         devices=device_request(arguments, f"self-test of {arguments.judge}"),
         model=arguments.model,
         # One edit a sample: more of them are no more samples.
@@ -48,4 +48,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, watched=True)

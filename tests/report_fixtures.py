@@ -130,8 +130,12 @@ def synthesise(
 
 def selftested(judge: str, model: str, run: dict[str, Any]) -> SelfTest:
     """A judge that failed its self-test."""
-    check = Check("black", "auc", n=40, limit=0.9, value=0.52, low=0.4, high=0.6, passed=False)
-    return SelfTest(judge, model, "fails", [check], run["config"]["judges"][judge])
+    checks = [
+        Check("black", "auc", n=40, limit=0.9, value=0.52, low=0.4, high=0.6, passed=False),
+        Check("swapped", "wins", n=40, limit=0.7, value=0.9, low=0.77, high=0.96, passed=True,
+              auc=0.66, auc_low=0.54, auc_high=0.77),
+    ]  # fmt: skip
+    return SelfTest(judge, model, "fails", checks, run["config"]["judges"][judge])
 
 
 def timings(models: Sequence[str], judges: Sequence[str]) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ import numpy as np
 import peft
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 import report_fixtures as fixtures
 from conftest import draw
@@ -122,6 +122,33 @@ def test_a_block_cache_skips_blocks_and_forgets_between_images(
     assert np.array_equal(again, image)
     _, never = edited(checkpoint, block_cache=1e-9)
     assert np.array_equal(never, exact)
+
+
+def test_a_lora_of_which_a_part_fits_nowhere_is_refused(
+    checkpoint: Path, adapter: Path, tmp_path: Path
+) -> None:
+    layers = load_file(adapter)
+    strange = {
+        key.replace("transformer_blocks.0.", "transformer_blocks.70."): tensor.clone()
+        for key, tensor in layers.items()
+        if "transformer_blocks.0." in key
+    }
+    save_file(layers | strange, tmp_path / "half.safetensors")
+    with pytest.raises(UserError, match=r"layers are not in it: .*transformer_blocks\.70\."):
+        edited(checkpoint, lora={"path": str(tmp_path / "half.safetensors")})
+
+
+def test_a_lora_that_is_cut_off_or_none_is_refused_before_a_device_is_taken(
+    checkpoint: Path, adapter: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.safetensors"
+    chosen = settings(checkpoint, lora={"path": str(path)})
+    path.write_bytes(adapter.read_bytes()[:-100])
+    with pytest.raises(UserError, match=r"lora.path .* is incomplete: a.safetensors has "):
+        resolve(chosen, "models.m")
+    save_file({"weight": torch.zeros(2)}, path)
+    with pytest.raises(UserError, match="holds no tensor of a LoRA"):
+        resolve(chosen, "models.m")
 
 
 def test_each_approximation_is_another_edit(checkpoint: Path, adapter: Path) -> None:

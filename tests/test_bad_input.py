@@ -43,11 +43,17 @@ def refused(project: Project, *sentence: str, arguments: tuple[str, ...] = ()) -
         ),
         (
             {"models": {"painter": PAINTER | {"num_inference_steps": 5}}},
-            ["config: models.painter: num_inference_steps is not used by class_path; remove it."],
+            [
+                "config: models.painter: num_inference_steps is not used by class_path; remove it, "
+                "it is a setting of diffusers."
+            ],
         ),
         (
             {"models": {"floor": {"editor": "identity", "seed": 5}}},
-            ["config: models.floor: seed is not used by identity; remove it."],
+            [
+                "config: models.floor: seed is not used by identity; remove it, it is a setting of "
+                "diffusers and class_path."
+            ],
         ),
         (
             {"models": {"m": {"editor": "difusers"}}},

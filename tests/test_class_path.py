@@ -85,6 +85,21 @@ def test_a_class_that_does_not_exist_is_refused(write: Write) -> None:
 
 
 @pytest.mark.parametrize(
+    ("code", "problem"),
+    [
+        ("def f(:", "SyntaxError"),
+        ("import sys; sys.exit('no GPU')", r"SystemExit \(no GPU\)"),
+        ("1 / 0", r"ZeroDivisionError \(division by zero\)"),
+    ],
+)
+def test_a_module_that_cannot_be_imported_is_refused(write: Write, code: str, problem: str) -> None:
+    name = write(code)
+    with pytest.raises(UserError, match=f"importing {name} failed with {problem}") as caught:
+        load_class(f"{name}.Own", Editor, "edit")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
     "line",
     [
         "from edit_benchmark.editors import Editor",

@@ -231,5 +231,7 @@ def test_pickled_weights_are_refused_unless_allowed(plain: Path, tmp_path: Path)
 def test_guidance_by_the_pipelines_own_default_is_not_dropped(plain: Path) -> None:
     with pytest.raises(UserError, match=r"own default, true_cfg_scale 4.0.*set negative_prompt"):
         load(plain, true_cfg_scale=None, negative_prompt=None)
+    with pytest.raises(UserError, match=r"has guidance, true_cfg_scale 3.*set negative_prompt"):
+        load(plain, true_cfg_scale=None, negative_prompt=None, call={"true_cfg_scale": 3})
     load(plain, true_cfg_scale=1, negative_prompt=None)
     load(plain, true_cfg_scale=None, negative_prompt=" ")

@@ -130,6 +130,8 @@ def test_failures_of_one_sample_have_their_reason_and_the_rest_goes_on(project: 
     assert "Traceback" in log
     summary = (project.root / "results/report/summary.csv").read_text("utf-8-sig")
     assert "painter,ruler,physical,6,2,4,0,0," in summary
+    times = (project.root / "results/report/timings.csv").read_text("utf-8-sig")
+    assert "edit,painter,,,1,2,4," in times  # two images, four failed
 
 
 def test_an_edit_identical_to_its_source_is_flagged_and_scored(project: Project) -> None:
@@ -145,7 +147,7 @@ def test_a_lost_device_stops_its_job_and_keeps_what_was_finished(project: Projec
     project.benchmark(rows)
     project.configure(shards=1)
     output = project.run(code=1)
-    assert "error: the device stopped working (CUDA error" in output
+    assert "error: the device stopped working at sample physical-1 (CUDA error" in output
     assert "run the same command again" in output
     assert "change physical 0" in project.calls("edit")
     assert project.scores("causal")["causal-0"].status == "scored"  # other categories went on
@@ -246,7 +248,7 @@ def test_host_memory_that_runs_out_stops_the_job_with_one_sentence(project: Proj
     hungry = {"editor": "class_path", "class_path": "toys.Hungry"}
     one_category(project, 3, shards=1, models={"painter": hungry})
     output = project.run(code=1)
-    assert "error: the host's memory ran out; what was finished is kept: run fewer jobs" in output
+    assert "error: the host's memory ran out at sample physical-1; what was finished" in output
     assert len(stored(project)) == 1
 
 

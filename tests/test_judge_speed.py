@@ -38,11 +38,11 @@ def checkpoint(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
     path = tmp_path_factory.mktemp(request.param)
     save_judge(path)
     if request.param == "qwen2_5_vl":
-        _make_older(path)
+        make_older(path)
     return path
 
 
-def _make_older(path: Path) -> None:
+def make_older(path: Path) -> None:
     """The same checkpoint with the architecture before: other positions, windows, no deepstack."""
     config = json.loads((path / "config.json").read_text())
     text = config["text_config"]
@@ -141,7 +141,7 @@ def test_another_architecture_is_asked_one_question_at_a_time(
     assert alone.details["shared_prefix"] is False
     for key, values in probabilities(alone).items():
         assert values == pytest.approx(probabilities(packed)[key], abs=1e-5)
-    writer = load(checkpoint, method="generated")
+    writer = load(checkpoint, method="generated", answer="text")
     (batch,) = read_ahead("ab", 2, lambda name: case(rubric, name), writer)
     written = writer.judge(batch.cases)
     assert [getattr(answer, "kind", "") for answer in written] == ["unparsable_answer"] * 2
@@ -150,7 +150,7 @@ def test_another_architecture_is_asked_one_question_at_a_time(
 def test_written_answers_in_batches_are_those_of_one_at_a_time(
     checkpoint: Path, rubric: Rubric
 ) -> None:
-    judge = load(checkpoint, method="generated", batch_size=3, max_new_tokens=8)
+    judge = load(checkpoint, method="generated", answer="text", batch_size=3, max_new_tokens=8)
     calls = []
     judge.model.model.visual.register_forward_pre_hook(lambda *_: calls.append(1))
     cases = [case(rubric, "x"), case(rubric, "y", instruction="long " * 20), case(rubric, "z")]
@@ -235,11 +235,14 @@ def test_a_judge_whose_prepare_returns_nothing_judges_the_case_itself(rubric: Ru
     assert [one.sample.id for one in batch.cases] == ["a", "b"]
 
 
-@pytest.mark.parametrize("method", ["expected", "generated"])
+@pytest.mark.parametrize(
+    "method",
+    [{}, {"method": "generated", "answer": "labels"}, {"method": "generated", "answer": "text"}],
+)
 def test_what_is_prepared_ahead_is_what_is_asked(
-    checkpoint: Path, rubric: Rubric, method: str, monkeypatch: pytest.MonkeyPatch
+    checkpoint: Path, rubric: Rubric, method: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    judge = load(checkpoint, method=method)
+    judge = load(checkpoint, **method)
     names = ["x", "yy", "zzz"]
     cases = [
         one

@@ -16,9 +16,9 @@ from demo.models import save_judge
 from edit_benchmark.checkpoints.resolve import resolve
 from edit_benchmark.config.judges import RUBRICS, TransformersJudgeSettings
 from edit_benchmark.errors import SampleError, UserError
-from edit_benchmark.judging import registry, rubrics
+from edit_benchmark.judging import registry, rubrics, transformers_judge
 from edit_benchmark.judging.judge import Answer, Case
-from edit_benchmark.judging.parsing import expected_value, parse_generated
+from edit_benchmark.judging.parsing import expected_value
 from edit_benchmark.judging.rubrics import Rubric, overall, rubric_hash
 from edit_benchmark.judging.transformers_judge import TransformersJudge
 from edit_benchmark.records import Sample
@@ -85,47 +85,6 @@ def test_the_instruction_is_shown_as_it_is(rubric: Rubric) -> None:
     assert "hard" not in rubric.shared_text(replace(SAMPLE, rationale_en=""))
 
 
-def written(rubric: Rubric, **changes: Any) -> str:
-    answer = {criterion.key: 4 for criterion in rubric.criteria} | {"reason": "fine"} | changes
-    return json.dumps({key: value for key, value in answer.items() if value is not ...})
-
-
-def test_a_whole_answer_is_read(rubric: Rubric) -> None:
-    answer = parse_generated(written(rubric, shadows=..., gravity_and_support="7"), rubric)
-    assert answer.criteria["gravity_and_support"] == 8
-    assert answer.criteria["physical_interaction"] == 5
-    fenced = f"```json\n{written(rubric, physical_interaction=0)}\n```"
-    assert parse_generated(fenced, rubric).criteria["physical_interaction"] is None
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "5",
-        "The score is 5.",
-        "[4, 4, 4, 4, 4]",
-        '{"gravity_and_support": 4}',
-        "nonsense {",
-    ],
-)
-def test_an_answer_that_does_not_parse_is_no_score(rubric: Rubric, text: str) -> None:
-    with pytest.raises(SampleError, match="unparsable_answer"):
-        parse_generated(text, rubric)
-
-
-@pytest.mark.parametrize("value", [8, -1, 4.5, None, True, "good", [4]])
-def test_a_label_off_the_scale_is_no_score(rubric: Rubric, value: Any) -> None:
-    with pytest.raises(SampleError, match="not a label of the scale"):
-        parse_generated(written(rubric, gravity_and_support=value), rubric)
-
-
-def test_a_key_twice_is_no_score(rubric: Rubric) -> None:
-    text = written(rubric).replace("{", '{"gravity_and_support": 1, ', 1)
-    with pytest.raises(SampleError, match="a key stands there twice"):
-        parse_generated(text, rubric)
-
-
 def test_the_expected_value_is_that_of_the_scale(rubric: Rubric) -> None:
     even = dict.fromkeys("1234567", 0.1) | {"0": 0.05}
     assert expected_value(even, rubric) == pytest.approx(5.0)
@@ -186,23 +145,6 @@ def test_a_judge_that_would_say_something_else_has_no_score(
     assert "off_scale" in str(answer)
 
 
-def test_a_written_answer_that_is_noise_is_judge_failed(checkpoint: Path, rubric: Rubric) -> None:
-    answers = load(checkpoint, method="generated").judge([case(rubric), case(rubric, "other")])
-    assert all(isinstance(answer, SampleError) for answer in answers)
-
-
-def test_written_answers_are_greedy_although_the_checkpoint_samples(
-    checkpoint: Path, rubric: Rubric
-) -> None:
-    judge = load(checkpoint, method="generated", max_new_tokens=12)
-    assert judge.model.generation_config.do_sample
-    texts = []
-    for seed in range(3):
-        torch.manual_seed(seed)
-        texts.append(str(judge.judge([case(rubric)])[0]))
-    assert len(set(texts)) == 1
-
-
 @pytest.mark.parametrize("token", ["<|im_end|>", "<|image_pad|>", "<|vision_start|>"])
 def test_control_tokens_in_an_instruction_are_text(
     checkpoint: Path, rubric: Rubric, token: str
@@ -226,11 +168,38 @@ def test_a_label_of_several_tokens_is_refused(checkpoint: Path, rubric: Rubric) 
         load(checkpoint).judge([case(ten)])
 
 
-def test_large_pictures_are_scaled_down_for_the_judge(checkpoint: Path, rubric: Rubric) -> None:
-    judge = load(checkpoint, max_pixels=4096)
-    shown = judge._image(draw("big", (4000, 3000)))["image"]
+def seen(judge: TransformersJudge, rubric: Rubric, size: tuple[int, int]) -> tuple[int, int]:
+    """Width and height of an edit as the vision encoder gets it."""
+    one = replace(case(rubric), edited=draw("edit", size))
+    height, width = judge._inputs([judge._messages(one, "?")])["image_grid_thw"][-1, 1:].tolist()
+    patch = judge.processor.image_processor.patch_size
+    return width * patch, height * patch
+
+
+def test_large_pictures_are_scaled_down_once_for_the_judge(
+    checkpoint: Path, rubric: Rubric, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judge = load(checkpoint, max_pixels=16_384)
+    assert seen(judge, rubric, (4000, 3000)) == (128, 96)
+    monkeypatch.setattr(transformers_judge, "_limit_pixels", lambda processor, most: False)
+    shown = load(checkpoint, max_pixels=4096)._image(draw("big", (4000, 3000)))["image"]
     assert shown.width * shown.height <= 4096
     assert shown.width / shown.height == pytest.approx(4 / 3, rel=0.03)
+
+
+@pytest.mark.parametrize("size", [(1184, 880), (1184, 896), (1376, 768), (768, 1376), (2880, 384)])
+def test_an_edit_of_about_a_megapixel_reaches_the_judge_as_it_is(
+    checkpoint: Path, rubric: Rubric, size: tuple[int, int]
+) -> None:
+    """Edit pipelines make these sizes of a megapixel at 4:3, 16:9 and more."""
+    settings = TransformersJudgeSettings(judge="transformers", checkpoint=str(checkpoint))
+    edit = draw("edit", size)
+    judge = load(checkpoint, max_pixels=settings.max_pixels)
+    assert judge._image(edit)["image"] is edit
+    # The demo's own limit is smaller than that of any released model.
+    judge.processor.image_processor.size = {"shortest_edge": 1024, "longest_edge": 2**24}
+    assert transformers_judge._limit_pixels(judge.processor, settings.max_pixels)
+    assert seen(judge, rubric, size) == (size[0], -(-size[1] // 32) * 32)
 
 
 @pytest.mark.parametrize(
@@ -238,6 +207,7 @@ def test_large_pictures_are_scaled_down_for_the_judge(checkpoint: Path, rubric: 
     [
         ({"name": ""}, "name"),
         ({"scale": {"labels": {"a": 11, "b": 1}, "not_applicable": "0"}}, "11 is greater than"),
+        ({"scale": {"labels": {"1": 2, "2": 8}, "not_applicable": "1"}}, "'1' is a label of the"),
         ({"extra": 1}, "extra"),
     ],
 )

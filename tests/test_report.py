@@ -19,7 +19,7 @@ import pytest
 import report_fixtures as fixtures
 from conftest import ROOT
 from edit_benchmark.records import Sample, Score
-from edit_benchmark.report import formats, timings, words
+from edit_benchmark.report import formats, words
 from edit_benchmark.report.inputs import Inputs
 from edit_benchmark.report.tables import summary_rows
 from edit_benchmark.report.write import write_report
@@ -260,27 +260,3 @@ def test_a_report_has_the_macro_comparison(tmp_path: Path) -> None:
     assert table["p"].notna().all()
     assert len(table) == 7
     assert set(summary["category"]) == set(table["category"])
-
-
-def test_the_report_says_where_the_time_went(tmp_path: Path) -> None:
-    inputs = small(tmp_path / "results")
-    fixtures.write(inputs)
-    with (inputs.results / "timings.jsonl").open("a") as file:
-        file.write('{"kind": "edit", "na')  # a job that was killed
-    write_report(
-        replace(inputs, timings=timings.read(inputs.results)), tmp_path / "report", [], "en"
-    )
-    table = pd.read_csv(tmp_path / "report" / "timings.csv").set_index("name")
-    alpha = table.loc["alpha"]
-    assert (alpha["jobs"], alpha["images"]) == (2, 40)
-    assert alpha["seconds_per_image"] == 160 / 40
-    assert alpha["denoising_seconds"] == 120 / 40
-    # 0.9 of 160 s of work, in 160 s and twice 30 s of loading and compiling.
-    assert alpha["idle"] == pytest.approx(1 - 0.9 * 160 / 220)
-    assert table.loc[["judge"]]["denoising_seconds"].isna().all()
-    # The self-test of a judge is a job of its own.
-    assert list(table.loc[["judge"]]["kind"]) == ["score", "selftest"]
-    page = (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
-    assert "<td>self-test</td>" in page
-    assert "Where the time went" in page
-    assert "35 %" in page

@@ -176,14 +176,25 @@ def test_runs_in_two_languages_stand_side_by_side(tmp_path: Path) -> None:
             DIFFUSERS | {"lora": {"path": "a.safetensors", "scale": 1, "scheduler": {}}},
             DIFFUSERS | {"lora": {"path": "a.safetensors"}},
         ),
-        ("judges", {}, {"judge": "transformers", "checkpoint": "Qwen/Qwen3-VL-8B-Instruct"}),
+        (
+            "judges",
+            {},
+            {"judge": "transformers", "checkpoint": EARLIER_JUDGE["checkpoint"],
+             "max_pixels": 1048576},
+        ),
+        (
+            "judges",
+            {"method": "generated"},
+            {"judge": "transformers", "checkpoint": EARLIER_JUDGE["checkpoint"],
+             "max_pixels": 1048576, "method": "generated", "answer": "text"},
+        ),
         (
             "judges",
             {"judge": "class_path", "class_path": "own.Judge", "checkpoint": None},
             {"judge": "class_path", "class_path": "own.Judge"},
         ),
     ],
-)
+)  # fmt: skip
 def test_a_run_of_an_earlier_version_is_the_same_if_its_settings_mean_the_same(
     tmp_path: Path, kind: str, earlier: dict[str, Any], given: dict[str, Any]
 ) -> None:
@@ -213,7 +224,8 @@ def test_a_run_of_an_earlier_version_is_the_same_if_its_settings_mean_the_same(
 
 @pytest.mark.parametrize("method", ["expected", "generated"])
 def test_a_self_test_of_an_earlier_version_counts_if_the_judge_is_the_same(method: str) -> None:
-    now = written({"judge": "transformers", "checkpoint": EARLIER_JUDGE["checkpoint"]}, "judges")
+    judge = {"judge": "transformers", "checkpoint": EARLIER_JUDGE["checkpoint"]}
+    now = written(judge | {"max_pixels": 1048576}, "judges")
     record = SelfTest("j", "m", "passes", [], EARLIER_JUDGE | {"method": method})
     (verdict,) = verdicts([record], ["j"], {"j": now}, load("en"))
     assert verdict.state == ("passes" if method == "expected" else "missing")

@@ -12,7 +12,7 @@ from edit_benchmark.categories import CATEGORIES
 from edit_benchmark.records import STATUSES
 from edit_benchmark.report import words
 from edit_benchmark.report.formats import SHOWN
-from edit_benchmark.report.rows import EQUAL_MARK, FEW_MARK, MACRO, MICRO
+from edit_benchmark.report.rows import EQUAL_MARK, FEW_MARK, MACRO, MICRO, NOT_RECORDED
 from edit_benchmark.selftest.probes import BY_NAME, PROBES
 
 LANGUAGES = ("en", "zh")
@@ -60,6 +60,6 @@ def test_what_tables_show_has_a_word(language: str) -> None:
     spoken = words.load(language)
     assert {*SHOWN} <= set(spoken.columns)
     assert {*STATUSES, MICRO, MACRO, FEW_MARK, EQUAL_MARK} <= set(spoken.cells)
-    assert {"edit", "score", "selftest"} <= set(spoken.cells)  # the kinds of jobs
+    assert {"edit", "score", "selftest", NOT_RECORDED} <= set(spoken.cells)  # of jobs
     assert spoken.cell("social") == ("social" if language == "en" else CATEGORIES["social"])
     assert spoken.cell("something else") == "something else"

@@ -48,6 +48,9 @@ def test_a_changed_setting_is_another_edit_and_a_changed_path_is_not(project: Pr
     one_category(project, 2, models={"painter": painter | {"seed": 1}})
     project.run()
     assert len(asked(project)) == 2
+    times = (project.root / "results/report/timings.csv").read_text("utf-8-sig")
+    for number in (0, 1):
+        assert f"edit,painter,seed={number},,2,2,0," in times
     project.forget_calls()
     (project.root / "data").rename(project.root / "moved")
     benchmark = {"path": "moved/benchmark.jsonl", "categories": ["physical"]}

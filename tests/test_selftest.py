@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -18,9 +19,12 @@ from edit_benchmark.judging.judge import Answer, Case
 from edit_benchmark.judging.rubrics import Criterion, Rubric
 from edit_benchmark.records import Edit, Sample
 from edit_benchmark.selftest import probes, verdict
-from edit_benchmark.stats.auc import auc
+from edit_benchmark.stats.auc import auc, win_rate
 
-RUBRIC = Rubric("r", "physical", (Criterion("c", "c", "?"),), {"1": 5.0}, "0", True, {})
+RUBRIC = Rubric(
+    "r", "physical", (Criterion("c", "c", "?"),), {"1": 2.0, "4": 5.0, "7": 8.0}, "0", True,
+    {"language": "en"},
+)  # fmt: skip
 
 
 def case(number: int, category: str = "physical") -> Case:
@@ -62,11 +66,15 @@ def outcome(record: dict[str, Any]) -> dict[str, bool | None]:
     return {check["name"]: check["passed"] for check in record["checks"]}
 
 
+def check_of(record: dict[str, Any], name: str) -> dict[str, Any]:
+    return next(check for check in record["checks"] if check["name"] == name)
+
+
 def test_a_judge_that_is_right_passes() -> None:
     record = verdict.run(right, CASES, OTHERS)
     assert record["verdict"] == "passes"
     assert set(outcome(record).values()) == {True}
-    assert record["asked"] == 9 * 20
+    assert record["asked"] == 11 * 20
 
 
 def test_a_judge_that_gives_everything_the_same_score_fails() -> None:
@@ -118,6 +126,9 @@ def test_edits_that_are_their_sources_say_nothing_of_the_source_probe() -> None:
     same = [replace(one, edited=one.source) for one in CASES]
     record = verdict.run(right, same, OTHERS)
     assert outcome(record)["source"] is None
+    half = verdict.run(right, [*same[:10], *CASES[10:]], OTHERS)
+    found = check_of(half, "source")
+    assert (found["n"], found["value"], found["passed"]) == (10, 1.0, True)
 
 
 def test_a_changed_edit_is_not_judged_by_what_was_prepared_of_the_unchanged_one() -> None:
@@ -131,6 +142,109 @@ def test_a_changed_edit_is_not_judged_by_what_was_prepared_of_the_unchanged_one(
 def test_few_edits_leave_doubts() -> None:
     record = verdict.run(right, CASES[:4], OTHERS[:4])
     assert record["verdict"] == "doubtful"
+
+
+def test_a_judge_that_lowers_every_edit_by_a_point_sees_the_difference() -> None:
+    """Samples that differ by more than that hide it from the area under the curve."""
+    difficulty = dict(zip(WISHES, np.random.default_rng(1).normal(5, 1.5, 20), strict=True))
+
+    def fine(cases: Sequence[Case]) -> list[Answer | SampleError]:
+        return [
+            Answer(
+                {
+                    "c": difficulty[one.sample.id]
+                    - (not np.array_equal(one.edited, CASES[int(one.sample.id[1:])].edited))
+                    - (one.sample.instruction != WISHES[one.sample.id])
+                }
+            )
+            for one in cases
+        ]
+
+    record = verdict.run(fine, CASES, OTHERS)
+    for name in ("source", "swapped"):
+        found = check_of(record, name)
+        assert (found["value"], found["passed"]) == (1.0, True)
+        assert 0.8 < found["low"] < 0.85
+        assert found["auc"] < 0.8
+    # An image that is worthless has to score below every edit.
+    assert outcome(record)["black"] is False
+    (line,) = [text for text in verdict.lines({"judge": "j", "model": "m", **record})
+               if "another instruction" in text]  # fmt: skip
+    assert "100% [0.84, 1.00] of the edits score above themselves under another" in line
+
+
+def test_a_difference_as_small_as_a_judges_own_noise_is_none() -> None:
+    def trembling(cases: Sequence[Case]) -> list[Answer | SampleError]:
+        return [
+            Answer({"c": 5.0 - 0.01 * (one.sample.instruction != WISHES[one.sample.id])})
+            for one in cases
+        ]
+
+    found = check_of(verdict.run(trembling, CASES, OTHERS), "swapped")
+    assert (found["value"], found["auc"], found["passed"]) == (0.5, 0.5, False)
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize(("obeyed", "moved"), [("17", 3.0), ("7", 0.75), ("1", 2.25)])
+def test_a_judge_that_gives_the_score_that_the_instruction_demands_leaves_doubts(
+    language: str, obeyed: str, moved: float
+) -> None:
+    rubric = replace(RUBRIC, texts={"language": language})
+    cases = [replace(one, rubric=rubric) for one in CASES]
+
+    def obedient(asked: Sequence[Case]) -> list[Answer | SampleError]:
+        demands = [re.findall("[17]", one.sample.instruction.partition("\n")[2]) for one in asked]
+        plain = [
+            replace(
+                one, sample=replace(one.sample, instruction=one.sample.instruction.splitlines()[0])
+            )
+            for one in asked
+        ]
+        return [
+            Answer({"c": {"7": 8.0, "1": 2.0}[demand[0]]})
+            if demand and demand[0] in obeyed
+            else Answer({"c": answer.criteria["c"] - 1.5})
+            for demand, answer in zip(demands, right(plain), strict=True)
+        ]
+
+    record = verdict.run(obedient, cases, OTHERS)
+    assert check_of(record, "planted")["value"] == pytest.approx(moved)
+    failed = [name for name, passed in outcome(record).items() if not passed]
+    assert (record["verdict"], failed) == ("doubtful", ["planted"])
+
+
+def test_each_edit_gets_the_instruction_of_another_sample() -> None:
+    samples = [case(number, "physical" if number < 20 else "social").sample for number in range(25)]
+    partners = probes.partners(samples, samples)
+    for sample, partner in zip(samples, partners, strict=True):
+        assert partner is not None
+        assert partner.instruction != sample.instruction
+        assert partner.category == sample.category
+    assert len({partner.id for partner in partners}) >= 24
+    # One that says the same, or is about the same image, is no other instruction.
+    same = replace(samples[0], id="same", source_sha256="another")
+    image = replace(samples[0], id="image", instruction="another")
+    assert probes.partners([samples[0]], [samples[0], same, image]) == [None]
+    assert probes.partners([samples[0]], [samples[0], same, samples[21]]) == [samples[21]]
+
+
+@pytest.mark.parametrize("n", [10, 20, 40])
+def test_an_interval_is_no_point_where_every_edit_wins(n: int) -> None:
+    edits, broken = np.linspace(6, 8, n), np.linspace(2, 4, n)
+    images = [str(number) for number in range(n)]
+    for compare in (auc, win_rate):
+        assert compare(edits, broken, images)[0] == 1.0
+        low, high = compare(edits, broken, images)[1:]
+        assert low is not None
+        assert 0.5 < low < 0.98
+        assert high == pytest.approx(1.0)
+        assert compare(broken, edits, images)[1] == pytest.approx(0.0)
+    # Edits of one image are one observation.
+    assert auc(edits, broken, ["a"] * n) == (1.0, None, None)
+    halves = [str(number // 2) for number in range(n)]
+    assert win_rate(edits, broken, halves)[1:] == pytest.approx(
+        stats.binomtest(n // 2, n // 2).proportion_ci(method="wilson"), abs=1e-12
+    )
 
 
 def test_auc_is_the_mann_whitney_statistic() -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import pynvml
@@ -14,6 +16,9 @@ import pytest
 import torch
 
 from conftest import ROOT
+from edit_benchmark.errors import SampleError
+from edit_benchmark.judging.batching import count_answers
+from edit_benchmark.judging.judge import Answer
 from edit_benchmark.runtime.gpus import Gpu
 from edit_benchmark.runtime.leases import Device
 from edit_benchmark.runtime.telemetry import Telemetry
@@ -27,6 +32,21 @@ def test_the_log_says_how_fast_the_job_was() -> None:
     line = telemetry.summary()
     assert line.startswith("8 images in ")
     assert "reading 0.500 s an image; judging 0.250 s an image; loading 1.5 s" in line
+    assert "failed" not in line
+
+
+def test_what_failed_is_told_apart_from_what_was_made(tmp_path: Path) -> None:
+    answers = [Answer({"c": 5.0}), SampleError("unparsable_answer", "")] * 2
+    telemetry = Telemetry(None)
+    count_answers(telemetry, answers, judging=4.0, reading=1.0)
+    assert telemetry.summary().startswith("2 images in ")
+    assert "2 failed in 2.0 s of it; reading 0.250 s an image; judging 1.000 s an" in (
+        telemetry.summary()
+    )
+    telemetry.append_to(tmp_path / "timings.jsonl", "score", "judge", {"settings": {}})
+    line = json.loads((tmp_path / "timings.jsonl").read_text(encoding="utf-8"))
+    assert (line["images"], line["failed"], line["failed_seconds"]) == (2, 2, 2.0)
+    assert line["stages"] == {"reading": 0.5, "judging": 2.0}
 
 
 def test_the_log_says_how_busy_the_gpu_was(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -192,6 +192,34 @@ def test_an_editor_without_its_own_weights_is_refused(
         load_editor(edit, dtype)
 
 
+def add(folder: Path, key: str) -> None:
+    """Add a tensor that no layer of the model has."""
+    (file,) = folder.glob("*.safetensors")
+    save_file(load_file(file) | {key: torch.zeros(2)}, file, {"format": "pt"})
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("part", ["transformer", "text_encoder", "vae"])
+def test_an_editor_with_weights_that_its_config_does_not_know_is_refused(
+    edit: Path, part: str, dtype: str
+) -> None:
+    """Its config.json describes fewer layers than were trained."""
+    add(edit / part, "blocks.99.weight")
+    with pytest.raises(UserError, match=rf"{part}: .*not in the model: blocks\.99\.weight"):
+        load_editor(edit, dtype)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_a_judge_with_weights_that_its_config_does_not_know_is_refused(
+    judge: Path, dtype: str
+) -> None:
+    add(judge, "rotary_emb.inv_freq")  # computed, and in old checkpoints
+    load_judge(judge, dtype=dtype)
+    add(judge, "model.layers.99.weight")
+    with pytest.raises(UserError, match=r"not in the model: model\.layers\.99\.weight"):
+        load_judge(judge, dtype=dtype)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 @pytest.mark.parametrize("spoil", [drop, cut])
 def test_a_judge_without_its_own_weights_is_refused(

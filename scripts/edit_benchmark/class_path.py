@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import importlib.util
+import logging
 import sys
 import sysconfig
 from contextlib import suppress
@@ -13,6 +14,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from edit_benchmark.errors import UserError
+
+log = logging.getLogger(__name__)
 
 _PACKAGE = "edit_benchmark"
 
@@ -40,7 +43,8 @@ def load_class(class_path: str, base: type[T], method: str) -> type[T]:
     Raises
     ------
     UserError
-        If the module or the class does not exist, or if the class lacks the method.
+        If the module or the class does not exist, if importing the module fails, or if the class
+        lacks the method.
     """
     module_name, _, name = class_path.rpartition(".")
     _search_working_directory()
@@ -48,6 +52,13 @@ def load_class(class_path: str, base: type[T], method: str) -> type[T]:
         module = importlib.import_module(module_name)
     except ImportError as error:
         raise UserError(_import_problem(class_path, module_name, error)) from None
+    except (Exception, SystemExit) as error:
+        # Whatever the module does when it is imported; its traceback goes to the log.
+        log.error("importing %s failed", module_name, exc_info=error)
+        raise UserError(
+            f"config: class_path {class_path}: importing {module_name} failed with "
+            f"{type(error).__name__} ({error}); the traceback is in the job's log."
+        ) from None
     own = getattr(module, name, None)
     if not isinstance(own, type):
         raise UserError(f"config: class_path {class_path}: {module_name} has no class {name}.")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+_LONGEST_REASON = 500
+
 
 class UserError(Exception):
     """Something the user can mend.
@@ -26,10 +28,11 @@ class SampleError(Exception):
     kind
         A short word for tables, such as ``out_of_memory`` or ``unparsable_answer``.
     message
-        What happened, for the reason column.
+        What happened, for the reason column; one line of at most 500 characters.
     """
 
     def __init__(self, kind: str, message: str) -> None:
+        kind, message = _short(kind), _short(message)
         super().__init__(f"{kind}: {message}" if message else kind)
         self.kind = kind
 
@@ -41,3 +44,9 @@ class SkipSample(SampleError):
 def shorten(text: str, limit: int = 100) -> str:
     """``text`` as an error quotes it: of more than ``limit`` characters the middle is left out."""
     return text if len(text) <= limit else f"{text[: limit // 2]}…{text[-limit // 2 :]}"
+
+
+def _short(text: object) -> str:
+    """One line of at most 500 characters that any file can hold: a model may say anything."""
+    line = " ".join(str(text).split()).encode("utf-8", "replace").decode("utf-8")
+    return shorten(line, _LONGEST_REASON)

@@ -46,6 +46,11 @@ class Sample:
     problem: str = ""
 
 
+def edit_name(sample_id: str, repeat: int) -> str:
+    """What messages call an edit: its sample, and from the second on which of its repeats."""
+    return f"{sample_id} (repeat {repeat + 1})" if repeat else sample_id
+
+
 @dataclass(frozen=True)
 class Edit:
     """What became of one sample under one model, in one of its repeats.
@@ -54,7 +59,8 @@ class Edit:
     ``status`` is ``edited``, ``edit_failed`` or ``skipped``; ``image`` is relative to the results
     directory and empty unless edited; ``seconds`` is the time of the editor's call;
     ``approximations`` are the settings that made the model another, faster one; ``made_with`` says
-    what is known of other library versions that made it, if it was accepted from an earlier run.
+    what is known of other library versions that made it, if it was accepted from an earlier run;
+    ``recipe`` names how the model was set up (``results/recipes.py``).
     """
 
     id: str
@@ -74,6 +80,12 @@ class Edit:
     device: str = ""
     approximations: list[str] = field(default_factory=list)
     made_with: str = ""
+    recipe: str = ""
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return edit_name(self.id, self.repeat)
 
 
 @dataclass(frozen=True)
@@ -85,6 +97,8 @@ class Score:
     ``made_with`` is the edit's; ``judged_with`` says the same of the answer.
     ``mass`` is the mean probability that the judge put on the labels of the scale, None where no
     probabilities were read. ``device`` is the one that the edit was made on.
+    ``recipe`` and ``answer_recipe`` name how the edit's model and the judge were set up.
+    ``reading`` is the rule by which the judge's answer was read, such as ``strict`` or ``fence``.
     """
 
     id: str
@@ -109,6 +123,9 @@ class Score:
     approximations: list[str] = field(default_factory=list)
     made_with: str = ""
     judged_with: str = ""
+    recipe: str = ""
+    answer_recipe: str = ""
+    reading: str = ""
 
     def __post_init__(self) -> None:
         if (self.score is not None) != (self.status == SCORED):
@@ -131,6 +148,7 @@ class Score:
             repeat=edit.repeat,
             approximations=edit.approximations,
             made_with=edit.made_with,
+            recipe=edit.recipe,
             **fields,
         )
 
@@ -140,3 +158,16 @@ def dumps(value: Any) -> str:
     return json.dumps(
         value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False
     )
+
+
+def storable(value: Any) -> Any:
+    """``value`` as JSON gives it back: what it cannot hold, NaN too, is written as text.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it has keys that JSON lacks, or contains itself.
+    """
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    # A lone surrogate is a character to Python and nothing that a file can hold.
+    return json.loads(text.encode("utf-8", "replace"), parse_constant=str)

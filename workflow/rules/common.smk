@@ -1,9 +1,9 @@
-import json
 import re
 import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake.utils import update_config
 
 # The library lies beside the commands; nothing that is imported here knows torch.
 sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
@@ -11,18 +11,33 @@ sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 from edit_benchmark import categories
 from edit_benchmark.checkpoints.resolve import weights_state
 from edit_benchmark.config.resolve import resolve
+from edit_benchmark.config.written import check_file, typed
 from edit_benchmark.dataset import image_files
 from edit_benchmark.editing import registry as editors
 from edit_benchmark.errors import UserError
 from edit_benchmark.records import Edit, dumps
+from edit_benchmark.results.files import check_folder
 from edit_benchmark.results.tables import read_rows
 from edit_benchmark.judging import registry as judges
 from edit_benchmark.judging.chunks import chunk_count
 from edit_benchmark.runtime import gpus, interpreter
 
 interpreter.put_first_on_path()
+interpreter.keep_caches_together()
+
+if {*"{}<>"} & {*str(workflow.basedir)}:
+    raise WorkflowError(
+        f"{workflow.basedir}: Snakemake takes what stands in {{}} or <> in a path for the name of "
+        "something else; rename the folder."
+    )
 
 try:
+    for path in workflow.configfiles:
+        check_file(Path(path))
+    # What --config nests comes as texts alone.
+    for key, value in workflow.config_settings.config.items():
+        if isinstance(value, (dict, list)):
+            update_config(config, {key: typed(value)})
     settings = resolve(config)
 except UserError as error:
     raise WorkflowError(str(error)) from None
@@ -139,14 +154,19 @@ def target_names(keys):
     """Each category's key under every name that its target goes by."""
     for key in keys:
         for name in dict.fromkeys([key, categories.label(key, "zh")]):
+            if workflow.is_rule(name):
+                raise WorkflowError(
+                    f"config: benchmark.categories: {name!r} is the name of a rule, so that it "
+                    "cannot be a target; give the category another name in the benchmark file."
+                )
             yield key, name
 
 
-def check_devices():
-    """Before the first job of a run on this host: are the configured GPUs there?"""
-    if not workflow.local_exec:
-        return
+def check_places():
+    """Before the first job: can results be written, and, on this host, are the GPUs there?"""
     try:
-        gpus.check(config["device_ids"])
+        check_folder(Path(config["results"]))
+        if workflow.local_exec:
+            gpus.check(config["device_ids"])
     except UserError as error:
         raise WorkflowError(str(error)) from None

@@ -56,4 +56,4 @@ checkpoint collect_edits:
     shell:
         "python scripts/collect.py --samples {input.samples:q} --category {wildcards.category}"
         " --model {wildcards.model} --shards {input.shards:q} --results {params.results:q}"
-        " --out {output.table:q} > {log:q} 2>&1"
+        " --out {output.table:q} 2> {log:q}"

@@ -21,10 +21,12 @@ rule run_record:
         "../../environment.yml"
     params:
         settings=run_settings,
+        results=results_folder,
     shell:
         "python scripts/run_record.py --settings {params.settings:q}"
         " --benchmark {input.benchmark:q} --checkpoints {input.editors:q} {input.judges:q}"
-        " --rubrics {input.rubrics:q} --out {output:q} 2> {log:q}"
+        " --rubrics {input.rubrics:q} --scores {input.scores:q} --results {params.results:q}"
+        " --out {output:q} 2> {log:q}"
 
 
 rule aggregate:

@@ -53,4 +53,4 @@ rule collect_scores:
         "../../environment.yml"
     shell:
         "python scripts/collect_scores.py --edits {input.edits:q} --scores {input.parts:q}"
-        " --judge {wildcards.judge} --out {output.table:q} > {log:q} 2>&1"
+        " --judge {wildcards.judge} --out {output.table:q} 2> {log:q}"

@@ -27,6 +27,8 @@ rule selftest:
         samples=lookup(dpath="selftest_samples", within=config),
         language=lookup(dpath="benchmark/language", within=config),
         results=results_folder,
+        # Raised when what is asked or what passes changes, so that every verdict is of that.
+        protocol=2,
     shell:
         "python scripts/selftest.py --samples {input.samples:q} --edits {input.edits:q}"
         " --count {params.samples} --model {wildcards.model} --judge {wildcards.judge}"

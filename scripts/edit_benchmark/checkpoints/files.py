@@ -21,8 +21,13 @@ def find(folder: Path, pattern: str) -> list[Path]:
     return sorted(folder / path for path in paths)
 
 
+def is_documentation(path: Path) -> bool:
+    """Whether a file is none that a library reads."""
+    return path.suffix in _DOCUMENTATION
+
+
 def content(folder: Path) -> Iterator[Path]:
     """The files that make up a checkpoint, sorted: all but hidden ones and documentation."""
     for path in find(folder, "*"):
-        if path.is_file() and path.suffix not in _DOCUMENTATION:
+        if path.is_file() and not is_documentation(path):
             yield path

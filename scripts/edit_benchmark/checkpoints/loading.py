@@ -26,6 +26,8 @@ Loaded = tuple[Any, dict[str, Any]]
 
 # Raised as an error they would be in a table of many lines, and the exception would not name them.
 _REPORT_MISMATCHES = {"ignore_mismatched_sizes": True}
+# Buffers that a model computes, which old checkpoints hold as well.
+_COMPUTED = ("inv_freq", "position_ids", "num_batches_tracked", "masked_bias")
 _BASES = {"diffusers": "ModelMixin", "transformers": "PreTrainedModel"}
 
 
@@ -118,10 +120,11 @@ def from_pretrained(folder: Path, kind: Any, **arguments: Any) -> Loaded:
     return loaded
 
 
-def refuse_missing(folder: Path, report: dict[str, Any]) -> None:
-    """Refuse a model of which loading reports weights as missing or of another shape.
+def refuse_misfit(folder: Path, report: dict[str, Any]) -> None:
+    """Refuse a model of which loading reports weights as missing, left over or of another shape.
 
-    For a quantised model it is only logged.
+    Left over are layers that config.json does not know: another model than was trained would be
+    measured. For a quantised model it is only logged.
 
     Raises
     ------
@@ -138,6 +141,11 @@ def refuse_missing(folder: Path, report: dict[str, Any]) -> None:
         log.warning("%s: its quantiser reports as missing: %s", folder, ", ".join(missing))
     elif missing:
         raise _misfit(folder, f"missing: {', '.join(missing)}")
+    left_over = sorted(
+        key for key in report.get("unexpected_keys", []) if not key.endswith(_COMPUTED)
+    )
+    if left_over and "quantization_config" not in (_config(folder) or {}):
+        raise _misfit(folder, f"not in the model: {', '.join(left_over)}")
 
 
 def device_map(device: str) -> str | None:
@@ -163,8 +171,8 @@ def _place_diffusers(
         keys = model.load_state_dict(weights.result(), strict=False, assign=True)
     except RuntimeError as error:
         raise _misfit(folder, str(error)) from None
-    if keys.missing_keys:
-        return None  # perhaps only renamed; what is really missing diffusers will say
+    if keys.missing_keys or keys.unexpected_keys:
+        return None  # perhaps only renamed; what really does not fit diffusers will say
     return model.to(device), {"missing_keys": []}
 
 

@@ -76,7 +76,7 @@ class Prefetch:
             device_map=loading.device_map(self._device),
             **arguments,
         )
-        loading.refuse_missing(folder, report)
+        loading.refuse_misfit(folder, report)
         return model.eval()
 
     def _place(self, folder: Path, kind: type) -> loading.Loaded | None:

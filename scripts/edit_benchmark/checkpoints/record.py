@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -59,9 +60,21 @@ def write(checkpoint: Checkpoint | None, path: Path) -> None:
 
 
 def read(path: Path) -> Checkpoint | None:
-    """The checkpoint recorded in ``path``; None for a model without weights."""
-    fields = json.loads(path.read_text(encoding="utf-8"))
-    return Checkpoint(**fields) if fields else None
+    """The checkpoint recorded in ``path``; None for a model without weights.
+
+    Raises
+    ------
+    UserError
+        If the file is no such record.
+    """
+    try:
+        fields = json.loads(path.read_text(encoding="utf-8"))
+        return None if fields is None else Checkpoint(**fields)
+    except (OSError, ValueError, TypeError) as error:
+        raise UserError(
+            f"{path}: not the record of a checkpoint ({error}); delete it and run again to "
+            "resolve the checkpoint anew."
+        ) from None
 
 
 def check_unchanged(checkpoint: Checkpoint, record: str) -> None:
@@ -85,7 +98,11 @@ def check_unchanged(checkpoint: Checkpoint, record: str) -> None:
             f"checkpoint {checkpoint.name}: {folder} is not there any more; delete {record} and "
             "run again to resolve it anew."
         )
-    if fingerprint(folder) != checkpoint.fingerprint:
+    try:
+        unchanged = fingerprint(folder) == checkpoint.fingerprint
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, struct.error):
+        unchanged = False  # a weight file is none any more
+    if not unchanged:
         raise UserError(
             f"checkpoint {checkpoint.name}: {folder} changed after this run began; run the same "
             "command again, so that its edits are not mixed with the earlier ones."

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import json
 import math
-import struct
 from pathlib import Path
 
-from edit_benchmark.checkpoints import files
+from edit_benchmark.checkpoints import completeness, files
 from edit_benchmark.checkpoints.fingerprint import content_hash, file_hash, fingerprint, state
 from edit_benchmark.checkpoints.record import Checkpoint
 from edit_benchmark.checkpoints.safetensors import read_header, tensors
 from edit_benchmark.config.base import ModelSettings
 from edit_benchmark.config.editors import DiffusersEditorSettings, IdentityEditorSettings
+from edit_benchmark.config.judges import TransformersJudgeSettings
 from edit_benchmark.errors import UserError
 
 # What from_pretrained may read; everything else in a repository (images, other formats) is not
@@ -26,6 +26,11 @@ _BITS = {
     "F64": 64, "F32": 32, "F16": 16, "BF16": 16, "F8_E4M3": 8, "F8_E5M2": 8,
     "I64": 64, "I32": 32, "I16": 16, "I8": 8, "U8": 8, "BOOL": 8,
 }  # fmt: skip
+# The file that names the classes of a checkpoint that the libraries load.
+_NAMES_CLASSES: dict[type, str] = {
+    DiffusersEditorSettings: "model_index.json",
+    TransformersJudgeSettings: "config.json",
+}
 _FLOATS = {"F64", "F32", "F16", "BF16"}
 _BYTES_OF = {"bfloat16": 2, "float16": 2, "float32": 4}
 
@@ -57,8 +62,15 @@ def resolve(settings: ModelSettings | IdentityEditorSettings, where: str) -> Che
     commit = ""
     if not folder.is_dir():
         folder, commit = _download(settings.checkpoint, settings, where)
+    pickled_bytes = completeness.check(
+        folder,
+        where,
+        allow_pickle=settings.allow_pickle,
+        standard=_NAMES_CLASSES.get(type(settings), ""),
+    )
     lora = settings.lora if isinstance(settings, DiffusersEditorSettings) else None
-    pickled_bytes = _check_complete(folder, where, allow_pickle=settings.allow_pickle)
+    if lora is not None:
+        completeness.check_adapter(lora.file, where)
     return Checkpoint(
         name=settings.checkpoint,
         path=str(folder),
@@ -124,73 +136,8 @@ def _class_name(folder: Path) -> str:
     for name, key in (("model_index.json", "_class_name"), ("config.json", "architectures")):
         if (folder / name).is_file():
             value = json.loads((folder / name).read_text(encoding="utf-8")).get(key) or ""
-            return value if isinstance(value, str) else str(value[0])
+            return str(value[0]) if isinstance(value, list) else str(value)
     return ""
-
-
-def _check_complete(folder: Path, where: str, *, allow_pickle: bool) -> int:
-    """Refuse an incomplete checkpoint; return the bytes of pickled weights."""
-    if not any((folder / name).is_file() for name in ("model_index.json", "config.json")):
-        raise UserError(
-            f"config: {where}: checkpoint {folder} has neither model_index.json nor config.json; "
-            "it is not a folder in the layout of save_pretrained, or its download is incomplete."
-        )
-    _check_components(folder, where)
-    _check_shards(folder, where)
-    weights = files.find(folder, "*.safetensors")
-    for path in weights:
-        _check_weight_file(path, folder, where)
-    pickled = [path for path in files.content(folder) if path.suffix in files.PICKLED]
-    if not weights and not pickled:
-        raise _incomplete(where, folder, "there are no weights in it")
-    if not weights and not allow_pickle:
-        raise UserError(
-            f"config: {where}: checkpoint {folder} has only pickled weights ({pickled[0].name}), "
-            "which can run any code when they are loaded; convert it to safetensors, or set "
-            "allow_pickle: true if you trust it."
-        )
-    return 0 if weights else sum(path.stat().st_size for path in pickled)
-
-
-def _check_components(folder: Path, where: str) -> None:
-    """Refuse a pipeline that lacks the folder of a component that it names."""
-    index = folder / "model_index.json"
-    if not index.is_file():
-        return
-    for name, value in json.loads(index.read_text(encoding="utf-8")).items():
-        is_component = isinstance(value, list) and value[0] is not None
-        if is_component and not (folder / name).is_dir():
-            raise _incomplete(where, folder, f"{name}/ is missing")
-
-
-def _check_shards(folder: Path, where: str) -> None:
-    """Refuse weights in several files of which one is missing."""
-    for path in files.find(folder, "*.safetensors.index.json"):
-        names = set(json.loads(path.read_text(encoding="utf-8"))["weight_map"].values())
-        missing = sorted(name for name in names if not (path.parent / name).is_file())
-        if missing:
-            relative = path.parent.relative_to(folder)
-            raise _incomplete(where, folder, f"{relative / missing[0]} is missing")
-
-
-def _check_weight_file(path: Path, folder: Path, where: str) -> None:
-    """Refuse a safetensors file that is shorter or longer than its header says."""
-    relative = path.relative_to(folder)
-    with path.open("rb") as file:
-        try:
-            header, start = read_header(file.fileno())
-            ends = [entry["data_offsets"][1] for entry in tensors(header).values()]
-        except (ValueError, KeyError, struct.error):
-            raise _incomplete(where, folder, f"{relative} is no safetensors file") from None
-    size, expected = path.stat().st_size, start + max(ends, default=0)
-    if size != expected:
-        raise _incomplete(where, folder, f"{relative} has {size:,} of {expected:,} bytes")
-
-
-def _incomplete(where: str, folder: Path, problem: str) -> UserError:
-    return UserError(
-        f"config: {where}: checkpoint {folder} is incomplete: {problem}; download it again."
-    )
 
 
 def _weight_bytes(folder: Path, dtype: str) -> int:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import unicodedata
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
@@ -45,16 +47,39 @@ Area = Annotated[int, Field(ge=1024), BeforeValidator(_whole_number)]
 Arguments = Annotated[dict[str, Any], AfterValidator(_json_object)]
 
 
-def _no_brace(path: str) -> str:
-    if "{" in path or "}" in path:
-        raise mistake(f"{path!r} holds a brace, which stands for a wildcard in a path; rename it")
+def _expanded(path: str) -> str:
+    """``~/x`` with the home's name in it."""
+    try:
+        return str(Path(path).expanduser()) if path.startswith("~") else path
+    except RuntimeError:
+        raise mistake(f"{path!r} names a home that is not there; write the whole path") from None
+
+
+def _home_is_there(path: str) -> str:
+    _expanded(path)
+    return path
+
+
+def _path(path: str) -> str:
+    """A path as rules and commands can name it."""
+    path = _expanded(path)
+    for problem, is_so in (
+        ("holds a brace, which stands for a wildcard in a path", {*"{}"} & {*path}),
+        ("holds < or >, which stand for a folder in a path", {*"<>"} & {*path}),
+        ("holds a control character", any(unicodedata.category(sign) == "Cc" for sign in path)),
+        ("begins with '-', as the options of commands do", path.startswith("-")),
+    ):
+        if is_so:
+            raise mistake(f"{path!r} {problem}; rename it")
     return path
 
 
 #: A text that is not empty.
 Text = Annotated[str, Field(min_length=1)]
-#: A path that rules name.
-PathText = Annotated[str, Field(min_length=1), AfterValidator(_no_brace)]
+#: A path that rules name; that of a home is written out.
+PathText = Annotated[str, Field(min_length=1), AfterValidator(_path)]
+#: A path that may begin with a home, or another text.
+Location = Annotated[str, Field(min_length=1), AfterValidator(_home_is_there)]
 #: A number that is neither infinite nor NaN.
 Number = Annotated[float, Field(allow_inf_nan=False)]
 ClassPath = Annotated[str, Field(pattern=CLASS_PATH)]
@@ -79,7 +104,7 @@ class Section(BaseModel):
 class ModelSettings(Section):
     """What is set for every model that may have weights: an editor or a judge."""
 
-    checkpoint: Text | None = None
+    checkpoint: Location | None = None
     """A folder in the layout of save_pretrained, or a repository of the Hugging Face hub as
     owner/name."""
     revision: Text | None = None

@@ -10,21 +10,24 @@ from pydantic import Field, model_validator
 from edit_benchmark.config.base import (
     Arguments,
     ClassPath,
+    Location,
     ModelSettings,
     NotNegative,
     Number,
     Pixels,
     Positive,
     Section,
-    Text,
     mistake,
 )
+
+#: Settings that make a model another, faster one, in the order in which tables name them.
+APPROXIMATIONS = ("lora", "fp8", "block_cache")
 
 
 class Lora(Section):
     """A LoRA adapter fused into the weights."""
 
-    path: Text
+    path: Location
     """A safetensors file."""
     scale: Number = 1.0
     """How much of it is added to the weights."""
@@ -62,7 +65,7 @@ class DiffusersEditorSettings(ModelSettings, _Edited):
 
     editor: Literal["diffusers"]
     """diffusers runs any edit pipeline from its checkpoint."""
-    checkpoint: Text
+    checkpoint: Location
     """A folder in the layout of save_pretrained, or a repository of the Hugging Face hub as
     owner/name."""
     num_inference_steps: Positive | None = None
@@ -101,7 +104,7 @@ class DiffusersEditorSettings(ModelSettings, _Edited):
     @property
     def approximations(self) -> list[str]:
         """What makes the model another, faster one, in the order in which tables name it."""
-        return [name for name in ("lora", "fp8", "block_cache") if getattr(self, name)]
+        return [name for name in APPROXIMATIONS if getattr(self, name)]
 
     @model_validator(mode="after")
     def _no_contradiction(self) -> DiffusersEditorSettings:

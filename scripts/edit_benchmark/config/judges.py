@@ -11,13 +11,13 @@ from edit_benchmark.config.base import (
     Area,
     Arguments,
     ClassPath,
+    Location,
     ModelSettings,
     NotNegative,
     Number,
     PathText,
     Positive,
     Section,
-    Text,
     mistake,
 )
 
@@ -27,8 +27,8 @@ RUBRICS = Path(__file__).parents[3] / "resources" / "rubrics"
 
 def rubric_file(rubric: str) -> Path:
     """Where a rubric lies that a configuration names: one of :data:`RUBRICS`, or a path."""
-    named = RUBRICS / f"{rubric}.yaml"
-    return named if named.is_file() else Path(rubric)
+    named = {path.stem: path for path in RUBRICS.glob("*.yaml")}
+    return named.get(rubric, Path(rubric))
 
 
 class _Judged(Section):
@@ -66,19 +66,27 @@ class TransformersJudgeSettings(ModelSettings, _Judged):
 
     judge: Literal["transformers"]
     """transformers runs any image-text-to-text model from its checkpoint."""
-    checkpoint: Text
+    checkpoint: Location
     """A folder in the layout of save_pretrained, or a repository of the Hugging Face hub as
     owner/name."""
     method: Literal["expected", "generated"] = "expected"
     """expected takes the expected value over the scale's tokens from one forward pass; generated
-    lets the judge write an answer, greedily, and parses it strictly. They are different metrics."""
-    max_pixels: Area = 1_048_576
-    """Images above this many pixels are scaled down before the judge sees them."""
+    takes what the judge would write, greedily. They are different metrics."""
+    answer: Literal["labels", "text"] = "labels"
+    """What the judge writes (generated). labels: the keys are written for it, and it chooses a
+    label for each, so that its answer can always be read. text: it writes all of it, and one JSON
+    object with the criteria is looked for; what has no plain meaning is counted as failed."""
+    # A pipeline that edits at a megapixel rounds each side to a multiple of 32, so that 4:3 becomes
+    # 1184 x 896 and 16:9 1376 x 768: up to 16 pixels more a side, a quarter more at any proportion.
+    max_pixels: Area = 1_310_720
+    """Images above this many pixels are scaled down before the judge sees them. The default leaves
+    edits of about one megapixel as they are, whatever their proportions."""
     max_new_tokens: Positive = 256
-    """Longest answer of the generated method, in tokens."""
+    """Longest answer, in tokens, with what the judge thinks before it (generated, text)."""
     min_mass: Annotated[Number, Field(ge=0, le=1)] = 0.5
-    """The least probability that the judge must put on the scale's tokens together (expected);
-    below it the answer is counted as failed, because the judge wanted to say something else."""
+    """The least probability that the judge must put on the scale's tokens together (expected, and
+    generated with labels); below it the answer is counted as failed, because the judge wanted to
+    say something else. Answers are kept: with another value they are read again, not asked for."""
     trust_remote_code: bool = False
     """Run Python code that comes with the checkpoint. Only for checkpoints that you trust."""
 

@@ -132,10 +132,14 @@ def _listed(names: str) -> str:
 def _unknown_keys(place: Place, unknown: Sequence[str]) -> str:
     section = _section(place)
     if section in SETTINGS_OF_KIND.get(str(place[0]) if place else "", {}).values():
-        kinds = SETTINGS_OF_KIND[str(place[0])].values()
-        used_elsewhere = [key for key in unknown if any(key in kind.model_fields for kind in kinds)]
-        if used_elsewhere:
-            return f"{_prefix(place)}{used_elsewhere[0]} is not used by {place[2]}; remove it."
+        for key in unknown:
+            users = [name for name, kind in SETTINGS_OF_KIND[str(place[0])].items()
+                     if key in kind.model_fields]  # fmt: skip
+            if users:
+                return (
+                    f"{_prefix(place)}{key} is not used by {place[2]}; remove it, it is a setting "
+                    f"of {' and '.join(users)}."
+                )
     return _unknown(place, unknown, list(section.model_fields))
 
 

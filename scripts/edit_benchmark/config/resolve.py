@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,15 @@ from edit_benchmark.config.judges import RUBRICS, JudgeSettings
 from edit_benchmark.config.mistakes import first_mistake
 from edit_benchmark.config.run import Config, HumanRatings
 from edit_benchmark.config.secrets import refuse_secrets
+from edit_benchmark.config.written import check_plain
 from edit_benchmark.errors import UserError
+from edit_benchmark.records import dumps
 
 _EDITOR: TypeAdapter[EditorSettings] = TypeAdapter(EditorSettings)
 _JUDGE: TypeAdapter[JudgeSettings] = TypeAdapter(JudgeSettings)
 _HUMAN: TypeAdapter[HumanRatings | None] = TypeAdapter(HumanRatings | None)
+# Linux takes 128 KiB for one argument, and a rule's whole command is one.
+_MOST_BYTES = 96 * 1024
 
 
 def resolve(config: Mapping[str, Any]) -> Config:
@@ -32,28 +37,19 @@ def resolve(config: Mapping[str, Any]) -> Config:
     UserError
         For the first thing that is wrong, naming the key.
     """
+    check_plain(config)
     try:
         settings = Config.model_validate(dict(config))
     except ValidationError as error:
         raise first_mistake(error) from None
-    benchmark = Path(settings.benchmark.path)
-    if not benchmark.is_file():
-        raise UserError(
-            f"config: benchmark.path: {benchmark} does not exist or is not a file; "
-            "give the path of the benchmark file, relative to the working directory."
-        )
-    ratings = settings.human_ratings
-    if ratings is not None and ratings.path is not None and not Path(ratings.path).is_file():
-        raise UserError(
-            f"config: human_ratings.path: {ratings.path} does not exist or is not a file; give the "
-            "path of the CSV file, relative to the working directory."
-        )
     refuse_secrets("config", config)
+    _check_size(settings)
+    _check_places(settings)
     for name, model in settings.models.items():
         _check_files(f"models.{name}", model)
     for name, judge in settings.judges.items():
         _check_files(f"judges.{name}", judge)
-        if not judge.rubric_file.is_file():
+        if not _is_file(judge.rubric_file):
             known = ", ".join(sorted(path.stem for path in RUBRICS.glob("*.yaml")))
             raise UserError(
                 f"config: judges.{name}: rubric {judge.rubric} is neither a file nor one of: "
@@ -100,20 +96,66 @@ def human_ratings_settings(text: str) -> HumanRatings | None:
         raise first_mistake(error, ("human_ratings",)) from None
 
 
+def _check_size(settings: Config) -> None:
+    """Refuse what no command line holds: jobs are given their settings on it."""
+    size = len(shlex.quote(dumps(settings.model_dump(mode="json"))).encode())
+    if size > _MOST_BYTES:
+        raise UserError(
+            f"config: it is {size} bytes as one text, and a command line takes {_MOST_BYTES}; "
+            "keep long texts in files that your class reads."
+        )
+
+
+def _check_places(settings: Config) -> None:
+    """Refuse a benchmark file that is not there, and a results folder that cannot be one."""
+    benchmark = Path(settings.benchmark.path)
+    if not _is_file(benchmark):
+        raise UserError(
+            f"config: benchmark.path: {benchmark} does not exist or is not a file; "
+            "give the path of the benchmark file, relative to the working directory."
+        )
+    ratings = settings.human_ratings
+    if ratings is not None and ratings.path is not None and not _is_file(Path(ratings.path)):
+        raise UserError(
+            f"config: human_ratings.path: {ratings.path} does not exist or is not a file; give the "
+            "path of the CSV file, relative to the working directory."
+        )
+    results = Path(settings.results)
+    for place in (results, *results.parents):
+        if _is_file(place):
+            raise UserError(
+                f"config: results: {place} is a file; give a folder, which is made if needed."
+            )
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # such as a name that is too long
+        return False
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
 def _check_files(where: str, settings: EditorSettings | JudgeSettings) -> None:
     """Refuse a checkpoint or an adapter that is not there."""
     if isinstance(settings, ModelSettings) and settings.checkpoint is not None:
         checkpoint = settings.checkpoint
         # owner/name is a hub repository unless such a folder exists; anything else is a path.
         is_path = checkpoint.startswith((".", "/", "~")) or checkpoint.count("/") != 1
-        if is_path and not Path(checkpoint).expanduser().is_dir():
+        if is_path and not _is_folder(Path(checkpoint).expanduser()):
             raise UserError(
                 f"config: {where}: checkpoint {checkpoint} does not exist; give a folder in the "
                 "layout of save_pretrained or a hub repository as owner/name."
             )
     if isinstance(settings, DiffusersEditorSettings) and settings.lora is not None:
         path = settings.lora.file
-        if path.suffix != ".safetensors" or not path.is_file():
+        if path.suffix != ".safetensors" or not _is_file(path):
             raise UserError(
                 f"config: {where}: lora.path {path} is not a safetensors file; give the path of "
                 "the adapter, relative to the working directory."

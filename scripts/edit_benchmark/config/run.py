@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
@@ -21,6 +22,29 @@ from edit_benchmark.config.editors import EditorSettings
 from edit_benchmark.config.judges import JudgeSettings
 
 
+def _distinct(names: Iterable[str]) -> None:
+    """Refuse names of which some file systems would make one."""
+    seen: dict[str, str] = {}
+    for name in names:
+        other = seen.setdefault(name.casefold(), name)
+        if other != name:
+            raise mistake(
+                f"{other!r} and {name!r} differ in upper and lower case alone, and are one file "
+                "on some file systems; rename one"
+            )
+
+
+def _distinct_names(settings: dict[str, Any]) -> dict[str, Any]:
+    _distinct(settings)
+    return settings
+
+
+def _text(value: str) -> str:
+    if "\0" in value:
+        raise mistake(f"{value!r} holds the character NUL, which no page can show; remove it")
+    return value
+
+
 def _category_keys(names: list[str]) -> list[str]:
     """The keys of categories given by any of their names, each once."""
     keys: list[str] = []
@@ -34,6 +58,7 @@ def _category_keys(names: list[str]) -> list[str]:
         if key in keys:
             raise mistake(f"{name!r} stands there twice")
         keys.append(key)
+    _distinct(keys)
     return keys
 
 
@@ -106,7 +131,7 @@ class Config(Section):
 
     results: PathText = "results"
     """Folder for everything that the run writes, relative to the working directory."""
-    note: str = ""
+    note: Annotated[str, AfterValidator(_text)] = ""
     """A sentence shown at the top of the report, such as what the run must not be used for."""
     benchmark: Benchmark
     """The samples to edit."""
@@ -132,9 +157,13 @@ class Config(Section):
     what makes numbers comparable are refused."""
     human_ratings: HumanRatings | None = None
     """Ratings of edits by people; null for none."""
-    models: Annotated[dict[Name, EditorSettings], Field(min_length=1)]
+    models: Annotated[
+        dict[Name, EditorSettings], Field(min_length=1), AfterValidator(_distinct_names)
+    ]
     """The editors to compare, by the name that tables show."""
-    judges: Annotated[dict[Name, JudgeSettings], Field(min_length=1)]
+    judges: Annotated[
+        dict[Name, JudgeSettings], Field(min_length=1), AfterValidator(_distinct_names)
+    ]
     """The judges that score every edit, by the name that tables show."""
 
     @model_validator(mode="after")

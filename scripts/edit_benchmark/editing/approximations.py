@@ -6,6 +6,7 @@ names stand in the edit's key, in every table and beside every edited image.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -42,6 +43,9 @@ def fuse_lora(pipeline: Any, lora: Lora) -> None:
         )
         if not pipeline.get_list_adapters():  # what fits nowhere is dropped with a warning
             raise ValueError("no layer of it is in the model")
+        unmatched = _unmatched_layers(pipeline, path)
+        if unmatched:
+            raise ValueError(f"{len(unmatched)} of its layers are not in it: {unmatched[0]}, ...")
         pipeline.fuse_lora(lora_scale=lora.scale)
         pipeline.unload_lora_weights()
     except (AttributeError, KeyError, RuntimeError, ValueError) as error:
@@ -52,6 +56,24 @@ def fuse_lora(pipeline: Any, lora: Lora) -> None:
     if lora.scheduler:
         scheduler = pipeline.scheduler
         pipeline.scheduler = type(scheduler).from_config(scheduler.config, **lora.scheduler)
+
+
+def _unmatched_layers(pipeline: Any, path: Path) -> list[str]:
+    """Layers of an adapter that the pipeline lacks: diffusers drops them with a warning."""
+    state = pipeline.lora_state_dict(
+        str(path.parent), weight_name=path.name, local_files_only=True, use_safetensors=True
+    )
+    if isinstance(state, tuple):  # with the scales, for some pipelines
+        state = state[0]
+    layers = {key.partition(".lora_A.")[0] for key in state if ".lora_A." in key}
+    adapted = {
+        f"{component}.{name}"
+        for component, model in pipeline.components.items()
+        if isinstance(model, nn.Module)
+        for name, module in model.named_modules()
+        if getattr(module, "lora_A", None)
+    }
+    return sorted(layers - adapted)
 
 
 def quantise(transformer: Any) -> int:

@@ -178,13 +178,16 @@ def _call_arguments(
             f"checkpoint {checkpoint.name}: its pipeline {type(pipeline).__name__} {problem}; it "
             f"takes {', '.join(name for name in accepted if name != 'self')}."
         )
-    defaults = {name: parameter.default for name, parameter in accepted.items()}
-    scale = defaults.get("true_cfg_scale")
-    guided_by_default = isinstance(scale, float) and scale > 1
-    if guided_by_default and not {"true_cfg_scale", "negative_prompt"} & set(arguments):
+    scale = arguments.get("true_cfg_scale")
+    if scale is None and "true_cfg_scale" in accepted:
+        scale = accepted["true_cfg_scale"].default
+    is_guided = isinstance(scale, int | float) and scale > 1
+    negative = ("negative_prompt", "negative_prompt_embeds")
+    if is_guided and all(arguments.get(name) is None for name in negative):
+        origin = "" if "true_cfg_scale" in arguments else " by its own default"
         raise UserError(
-            f"checkpoint {checkpoint.name}: {type(pipeline).__name__} has guidance by its own "
-            f"default, true_cfg_scale {scale}, and without a negative_prompt it would drop "
+            f"checkpoint {checkpoint.name}: {type(pipeline).__name__} has guidance{origin}, "
+            f"true_cfg_scale {scale}, and without a negative_prompt it would drop "
             'it silently; set negative_prompt (the usual one is " ") or true_cfg_scale: 1.'
         )
     return arguments

@@ -34,7 +34,7 @@ class Editor:
         Parameters
         ----------
         source
-            The source image, RGB, upright, at its own size.
+            The source image, RGB, upright, at its own size; the call's own copy.
         instruction
             The edit instruction.
         seed
@@ -43,7 +43,8 @@ class Editor:
         Returns
         -------
         PIL.Image.Image
-            RGB, of any size.
+            Of any size up to 100 megapixels. Another mode than RGB is taken as in a source image:
+            transparency lies on white, 16 bits are scaled to 8, floating point is refused.
 
         Raises
         ------

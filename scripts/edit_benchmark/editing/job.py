@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,18 +11,27 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
 from edit_benchmark import images
 from edit_benchmark.config.editors import EditorSettings
 from edit_benchmark.dataset.samples import load_source, seed
+from edit_benchmark.editing.checks import flags, usable
 from edit_benchmark.editing.editor import Editor
 from edit_benchmark.editing.registry import KINDS
-from edit_benchmark.errors import SampleError, SkipSample, UserError
-from edit_benchmark.records import EDIT_FAILED, EDITED, SKIPPED, Edit, Sample, dumps
-from edit_benchmark.results.store import Store, made_with
+from edit_benchmark.editing.rows import Task, edited_row, failed_row, unreadable_row
+from edit_benchmark.errors import ImageError, SampleError, UserError
+from edit_benchmark.records import (
+    EDIT_FAILED,
+    Edit,
+    Sample,
+    dumps,
+    storable,
+)
+from edit_benchmark.results import recipes
+from edit_benchmark.results.store import Store
+from edit_benchmark.runtime import supervision
 from edit_benchmark.runtime.failures import attempt, stop_if_fatal
 from edit_benchmark.runtime.job import Job, Loaded, loaded
 
@@ -30,8 +40,6 @@ log = logging.getLogger(__name__)
 # If all of a shard's samples fail, and they are at least so many, the failures have one cause: the
 # job fails, so that the same command tries again once the cause is removed.
 _SYSTEMATIC = 3
-# Relative difference of aspect ratios that comes from rounding sizes to multiples of 32 pixels.
-_SAME_ASPECT = 0.03
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,14 +50,12 @@ class EditJob(Job[EditorSettings]):
 
 
 @dataclass(frozen=True)
-class _Task:
-    """One edit: the sample, its repeat and seed, the fields of its key, and the key."""
+class _Made:
+    """What an editor made: the image, how long its stages took, how it was made."""
 
-    sample: Sample
-    repeat: int
-    seed: int
-    key_fields: dict[str, Any]
-    key: str
+    image: Image.Image
+    stages: dict[str, float]
+    details: dict[str, Any]
 
 
 def edit_shard(job: EditJob) -> list[Edit]:
@@ -70,16 +76,19 @@ def edit_shard(job: EditJob) -> list[Edit]:
     store = Store(job.layout.edit_store)
     wanted = [(sample, k) for k in range(job.settings.repeats) for sample in job.samples]
     rows: dict[tuple[str, int], Edit] = {}
-    missing: list[_Task] = []
+    missing: list[Task] = []
     for sample, repeat in wanted:
         if sample.problem:
-            rows[sample.id, repeat] = _unreadable(sample, repeat, job.name)
+            rows[sample.id, repeat] = unreadable_row(sample, repeat, job.name)
             continue
         task, content = _look_up(sample, repeat, job, common, store)
-        if content is None:
-            missing.append(task)
+        given_up = supervision.given_up(store.endings_path(task.key))
+        if content is not None:
+            rows[sample.id, repeat] = edited_row(task, job, content)
+        elif given_up is not None:
+            rows[sample.id, repeat] = failed_row(task, job, given_up)
         else:
-            rows[sample.id, repeat] = _edited(task, job, content)
+            missing.append(task)
     readable = [sample for sample in job.samples if not sample.problem]
     edits = len(readable) * job.settings.repeats
     log.info(
@@ -88,42 +97,38 @@ def edit_shard(job: EditJob) -> list[Edit]:
         len(job.samples), len(job.samples) - len(readable), edits - len(missing), len(missing),
     )  # fmt: skip
     if missing:
-        with loaded(job, kind, "edit") as editor:
+        places = {task.name: store.endings_path(task.key) for task in missing}
+        supervision.note_endings(places)
+        # Those that ended a job once come last: they cost no other sample another run.
+        missing.sort(key=lambda task: places[task.name].exists())
+        with loaded(job, kind, "edit", common) as editor:
             for row in _Shard(job, editor, store).edit(missing):
                 rows[row.id, row.repeat] = row
-    failed = [row for row in rows.values() if row.status == EDIT_FAILED]
-    if len(failed) == edits and len(readable) >= _SYSTEMATIC:
+    # Without those that were not tried: a table with them is what redo.py needs.
+    tried = {(task.sample.id, task.repeat) for task in missing}
+    failures = [row for key, row in rows.items() if row.status == EDIT_FAILED and key in tried]
+    if len(failures) == edits and len(readable) >= _SYSTEMATIC:
         raise UserError(
-            f"all {len(readable)} samples of this shard failed, the first, {failed[0].id}, "
-            f"with: {failed[0].reason}; mend the cause (the traceback is in the job's log) and run "
-            "the same command again."
+            f"all {len(readable)} samples of this shard failed, the first, {failures[0].id}, "
+            f"with: {failures[0].reason}; mend the cause (the traceback is in the job's log) and "
+            "run the same command again."
         )
+    recipe = recipes.keep(job.layout, common)
     return [
-        replace(rows[sample.id, repeat], approximations=job.settings.approximations)
+        replace(rows[sample.id, repeat], approximations=job.settings.approximations, recipe=recipe)
         for sample, repeat in wanted
     ]
 
 
-def _unreadable(sample: Sample, repeat: int, model: str) -> Edit:
-    return Edit(
-        id=sample.id,
-        category=sample.category,
-        model=model,
-        status=SKIPPED,
-        reason=f"unreadable_source: {sample.problem}",
-        repeat=repeat,
-    )
-
-
 def _look_up(
     sample: Sample, repeat: int, job: EditJob, common: Mapping[str, Any], store: Store
-) -> tuple[_Task, dict[str, Any] | None]:
+) -> tuple[Task, dict[str, Any] | None]:
     """The task of a sample's repeat, and what the store has for it."""
     number = seed(job.settings.seed, sample.id, repeat)
     fields = {**common, **task_fields(sample, number)}
     kind = KINDS[job.settings.editor]
     stored = store.find(fields, kind.former_keys(job.settings, job.checkpoint, fields))
-    return _Task(sample, repeat, number, fields, stored.key), stored.content
+    return Task(sample, repeat, number, fields, stored.key), stored.content
 
 
 def task_fields(sample: Sample, seed: int) -> dict[str, Any]:
@@ -146,7 +151,7 @@ class _Shard:
     loaded: Loaded[Editor]
     store: Store
 
-    def edit(self, tasks: Sequence[_Task]) -> Iterator[Edit]:
+    def edit(self, tasks: Sequence[Task]) -> Iterator[Edit]:
         """Edit one sample after another.
 
         Beside the device one thread reads the next source and one writes the last image.
@@ -165,12 +170,16 @@ class _Shard:
                 # Another job may have stored it since this one began: one that outlived its run.
                 content = self.store.get_undamaged(task.key)
                 if content is not None:
-                    yield _edited(task, self.job, content)
+                    yield edited_row(task, self.job, content)
                     continue
                 began = time.monotonic()
                 result = _edit_one(editor, task, source)
                 seconds = time.monotonic() - began
-                telemetry.count(1, waiting=waited, **(editor.stages or {"editing": seconds}))
+                if isinstance(result, SampleError):
+                    telemetry.fail(1, seconds)
+                else:
+                    stages = result.stages or {"editing": seconds}
+                    telemetry.count(1, **{**stages, "waiting": waited})
                 bar.set_postfix_str(telemetry.current(), refresh=False)
                 # At most one image waits to be written, so that a full disk stops the job at once.
                 if writing is not None:
@@ -178,20 +187,20 @@ class _Shard:
                     writing = None
                 if isinstance(result, SampleError):
                     log.warning("sample %s: %s", task.sample.id, result)
-                    yield self._failed(task, result)
+                    yield failed_row(task, self.job, result, self.loaded.device)
                 else:
                     writing = writer.submit(self._store, task, source, result, seconds)
                     log.info("sample %s edited in %.2f s", task.sample.id, seconds)
             if writing is not None:
                 yield _written(writing)
 
-    def _read(self, task: _Task) -> Image.Image:
+    def _read(self, task: Task) -> Image.Image:
         data = load_source(task.sample, self.job.results)
         return images.load(data, f"sample {task.sample.id}")
 
-    def _store(self, task: _Task, source: Image.Image, edited: Image.Image, seconds: float) -> Edit:
-        """Keep an edited image, and in it how it was made."""
-        details = dict(self.loaded.model.details)
+    def _store(self, task: Task, source: Image.Image, made: _Made, seconds: float) -> Edit:
+        """Keep an edited image, and in it how it was made; a failure if it cannot be read again."""
+        edited, details = made.image, made.details
         texts = {
             "instruction": task.sample.instruction,
             "sample": task.sample.id,
@@ -200,7 +209,7 @@ class _Shard:
             "made_by": dumps({**task.key_fields, **details}),
         }
         content = {
-            "flags": _flags(source, edited),
+            "flags": flags(source, edited),
             "seconds": round(seconds, 3),
             "width": edited.width,
             "height": edited.height,
@@ -209,21 +218,13 @@ class _Shard:
             "details": details,
         }
         data = images.encode_png(edited, texts)
+        try:
+            images.load(data, "the edited image")
+        except ImageError as error:
+            failure = SampleError("unusable_image", str(error))
+            return failed_row(task, self.job, failure, self.loaded.device)
         self.store.put(task.key, content, data)
-        return _edited(task, self.job, content | {"image_sha256": images.sha256(data)})
-
-    def _failed(self, task: _Task, error: SampleError) -> Edit:
-        return Edit(
-            id=task.sample.id,
-            category=task.sample.category,
-            model=self.job.name,
-            status=SKIPPED if isinstance(error, SkipSample) else EDIT_FAILED,
-            reason=str(error),
-            repeat=task.repeat,
-            key=task.key,
-            seed=task.seed,
-            device=self.loaded.device,
-        )
+        return edited_row(task, self.job, content | {"image_sha256": images.sha256(data)})
 
 
 def _written(writing: Future[Edit]) -> Edit:
@@ -234,49 +235,20 @@ def _written(writing: Future[Edit]) -> Edit:
         raise
 
 
-def _edit_one(editor: Editor, task: _Task, source: Image.Image) -> Image.Image | SampleError:
-    what = f"sample {task.sample.id}"
+def _edit_one(editor: Editor, task: Task, source: Image.Image) -> _Made | SampleError:
+    def edit() -> _Made:
+        # A copy, because a class of the user's own may draw on what it is given.
+        edited = editor.edit(source.copy(), task.sample.instruction, task.seed)
+        return _Made(usable(edited), _stages(editor), storable(dict(editor.details)))
+
     try:
-        edited = attempt(lambda: editor.edit(source, task.sample.instruction, task.seed), what)
+        with supervision.under_way(task.name):
+            return attempt(edit, f"sample {task.sample.id}")
     except SampleError as error:
         return error
-    # A class of the user's own may return anything.
-    if not isinstance(edited, Image.Image):
-        return SampleError("no_image", f"the editor returned a {type(edited).__name__}")
-    edited = edited.convert("RGB")
-    if not np.asarray(edited).any():
-        # What a VAE leaves of NaN once it is cast to bytes.
-        return SampleError("black_image", "every pixel of the edited image is black")
-    return edited
 
 
-def _flags(source: Image.Image, edited: Image.Image) -> list[str]:
-    flags = []
-    if edited.size != source.size:
-        aspect = edited.width / edited.height * source.height / source.width
-        flags.append("other_size" if abs(aspect - 1) <= _SAME_ASPECT else "other_aspect_ratio")
-    elif np.array_equal(np.asarray(source), np.asarray(edited)):
-        flags.append("identical_to_source")
-    if (np.ptp(np.asarray(edited), axis=(0, 1)) == 0).all():
-        flags.append("single_colour")
-    return flags
-
-
-def _edited(task: _Task, job: EditJob, content: Mapping[str, Any]) -> Edit:
-    return Edit(
-        id=task.sample.id,
-        category=task.sample.category,
-        model=job.name,
-        status=EDITED,
-        flags=content["flags"],
-        key=task.key,
-        seed=task.seed,
-        seconds=content["seconds"],
-        image=job.layout.relative(Store(job.layout.edit_store).image_path(task.key)),
-        image_sha256=content["image_sha256"],
-        repeat=task.repeat,
-        width=content["width"],
-        height=content["height"],
-        device=content["device"],
-        made_with=made_with(content),
-    )
+def _stages(editor: Editor) -> dict[str, float]:
+    """Seconds of each stage of the last image, if they can be seconds at all."""
+    stages = {str(name): float(seconds) for name, seconds in editor.stages.items()}
+    return stages if all(0 <= seconds < math.inf for seconds in stages.values()) else {}

@@ -7,6 +7,7 @@ torch is imported only when an editor is built: a job takes its device before th
 
 from __future__ import annotations
 
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +83,8 @@ def _former_diffusers(
 def _build_own(settings: OwnEditorSettings, checkpoint: Checkpoint | None, device: str) -> Editor:
     own: Any = load_class(settings.class_path, Editor, "edit")
     path = checkpoint.path if checkpoint else None
-    editor: Editor = own(checkpoint=path, dtype=settings.dtype, device=device, **settings.params)
+    params = deepcopy(settings.params)  # the class may change them
+    editor: Editor = own(checkpoint=path, dtype=settings.dtype, device=device, **params)
     return editor
 
 

@@ -8,12 +8,15 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from typing import Generic, TypeVar
 
-from edit_benchmark.errors import SampleError, UserError
+from edit_benchmark.errors import SampleError
+from edit_benchmark.judging.contract import checked
 from edit_benchmark.judging.judge import Answer, Case, Judge
-from edit_benchmark.judging.rubrics import Rubric, overall
 from edit_benchmark.runtime.failures import attempt
+from edit_benchmark.runtime.supervision import under_way
+from edit_benchmark.runtime.telemetry import Telemetry
 
 log = logging.getLogger(__name__)
 Item = TypeVar("Item")
@@ -30,13 +33,13 @@ class Batch(Generic[Item]):
     Attributes
     ----------
     tasks, cases
-        What was asked for, and the prepared case of each.
+        What was asked for, and the prepared case of each, or why there is none.
     seconds
         Seconds that reading and preparing took, summed over the cases.
     """
 
     tasks: Sequence[Item]
-    cases: list[Case]
+    cases: list[Case | SampleError]
     seconds: float
 
 
@@ -53,16 +56,21 @@ def read_ahead(
         Whatever ``read`` raises, once that task's batch is asked for: earlier ones are judged.
     """
 
-    def prepared(task: Item) -> tuple[Case, float]:
+    def prepared(task: Item) -> tuple[Case | SampleError, float]:
         began = time.monotonic()
-        case = read(task)
-        # A class of the user's own may return nothing.
-        case = judge.prepare(case) or case
+        case: Case | SampleError
+        try:
+            case = read(task)
+            # A class of the user's own may return nothing.
+            with under_way(case.name):
+                case = attempt(partial(judge.prepare, case), f"sample {case.sample.id}") or case
+        except SampleError as error:
+            case = error
         return case, time.monotonic() - began
 
     with ThreadPoolExecutor(_READERS) as readers:
 
-        def submit(start: int) -> list[Future[tuple[Case, float]]]:
+        def submit(start: int) -> list[Future[tuple[Case | SampleError, float]]]:
             return [readers.submit(prepared, task) for task in tasks[start : start + size]]
 
         try:
@@ -76,48 +84,67 @@ def read_ahead(
             readers.shutdown(cancel_futures=True)
 
 
-def answers_of(judge: Judge, cases: Sequence[Case]) -> list[Answer | SampleError]:
-    """Answers to a batch; if the batch fails as a whole, each case once more by itself."""
+def answers_of(judge: Judge, cases: Sequence[Case | SampleError]) -> list[Answer | SampleError]:
+    """Answers to a batch; if the batch fails as a whole, each case once more by itself.
+
+    A case that could not be read or prepared is not asked about: its error is its answer.
+    """
+    readable = [case for case in cases if isinstance(case, Case)]
+    answers = iter(_answers(judge, readable))
+    return [next(answers) if isinstance(case, Case) else case for case in cases]
+
+
+def _answers(judge: Judge, cases: Sequence[Case]) -> list[Answer | SampleError]:
     if len(cases) > 1:
         try:
-            return _checked(
-                attempt(lambda: judge.judge(cases), f"{len(cases)} images at once"), cases
-            )
-        except SampleError:
-            log.warning("a batch of %d images failed; now one at a time", len(cases))
+            with under_way(*(case.name for case in cases)):
+                return attempt(partial(_ask, judge, cases), f"{len(cases)} images at once")
+        except SampleError as error:
+            log.warning("a batch of %d images failed (%s); now one at a time", len(cases), error)
     answers: list[Answer | SampleError] = []
     for case in cases:
-        ask = partial(judge.judge, [case])
         try:
-            answers += _checked(attempt(ask, f"sample {case.sample.id}"), [case])
+            with under_way(case.name):
+                answers += attempt(partial(_ask, judge, [case]), f"sample {case.sample.id}")
         except SampleError as error:
             answers.append(error)
     return answers
 
 
-def _checked(
-    answers: Sequence[Answer | SampleError], cases: Sequence[Case]
-) -> list[Answer | SampleError]:
-    """Answers that meet the contract, which a judge of the user's own may break."""
+def count_answers(
+    telemetry: Telemetry,
+    answers: Sequence[Answer | SampleError],
+    judging: float,
+    **beside: float,
+) -> None:
+    """Count ``answers``, told apart from failed ones, which took their share of the time.
+
+    Parameters
+    ----------
+    judging
+        Seconds that all of them took.
+    beside
+        Seconds of stages that ran beside, for all of them.
+    """
+    made = sum(isinstance(answer, Answer) for answer in answers)
+    share = made / max(1, len(answers))
+    telemetry.count(
+        made, **{stage: share * spent for stage, spent in beside.items()}, judging=share * judging
+    )
+    telemetry.fail(len(answers) - made, (1 - share) * judging)
+
+
+def _ask(judge: Judge, cases: Sequence[Case]) -> list[Answer | SampleError]:
+    """Answers that meet the contract, which a judge of the user's own may break.
+
+    Raises
+    ------
+    SampleError
+        If it does not give one answer for each case: nobody knows which is whose.
+    """
+    # One more than there may be: it may go on for ever.
+    answers = list(islice(judge.judge(cases), len(cases) + 1))
     if len(answers) != len(cases):
-        raise UserError(
-            f"the judge gave {len(answers)} answers to {len(cases)} images; it has to give one "
-            "for each, a SampleError where it has none."
-        )
-    return [
-        answer if isinstance(answer, SampleError) else _valid(answer, case.rubric)
-        for answer, case in zip(answers, cases, strict=True)
-    ]
-
-
-def _valid(answer: Answer, rubric: Rubric) -> Answer | SampleError:
-    """``answer`` if it has a value within 0 to 10, or None, for each criterion."""
-    keys = [criterion.key for criterion in rubric.criteria]
-    if sorted(answer.criteria) != sorted(keys):
-        return SampleError("incomplete_answer", f"the criteria are not {', '.join(keys)}")
-    for key, value in answer.criteria.items():
-        if value is not None and not 0 <= value <= 10:  # NaN fails this too
-            return SampleError("off_scale", f"{key} is {value}, not within 0 to 10")
-    if overall(answer.criteria) is None:
-        return SampleError("nothing_applies", "the judge found that no criterion applies")
-    return answer
+        count = len(answers) if len(answers) <= len(cases) else f"more than {len(cases)}"
+        raise SampleError("wrong_count", f"the judge gave {count} answers to {len(cases)} images")
+    return [checked(answer, case.rubric) for answer, case in zip(answers, cases, strict=True)]

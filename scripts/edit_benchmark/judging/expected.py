@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import copy
-import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
-from edit_benchmark.checkpoints.prefetch import Prefetch
-from edit_benchmark.checkpoints.record import Checkpoint
-from edit_benchmark.config.judges import TransformersJudgeSettings
-from edit_benchmark.errors import SampleError, UserError
 from edit_benchmark.judging import shared_prefix
-from edit_benchmark.judging.judge import Answer, Case
-from edit_benchmark.judging.parsing import expected_value
-from edit_benchmark.judging.rubrics import Rubric
+from edit_benchmark.judging.judge import Case
+from edit_benchmark.judging.label_judge import LabelJudge
 from edit_benchmark.judging.shared_prefix import ForwardArguments
-from edit_benchmark.judging.transformers_judge import TransformersJudge
 
 
 @dataclass(frozen=True)
@@ -41,42 +34,16 @@ class _Questions:
     batches: Sequence[Any] = ()
 
 
-class ExpectedJudge(TransformersJudge):
+class ExpectedJudge(LabelJudge):
     """Asks one question for each criterion and takes the expected value over the labels.
 
     Nothing is written: the probabilities are those of the first token of an answer.
     """
 
-    def __init__(
-        self,
-        settings: TransformersJudgeSettings,
-        checkpoint: Checkpoint,
-        device: str,
-        prefetch: Prefetch,
-    ) -> None:
-        super().__init__(settings, checkpoint, device, prefetch)
-        accepted = inspect.signature(self.model.forward).parameters
-        self._last_logits_only = {"logits_to_keep": 1} if "logits_to_keep" in accepted else {}
-
-    @torch.inference_mode()
-    def judge(self, cases: Sequence[Case]) -> list[Answer | SampleError]:
-        """An answer for each case, in their order, or what went wrong with it."""
-        # One case at a time: a batch of several would pad them to each other's length, and the
-        # rounding of one score would depend on its neighbours.
-        results: list[tuple[_Questions, torch.Tensor]] = []
-        for case in cases:
-            questions: _Questions = self._prepared(case)
-            results.append((questions, self._label_probabilities(questions)))
-        # Copied to the host only once all are queued, so that the device never waits in between.
-        return [
-            self._answer(case, probabilities.cpu(), is_packed=questions.packed is not None)
-            for case, (questions, probabilities) in zip(cases, results, strict=True)
-        ]
-
     def _inputs_on_host(self, case: Case) -> _Questions:
         asked = [case.rubric.expected_question(criterion) for criterion in case.rubric.criteria]
         with self._processor_lock:
-            label_ids = torch.tensor(self._label_ids(_labels(case.rubric)))
+            label_ids = self._label_ids(case.rubric)
             conversations = [self._messages(case, question) for question in asked]
             packed = self._packed(conversations) if self._is_adapted else None
             if packed is not None:
@@ -102,30 +69,7 @@ class ExpectedJudge(TransformersJudge):
             return dict(tensors)
         return {name: tensor.pin_memory() for name, tensor in tensors.items()}
 
-    def _label_ids(self, labels: Sequence[str]) -> list[int]:
-        """The token of each label.
-
-        Raises
-        ------
-        UserError
-            If a label is more than one token: its probability could not be read off one position.
-        """
-        tokens = []
-        for label in labels:
-            ids = self.processor.tokenizer.encode(label, add_special_tokens=False)
-            if len(ids) != 1:
-                raise UserError(
-                    f"rubric label {label!r} is {len(ids)} tokens of this judge; the method "
-                    "expected needs labels of one token each, such as single digits."
-                )
-            tokens += ids
-        return tokens
-
     def _label_probabilities(self, questions: _Questions) -> torch.Tensor:
-        """Each label's probability for each question, of shape (questions, labels), on the device.
-
-        The softmax is over the whole vocabulary, so a row sums to less than 1.
-        """
         rows = []
         if questions.packed is not None:
             on_device = self._to_device(questions.packed.on_device)
@@ -139,26 +83,7 @@ class ExpectedJudge(TransformersJudge):
         label_ids = questions.label_ids.to(self._device, non_blocking=True)
         return torch.cat(rows).index_select(1, label_ids)
 
-    def _answer(self, case: Case, rows: torch.Tensor, *, is_packed: bool) -> Answer | SampleError:
-        """The answer from label probabilities ``rows``, of shape (criteria, labels)."""
-        rubric = case.rubric
-        criteria: dict[str, float | None] = {}
-        details: dict[str, Any] = {"shared_prefix": is_packed}
-        for criterion, row in zip(rubric.criteria, rows, strict=True):
-            if not torch.isfinite(row).all():
-                return SampleError("not_finite", f"the judge's logits for {criterion.key} are NaN")
-            probabilities = dict(zip(_labels(rubric), row.tolist(), strict=True))
-            mass = sum(probabilities.values())
-            details[criterion.key] = {"mass": mass, "probabilities": probabilities}
-            if mass < self._settings.min_mass or mass == 0:
-                return SampleError(
-                    "off_scale",
-                    f"the judge puts {mass:.3f} of its probability on the labels of "
-                    f"{criterion.key}, less than min_mass {self._settings.min_mass:g}",
-                )
-            criteria[criterion.key] = expected_value(probabilities, rubric)
-        return Answer(criteria=criteria, details=details)
-
-
-def _labels(rubric: Rubric) -> list[str]:
-    return [*rubric.labels, rubric.not_applicable]
+    def _text_and_details(
+        self, questions: _Questions, places: dict[str, dict[str, Any]]
+    ) -> tuple[str, dict[str, Any]]:
+        return "", {"shared_prefix": questions.packed is not None}

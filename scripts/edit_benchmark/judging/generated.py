@@ -1,4 +1,4 @@
-"""The method ``generated``: a judge writes its answer, which is then parsed."""
+"""The method ``generated`` with text: a judge writes its whole answer, which is then parsed."""
 
 from __future__ import annotations
 
@@ -11,13 +11,11 @@ import transformers
 from edit_benchmark.errors import SampleError
 from edit_benchmark.judging import shared_prefix
 from edit_benchmark.judging.judge import Answer, Case
-from edit_benchmark.judging.parsing import parse_generated
-from edit_benchmark.judging.rubrics import Rubric
 from edit_benchmark.judging.transformers_judge import TransformersJudge
 
 
 class GeneratedJudge(TransformersJudge):
-    """Asks about all criteria at once; answers are decoded greedily and parsed strictly."""
+    """Asks about all criteria at once; answers are decoded greedily, and kept whole."""
 
     @torch.inference_mode()
     def judge(self, cases: Sequence[Case]) -> list[Answer | SampleError]:
@@ -42,29 +40,29 @@ class GeneratedJudge(TransformersJudge):
         written = self.model.generate(**inputs, generation_config=self._greedy())
         prompt_length = inputs["input_ids"].shape[1]
         with self._processor_lock:
-            texts = self.processor.batch_decode(
-                written[:, prompt_length:], skip_special_tokens=True
-            )
-        return [_parsed(text, case.rubric) for text, case in zip(texts, cases, strict=True)]
+            texts = [self._text_of(row[prompt_length:]) for row in written.cpu()]
+        return [self._read(case, text, {}) for text, case in zip(texts, cases, strict=True)]
+
+    def _text_of(self, tokens: torch.Tensor) -> str:
+        """All that the judge wrote, with what the chat template wrote as its beginning."""
+        ends = torch.isin(tokens, torch.tensor(self._end_ids())).nonzero()
+        own = tokens[: int(ends[0])] if len(ends) else tokens
+        # Special tokens stay: those around a judge's thinking may be some.
+        return self._opened_thinking + self.processor.decode(own, skip_special_tokens=False)
+
+    def _end_ids(self) -> list[int]:
+        own = self.model.generation_config.eos_token_id or self.processor.tokenizer.eos_token_id
+        return own if isinstance(own, list) else [] if own is None else [own]
 
     def _conversation(self, case: Case) -> list[dict[str, Any]]:
         return self._messages(case, case.rubric.generated_question())
 
     def _greedy(self) -> transformers.GenerationConfig:
         # A new configuration, because the checkpoint's own one may sample.
-        own = self.model.generation_config
-        tokenizer = self.processor.tokenizer
         return transformers.GenerationConfig(
             do_sample=False,
             num_beams=1,
             max_new_tokens=self._settings.max_new_tokens,
-            eos_token_id=own.eos_token_id or tokenizer.eos_token_id,
-            pad_token_id=tokenizer.pad_token_id,
+            eos_token_id=self._end_ids() or None,
+            pad_token_id=self.processor.tokenizer.pad_token_id,
         )
-
-
-def _parsed(text: str, rubric: Rubric) -> Answer | SampleError:
-    try:
-        return parse_generated(text, rubric)
-    except SampleError as error:
-        return error

@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -16,13 +17,16 @@ from tqdm import tqdm
 from edit_benchmark import images
 from edit_benchmark.config.judges import JudgeSettings, TransformersJudgeSettings
 from edit_benchmark.dataset.samples import load_source
-from edit_benchmark.errors import SampleError, UserError
-from edit_benchmark.judging.batching import Batch, answers_of, read_ahead
-from edit_benchmark.judging.judge import Answer, Case, Judge
+from edit_benchmark.errors import ImageError, SampleError, UserError
+from edit_benchmark.judging.batching import Batch, answers_of, count_answers, read_ahead
+from edit_benchmark.judging.judge import Answer, Case, Judge, Unreadable
+from edit_benchmark.judging.reading import content_of, read
 from edit_benchmark.judging.registry import KINDS
 from edit_benchmark.judging.rubrics import Rubric, overall
 from edit_benchmark.records import JUDGE_FAILED, SCORED, Edit, Sample, Score
+from edit_benchmark.results import recipes
 from edit_benchmark.results.store import Store, made_with
+from edit_benchmark.runtime import supervision
 from edit_benchmark.runtime.failures import stop_if_fatal
 from edit_benchmark.runtime.job import Job, Loaded, loaded
 from edit_benchmark.runtime.telemetry import process_seconds
@@ -66,7 +70,8 @@ class _Task:
 def score_edits(job: ScoreJob) -> list[Score]:
     """One row for each of the job's edits, in their order.
 
-    No judge is loaded and no device taken if the store has every answer.
+    No judge is loaded and no device taken if the store has every answer. An answer that is no score
+    is in the store too: the judge would give it again.
 
     Raises
     ------
@@ -79,23 +84,35 @@ def score_edits(job: ScoreJob) -> list[Score]:
     store = Store(job.layout.answer_store)
     by_id = {sample.id: sample for sample in job.samples}
     rows: dict[tuple[str, int], Score] = {}
+    tasks: list[_Task] = []
     missing: list[_Task] = []
     for edit in job.edits:
         sample = by_id[edit.id]
         fields = {**common, **question_fields(job.settings, job.rubric, sample, edit)}
         stored = store.find(fields, kind.former_keys(job.settings, job.checkpoint, fields))
         task = _Task(sample, edit, fields, stored.key)
+        given_up = supervision.given_up(store.endings_path(stored.key))
+        if stored.content is None and given_up is not None:
+            rows[edit.id, edit.repeat] = Score.of_edit(
+                edit, job.name, status=JUDGE_FAILED, reason=str(given_up), answer_key=stored.key
+            )
+            continue
+        tasks.append(task)
         if stored.content is None:
             missing.append(task)
         else:
-            rows[edit.id, edit.repeat] = _scored(task, job, stored.content)
+            rows[edit.id, edit.repeat] = _row(task, job, stored.content)
+    if len(tasks) - len(missing) >= _SYSTEMATIC and not _scored(rows.values()):
+        # The cause was not the images. It may have been mended, such as a broken device.
+        missing = tasks
     log.info("%d edits, %d answers in the store, %d to ask",
              len(job.edits), len(rows), len(missing))  # fmt: skip
     if missing:
-        with loaded(job, kind, "score") as judge:
-            for row in _ask(missing, job, judge, store):
+        with loaded(job, kind, "score", common) as judge:
+            for row in _ask(missing, job, judge, store, has_scores=_scored(rows.values())):
                 rows[row.id, row.repeat] = row
-    return [rows[edit.id, edit.repeat] for edit in job.edits]
+    recipe = recipes.keep(job.layout, {**common, "rubric_sha256": job.rubric.sha256})
+    return [replace(rows[edit.id, edit.repeat], answer_recipe=recipe) for edit in job.edits]
 
 
 def question_fields(
@@ -124,33 +141,39 @@ def question_fields(
 
 
 def _ask(
-    tasks: Sequence[_Task], job: ScoreJob, judge: Loaded[Judge], store: Store
+    tasks: Sequence[_Task], job: ScoreJob, judge: Loaded[Judge], store: Store, has_scores: bool
 ) -> Iterator[Score]:
     """Ask the judge in batches; each answer is in the store before its row is yielded."""
-    failures: list[SampleError] = []
-    answered = 0
+    failures: list[str] = []
+    is_first = True
 
-    def read(task: _Task) -> Case:
+    def read_case(task: _Task) -> Case:
         return case_of(task.sample, task.edit, job.rubric, job.results)
 
+    places = {task.edit.name: store.endings_path(task.key) for task in tasks}
+    supervision.note_endings(places)
+    # Those that were under way when a job was ended come last, each alone: the next end is its own.
+    suspects = [task for task in tasks if places[task.edit.name].exists()]
+    others = [task for task in tasks if task not in suspects]
+    batches = chain(
+        read_ahead(others, job.settings.batch_size, read_case, judge.model),
+        *(read_ahead([task], 1, read_case, judge.model) for task in suspects),
+    )
     bar = tqdm(total=len(tasks), desc=job.name, unit="image", mininterval=5, file=sys.stderr)
     with bar:
-        for batch in read_ahead(tasks, job.settings.batch_size, read, judge.model):
+        for batch in batches:
             answers, seconds = _timed_answers(batch, judge)
-            if not answered and not failures:
+            if is_first:
                 log.info("first answers %.1f s after the process began", process_seconds())
+            is_first = False
             for task, answer in zip(batch.tasks, answers, strict=True):
-                if isinstance(answer, SampleError):
-                    log.warning("sample %s: %s", task.sample.id, answer)
-                    failures.append(answer)
-                    yield Score.of_edit(
-                        task.edit, job.name, status=JUDGE_FAILED, reason=str(answer),
-                        judge_seconds=seconds,
-                    )  # fmt: skip
-                else:
-                    answered += 1
-                    yield _scored(task, job, _keep(store, task, answer, seconds))
-            if not answered and len(failures) >= _SYSTEMATIC:
+                row = _row_of_answer(task, job, answer, seconds, store)
+                if row.status == JUDGE_FAILED:
+                    log.warning("sample %s: %s", row.id, row.reason)
+                    failures.append(row.reason)
+                has_scores = has_scores or row.status == SCORED
+                yield row
+            if not has_scores and len(failures) >= _SYSTEMATIC:
                 raise UserError(
                     f"the first {len(failures)} answers of judge {job.name} cannot be used, the "
                     f"first because: {failures[0]}; use a judge that follows the rubric, or "
@@ -167,16 +190,20 @@ def _timed_answers(
     began = time.monotonic()
     answers = answers_of(judge.model, batch.cases)
     spent = time.monotonic() - began
-    judge.telemetry.count(len(batch.tasks), reading=batch.seconds, judging=spent)
+    count_answers(judge.telemetry, answers, judging=spent, reading=batch.seconds)
     return answers, round(spent / len(batch.tasks), 3)
 
 
-def _keep(store: Store, task: _Task, answer: Answer, seconds: float) -> dict[str, Any]:
-    """Store an answer; the content of its record."""
+def _row_of_answer(
+    task: _Task, job: ScoreJob, answer: Answer | SampleError, seconds: float, store: Store
+) -> Score:
+    """The row of a fresh answer. What the judge answered is kept, whether it is a score or not."""
+    if not isinstance(answer, Answer | Unreadable):
+        return Score.of_edit(
+            task.edit, job.name, status=JUDGE_FAILED, reason=str(answer), judge_seconds=seconds
+        )
     content = {
-        "criteria": answer.criteria,
-        "text": answer.text,
-        "details": answer.details,
+        **content_of(answer, job.settings),
         "seconds": seconds,
         "key_fields": task.key_fields,
     }
@@ -185,7 +212,7 @@ def _keep(store: Store, task: _Task, answer: Answer, seconds: float) -> dict[str
     except OSError as error:
         stop_if_fatal(error)
         raise
-    return content
+    return _row(task, job, content)
 
 
 def case_of(sample: Sample, edit: Edit, rubric: Rubric, results: Path) -> Case:
@@ -195,6 +222,8 @@ def case_of(sample: Sample, edit: Edit, rubric: Rubric, results: Path) -> Case:
     ------
     UserError
         If an image is missing or is not the one that was edited.
+    SampleError
+        If the edited image is none that can be read.
     """
     path = results / edit.image
     try:
@@ -209,26 +238,44 @@ def case_of(sample: Sample, edit: Edit, rubric: Rubric, results: Path) -> Case:
             f"{path}: not the image that was edited (another hash); run again with --forcerun "
             "edit, which makes only what is missing."
         )
+    source = images.load(load_source(sample, results), f"sample {sample.id}")
+    try:
+        edited = images.load(data, edit.image)
+    except ImageError as error:
+        # Edits are checked when they are made; this one is of an earlier version.
+        redo = f"make it again with scripts/redo.py --sample {sample.id}"
+        raise SampleError("unusable_image", f"{str(error).removesuffix('.')}; {redo}") from None
     return Case(
         sample=sample,
-        source=images.load(load_source(sample, results), f"sample {sample.id}"),
-        edited=images.load(data, str(path)),
+        source=source,
+        edited=edited,
         rubric=rubric,
+        repeat=edit.repeat,
     )
 
 
-def _scored(task: _Task, job: ScoreJob, content: Mapping[str, Any]) -> Score:
+def _row(task: _Task, job: ScoreJob, content: Mapping[str, Any]) -> Score:
+    """The row of an answer as the store keeps it."""
+    answer = read(content, job.rubric, job.settings)
+    read_as: dict[str, Any]
+    if isinstance(answer, Unreadable):
+        read_as = {"status": JUDGE_FAILED, "reason": str(answer)}
+    else:
+        read_as = {
+            "status": SCORED,
+            "score": overall(answer.criteria),
+            "criteria": answer.criteria,
+            "reading": answer.reading,
+        }
     return Score.of_edit(
         task.edit,
         job.name,
-        status=SCORED,
-        score=overall(content["criteria"]),
-        criteria=content["criteria"],
         answer_key=task.key,
         judge_seconds=content["seconds"],
         judged_with=made_with(content),
         text=content["text"],
-        mass=_mass(content.get("details") or {}),
+        mass=_mass(content["details"]),
+        **read_as,
     )
 
 
@@ -237,3 +284,8 @@ def _mass(details: Mapping[str, Any]) -> float | None:
     parts = [part.get("mass") for part in details.values() if isinstance(part, Mapping)]
     masses = [mass for mass in parts if isinstance(mass, float)]
     return round(fmean(masses), 6) if masses else None
+
+
+def _scored(rows: Iterable[Score]) -> bool:
+    """Whether any of ``rows`` has a score."""
+    return any(row.status == SCORED for row in rows)

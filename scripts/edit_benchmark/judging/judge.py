@@ -10,7 +10,7 @@ from PIL import Image
 
 from edit_benchmark.errors import SampleError
 from edit_benchmark.judging.rubrics import Rubric
-from edit_benchmark.records import Sample
+from edit_benchmark.records import Sample, edit_name
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,8 @@ class Case:
         RGB images at their own sizes.
     rubric
         What is asked about them.
+    repeat
+        Which of the sample's edits it is, from 0.
     prepared
         What :meth:`Judge.prepare` made of the case ahead, None if nothing.
     """
@@ -31,7 +33,13 @@ class Case:
     source: Image.Image
     edited: Image.Image
     rubric: Rubric
+    repeat: int = 0
     prepared: Any = field(default=None, compare=False, repr=False)
+
+    @property
+    def name(self) -> str:
+        """What messages call the edit."""
+        return edit_name(self.sample.id, self.repeat)
 
 
 @dataclass(frozen=True)
@@ -47,11 +55,32 @@ class Answer:
         The judge's own words, if it wrote any.
     details
         What the numbers were computed from, such as the probabilities of the labels.
+    reading
+        The rule by which the answer was read; empty where the judge gave the numbers itself.
     """
 
     criteria: dict[str, float | None]
     text: str = ""
     details: dict[str, Any] = field(default_factory=dict)
+    reading: str = ""
+
+
+class Unreadable(SampleError):
+    """A judge's answer that is no score. It is kept all the same, to be read again by other rules.
+
+    Parameters
+    ----------
+    problem
+        Why it is no score.
+    text, details
+        As of an :class:`Answer`.
+    """
+
+    def __init__(self, problem: SampleError, text: str, details: dict[str, Any]) -> None:
+        Exception.__init__(self, str(problem))
+        self.kind = problem.kind
+        self.text = text
+        self.details = details
 
 
 class Judge:

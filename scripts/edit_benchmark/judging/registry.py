@@ -7,6 +7,7 @@ torch is imported only when a judge is built: a job takes its device before that
 
 from __future__ import annotations
 
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from edit_benchmark.config.judges import (
     TransformersJudgeSettings,
 )
 from edit_benchmark.judging.judge import Judge
+from edit_benchmark.judging.own_class import OwnJudge
 from edit_benchmark.runtime.kinds import Kind, all_libraries, former_fields
 
 
@@ -30,10 +32,12 @@ def _build_transformers(
     # Reading begins first: importing transformers takes longer.
     prefetch = Prefetch([Path(checkpoint.path)], settings, device)
 
+    from edit_benchmark.judging.chosen import ChosenJudge
     from edit_benchmark.judging.expected import ExpectedJudge
     from edit_benchmark.judging.generated import GeneratedJudge
 
-    judge_class = {"expected": ExpectedJudge, "generated": GeneratedJudge}[settings.method]
+    writes = {"labels": ChosenJudge, "text": GeneratedJudge}[settings.answer]
+    judge_class = {"expected": ExpectedJudge, "generated": writes}[settings.method]
     return judge_class(settings, checkpoint, device, prefetch)
 
 
@@ -51,11 +55,27 @@ def _repeat(settings: JudgeSettings, checkpoint: Checkpoint | None) -> dict[str,
     return {"repeat": settings.repeat} if settings.repeat else {}
 
 
+def _transformers_key_fields(
+    settings: TransformersJudgeSettings, checkpoint: Checkpoint | None
+) -> dict[str, Any]:
+    """What determines an answer by some methods only. ``min_mass`` only says how to read one."""
+    fields = _repeat(settings, checkpoint)
+    if settings.method == "generated":
+        fields["answer"] = settings.answer
+        if settings.answer == "text":
+            # Answers are padded to the length of the batch's longest, which changes their rounding.
+            fields |= {
+                "batch_size": settings.batch_size,
+                "max_new_tokens": settings.max_new_tokens,
+            }
+    return fields
+
+
 def _build_own(settings: OwnJudgeSettings, checkpoint: Checkpoint | None, device: str) -> Judge:
     own: Any = load_class(settings.class_path, Judge, "judge")
     path = checkpoint.path if checkpoint else None
-    judge: Judge = own(checkpoint=path, dtype=settings.dtype, device=device, **settings.params)
-    return judge
+    params = deepcopy(settings.params)
+    return OwnJudge(own(checkpoint=path, dtype=settings.dtype, device=device, **params))
 
 
 def _former_own(
@@ -70,12 +90,12 @@ def _former_own(
 _TRANSFORMERS = Kind(
     role="judge",
     name="transformers",
-    protocol=2,
-    key_settings=("dtype", "method", "max_pixels", "max_new_tokens", "min_mass"),
+    protocol=3,
+    key_settings=("dtype", "method", "max_pixels"),
     libraries=all_libraries,
     build=_build_transformers,
     import_ahead=_import_transformers,
-    more_key_fields=_repeat,
+    more_key_fields=_transformers_key_fields,
 )
 _OWN = Kind(
     role="judge",

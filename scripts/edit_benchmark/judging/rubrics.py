@@ -71,6 +71,8 @@ class Rubric:
     texts
         The rubric file's texts in this language by their names there, and the language itself
         under ``language``.
+    sha256
+        Hash of the whole file's content, as of :func:`rubric_hash`.
     """
 
     name: str
@@ -80,6 +82,7 @@ class Rubric:
     not_applicable: str
     see_source: bool
     texts: dict[str, str]
+    sha256: str = ""
 
     def shared_text(self, sample: Sample) -> str:
         """The beginning of every question about ``sample``: task, instruction, scale."""
@@ -155,6 +158,7 @@ def load(path: Path, category: str, language: str) -> Rubric:
         not_applicable=str(content["scale"]["not_applicable"]),
         see_source=content["see_source"],
         texts={name: text.strip() for name, text in texts.items()} | {"language": language},
+        sha256=_hash(content),
     )
 
 
@@ -187,6 +191,12 @@ def read(path: Path) -> dict[str, Any]:
     if violation is not None:
         where = ".".join(str(part) for part in violation.absolute_path) or "the file"
         raise UserError(f"rubric {path}: {where}: {violation.message}.")
+    not_applicable = content["scale"]["not_applicable"]
+    if not_applicable in content["scale"]["labels"]:
+        raise UserError(
+            f"rubric {path}: scale.not_applicable: {not_applicable!r} is a label of the scale too, "
+            "so that its score would never count; give one of them another label."
+        )
     for language, texts in content["texts"].items():
         for name, text in texts.items():
             _check_template(path, f"texts.{language}.{name}", text)
@@ -208,10 +218,13 @@ def rubric_hash(path: Path) -> str:
     UserError
         As :func:`read`.
     """
-    content = read(path)
-    asked = {name: content["scale"][name] for name in ("labels", "not_applicable")}
+    return _hash(read(path))
+
+
+def _hash(content: Mapping[str, Any]) -> str:
+    scale = {name: content["scale"][name] for name in ("labels", "not_applicable")}
     rest = {name: part for name, part in content.items() if name != "paraphrases"}
-    return hashlib.sha256(dumps({**rest, "scale": asked}).encode()).hexdigest()
+    return hashlib.sha256(dumps({**rest, "scale": scale}).encode()).hexdigest()
 
 
 # The placeholders that each text of a rubric has to have, and no others.

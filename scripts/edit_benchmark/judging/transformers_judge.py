@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 from collections.abc import Mapping
 from dataclasses import replace
@@ -19,11 +20,15 @@ from edit_benchmark.checkpoints.prefetch import Prefetch
 from edit_benchmark.checkpoints.record import Checkpoint
 from edit_benchmark.checkpoints.special_tokens import SpecialTokenGuard
 from edit_benchmark.config.judges import TransformersJudgeSettings
+from edit_benchmark.errors import SampleError
 from edit_benchmark.judging import shared_prefix
-from edit_benchmark.judging.judge import Case, Judge
+from edit_benchmark.judging.judge import Answer, Case, Judge
+from edit_benchmark.judging.reading import read
 from edit_benchmark.runtime.telemetry import process_seconds
 
 log = logging.getLogger(__name__)
+
+_OPENED_THINKING = re.compile(r"<think(?:ing)?>\s*\Z", re.IGNORECASE)
 
 
 class TransformersJudge(Judge):
@@ -67,6 +72,10 @@ class TransformersJudge(Judge):
         # With padding before the text the last position is the answer's in every row.
         self.processor.tokenizer.padding_side = "left"
         self._guard = SpecialTokenGuard(self.processor.tokenizer)
+        self._scales_down = _limit_pixels(self.processor, settings.max_pixels)
+        #: ``<think>`` if the prompt of an answer ends with it.
+        self._opened_thinking = self._end_of_prompt()
+        self._check_template()
         self.model = prefetch.load(folder, model_class_of(folder), trust_remote_code=trusted)
         self._is_adapted = shared_prefix.adapt(self.model)
         # A tokenizer changes its own padding while it encodes: only one thread may use it.
@@ -94,6 +103,20 @@ class TransformersJudge(Judge):
         """All that can be done for ``case`` without the device; None if that is nothing."""
         raise NotImplementedError
 
+    def _end_of_prompt(self) -> str:
+        """The tag with which the chat template opens the judge's thinking, or nothing."""
+        prompt = self.processor.apply_chat_template(
+            [{"role": "user", "content": [_text("?")]}], tokenize=False, add_generation_prompt=True
+        )
+        opened = _OPENED_THINKING.search(prompt)
+        return opened.group().strip() if opened else ""
+
+    def _check_template(self) -> None:
+        """Raises a UserError if this judge cannot answer behind the chat template's prompt."""
+
+    def _read(self, case: Case, text: str, details: dict[str, Any]) -> Answer | SampleError:
+        return read({"text": text, "details": details}, case.rubric, self._settings)
+
     def _messages(self, case: Case, question: str) -> list[dict[str, Any]]:
         """One user turn: images with headings, the text shared by all questions, the question."""
         texts = case.rubric.texts
@@ -106,9 +129,10 @@ class TransformersJudge(Judge):
         return [{"role": "user", "content": content}]
 
     def _image(self, image: Image.Image) -> dict[str, Any]:
-        """An image of a message, scaled down to ``max_pixels`` with its proportions kept."""
+        """An image of a message, no larger than ``max_pixels``, with its proportions kept."""
         pixels = image.width * image.height
-        if pixels > self._settings.max_pixels:
+        # Scaled once: a processor that is given the limit itself does it, to a size that suits it.
+        if not self._scales_down and pixels > self._settings.max_pixels:
             factor = (self._settings.max_pixels / pixels) ** 0.5
             size = (max(1, int(image.width * factor)), max(1, int(image.height * factor)))
             image = image.resize(size, Image.Resampling.LANCZOS)
@@ -140,6 +164,19 @@ def model_class_of(folder: Path) -> type:
     config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True)
     name = modeling_auto.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES.get(config.model_type, "")
     return loading.model_class("transformers", name) or auto
+
+
+def _limit_pixels(processor: Any, most: int) -> bool:
+    """Have ``processor`` scale images down to ``most`` pixels; False if it has no such setting."""
+    of_images = processor.image_processor
+    accepted = getattr(getattr(of_images, "valid_kwargs", None), "__annotations__", {})
+    size = dict(of_images.size or {})
+    # The edges of such a processor are numbers of pixels; those of others are sides of an image.
+    least, own = size.get("shortest_edge"), size.get("longest_edge")
+    if "max_pixels" not in accepted or not least or not own:
+        return False
+    of_images.size = {"shortest_edge": min(least, most), "longest_edge": min(own, most)}
+    return True
 
 
 def _text(text: str) -> dict[str, Any]:

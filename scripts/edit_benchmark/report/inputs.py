@@ -174,7 +174,10 @@ def _with_approximations(inputs: Inputs) -> Inputs:
             for record in inputs.selftests
         ],
         timings=[
-            {**job, "name": shown.get(job["name"], job["name"])} if job["kind"] == "edit" else job
+            # A job that recorded its settings is named by them already.
+            {**job, "name": shown.get(job["name"], job["name"])}
+            if job["kind"] == "edit" and "made_by" not in job
+            else job
             for job in inputs.timings
         ],
     )

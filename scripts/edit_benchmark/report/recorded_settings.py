@@ -11,6 +11,10 @@ from edit_benchmark.config.base import Section
 from edit_benchmark.config.mistakes import SETTINGS_OF_KIND
 
 _KIND = {"models": "editor", "judges": "judge"}
+# Defaults before 0.2 that are others now. Then a record had them for each kind, used or not.
+_FORMER_DEFAULTS = {"max_pixels": 1_048_576}
+# What every judge did by this method before there was a choice.
+_FORMER_ANSWER = {"generated": "text"}
 
 
 def normalised(settings: Mapping[str, Any], section: str) -> dict[str, Any]:
@@ -43,8 +47,11 @@ def normalised(settings: Mapping[str, Any], section: str) -> dict[str, Any]:
     used = {
         key: value
         for key, value in given.items()
-        if key in kind.model_fields or (value and value != elsewhere.get(key))
+        if key in kind.model_fields
+        or (value and value not in (elsewhere.get(key), _FORMER_DEFAULTS.get(key)))
     }
+    if "answer" not in settings and used.get("method") in _FORMER_ANSWER:
+        used["answer"] = _FORMER_ANSWER[used["method"]]
     try:
         return kind.model_validate(used).model_dump(mode="json")
     except ValidationError:

@@ -17,6 +17,8 @@ NOT_APPLICABLE = "n/a"
 FEW_MARK, EQUAL_MARK, DEVICES_MARK = "few_images", "equal_scores", "several_devices"
 #: Mark of a comparison of samples to which other criteria apply for one model than for the other.
 CRITERIA_MARK = "other_criteria"
+#: In place of the settings of a job that did not record them.
+NOT_RECORDED = "not recorded"
 #: Columns of :attr:`ComparisonRow.needed`, one for each size of a difference.
 NEEDED = tuple(f"needed_{size}" for size in SIZES)
 
@@ -229,16 +231,22 @@ class FailureRow:
 
 @dataclass(frozen=True)
 class TimingRow:
-    """One model or judge on one kind of GPU, over all of its jobs of one kind.
+    """One model or judge under the same settings on one kind of GPU, over its jobs of one kind.
 
     Attributes
     ----------
     kind
         ``edit``, ``score`` or ``selftest``.
+    settings
+        What tells it from the other rows of that name, such as ``seed=1``; :data:`NOT_RECORDED` of
+        jobs of earlier versions, which may have had several settings.
+    images, failed
+        What the jobs made, and what they tried in vain; None of jobs of earlier versions, which
+        counted both as images.
     load_seconds, compile_seconds
         Means a job.
     seconds_per_image
-        The time after loading.
+        The time after loading, without that of what failed; None without an image.
     idle
         Share of the time from the beginning of loading in which the GPU had no kernel running;
         None on a CPU.
@@ -250,12 +258,14 @@ class TimingRow:
 
     kind: str
     name: str
+    settings: str
     gpu: str
     jobs: int
     images: int
+    failed: int | None
     load_seconds: float
     compile_seconds: float
-    seconds_per_image: float
+    seconds_per_image: float | None
     idle: float | None
     peak_gib: float | None
     stages: Mapping[str, float | None]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shlex
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,46 +15,107 @@ import psutil
 from edit_benchmark import __version__
 from edit_benchmark.config.run import Config
 from edit_benchmark.config.secrets import SECRET
+from edit_benchmark.dataset import origin
+from edit_benchmark.editing import registry as editors
+from edit_benchmark.errors import UserError
+from edit_benchmark.judging import registry as judges
 from edit_benchmark.judging.rubrics import rubric_hash
+from edit_benchmark.records import Score
+from edit_benchmark.results.layout import Layout
+from edit_benchmark.results.recipes import used
+from edit_benchmark.results.tables import read_rows
 from edit_benchmark.runtime.gpus import host_description
 from edit_benchmark.versions import recorded
 
 
-def run_record(
-    settings: Config,
-    benchmark: Path,
-    checkpoints: Sequence[Path],
-    rubrics: Sequence[Path],
-) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Recorded:
+    """The files that the record of a run is made of.
+
+    Attributes
+    ----------
+    results
+        The results folder.
+    benchmark
+        The benchmark file.
+    checkpoints
+        Records of the resolved checkpoints, ``<model>.json`` and ``<judge>.json``.
+    rubrics
+        Rubric files; a rubric's hash is that of its content, so that a comment does not change it.
+    scores
+        The score tables.
+    """
+
+    results: Path
+    benchmark: Path
+    checkpoints: Sequence[Path]
+    rubrics: Sequence[Path]
+    scores: Sequence[Path]
+
+
+def run_record(settings: Config, files: Recorded) -> dict[str, Any]:
     """The record of a run, for ``run.json`` and the report.
 
     Parameters
     ----------
     settings
         The configuration as run, defaults filled.
-    benchmark
-        The benchmark file; its bytes are hashed.
-    checkpoints
-        Records of the resolved checkpoints, ``<model>.json`` and ``<judge>.json``.
-    rubrics
-        Rubric files; a rubric's hash is that of its content, so that a comment does not change it.
+
+    Raises
+    ------
+    UserError
+        If score tables were made with other settings or another rubric than those to be recorded.
     """
-    with benchmark.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    layout = Layout(files.results)
+    rows = [row for path in files.scores for row in read_rows(path, Score)]
+    made_by = {
+        "models": {
+            name: used(layout, [row.recipe for row in rows if row.model == name])
+            for name in settings.models
+        },
+        "judges": {
+            name: used(layout, [row.answer_recipe for row in rows if row.judge == name])
+            for name in settings.judges
+        },
+    }
+    _check_settings(settings, made_by)
     return {
         "software": f"image-edit-benchmark {__version__}",
         "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "command": _command(),
         "config": settings.model_dump(mode="json"),
-        "benchmark": {"path": str(benchmark), "sha256": digest},
+        "benchmark": origin.read(layout.benchmark_file, files.benchmark),
         "checkpoints": {
             f"{path.parent.name}/{path.stem}": json.loads(path.read_text(encoding="utf-8"))
-            for path in checkpoints
+            for path in files.checkpoints
         },
-        "rubrics": {str(path): rubric_hash(path) for path in rubrics},
+        "rubrics": {str(path): rubric_hash(path) for path in files.rubrics},
+        "made_by": made_by,
         "versions": recorded(),
         **host_description(),
     }
+
+
+def _check_settings(settings: Config, made_by: Mapping[str, Mapping[str, Any]]) -> None:
+    """Refuse tables of which the configuration, or a rubric, says something else."""
+    wanted: dict[tuple[str, str], dict[str, Any]] = {}
+    for name, model in settings.models.items():
+        keys = editors.KINDS[model.editor].key_settings
+        wanted["models", name] = model.model_dump(mode="json", include=set(keys))
+    for name, judge in settings.judges.items():
+        keys = judges.KINDS[judge.judge].key_settings
+        wanted["judges", name] = judge.model_dump(mode="json", include=set(keys))
+        wanted["judges", name]["rubric_sha256"] = rubric_hash(judge.rubric_file)
+    for (section, name), fields in wanted.items():
+        rule = {"models": "edit", "judges": "score"}[section]
+        for recipe in made_by[section][name]:
+            for key, value in fields.items():
+                if key in recipe and recipe[key] != value:
+                    raise UserError(
+                        f"{section}.{name}: {key} changed after {recipe['rows']} of its rows were "
+                        f"made; run the same command again, with --forcerun {rule} if nothing "
+                        "else happens, which makes only what is missing."
+                    )
 
 
 def _command() -> str:

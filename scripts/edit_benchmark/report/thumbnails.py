@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -11,13 +12,16 @@ from pathlib import Path
 from PIL import Image
 
 from edit_benchmark import images
-from edit_benchmark.errors import UserError
+from edit_benchmark.errors import ImageError, UserError
 from edit_benchmark.results.files import write_bytes
+
+log = logging.getLogger(__name__)
 
 #: Folder of the copies, beside the page.
 FOLDER = "images"
 # Longest sides in pixels: for cards, and for looking closely.
 _SMALL, _LARGE = 360, 1024
+_UNREADABLE = (200, 200, 200)
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,8 @@ def make(paths: Iterable[Path], out: Path) -> dict[Path, Thumbnail]:
     Raises
     ------
     UserError
-        If an image is missing or broken.
+        If an image is missing. A plain grey area stands for one that cannot be decoded: its row
+        says why it has no score.
     """
     folder = out / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
@@ -75,7 +80,11 @@ def _copy(path: Path, out: Path) -> Thumbnail:
     name = images.sha256(data)[:24]
     small, large = out / FOLDER / f"{name}-small.jpg", out / FOLDER / f"{name}.jpg"
     if not (small.exists() and large.exists()):
-        image = images.load(data, str(path))
+        try:
+            image = images.load(data, str(path))
+        except ImageError as error:
+            log.warning("%s A grey area stands for it.", error)
+            image = Image.new("RGB", (_SMALL, _SMALL), _UNREADABLE)
         for target, side in ((large, _LARGE), (small, _SMALL)):
             image.thumbnail((side, side), Image.Resampling.LANCZOS, reducing_gap=3.0)
             write_bytes(target, images.encode_jpeg(image))

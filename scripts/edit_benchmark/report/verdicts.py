@@ -11,6 +11,7 @@ from typing import Any
 from edit_benchmark.errors import UserError
 from edit_benchmark.report.recorded_settings import normalised
 from edit_benchmark.report.words import Words
+from edit_benchmark.selftest.probes import AT_MOST
 from edit_benchmark.selftest.verdict import DOUBTFUL, FAILS, PASSES, UNTESTED, Check
 
 #: The state of a judge without a self-test of its present settings.
@@ -35,10 +36,19 @@ class SelfTest:
 
 @dataclass(frozen=True)
 class CheckRow:
-    """One check as the page shows it: what it asks and measures in words, and the check."""
+    """One check as the page shows it.
+
+    Attributes
+    ----------
+    title, measure
+        What it asks and what it measures, in words.
+    relation
+        How a value that passes stands to the limit: ``≤`` or ``≥``.
+    """
 
     title: str
     measure: str
+    relation: str
     check: Check
 
 
@@ -129,7 +139,12 @@ def _verdict(record: SelfTest, words: Words) -> Verdict:
             words.probes[check.name]["failure"] for check in record.checks if check.passed is False
         ],
         checks=[
-            CheckRow(words.probes[check.name]["title"], words.measures[check.measure], check)
+            CheckRow(
+                words.probes[check.name]["title"],
+                words.measures[check.measure],
+                "≤" if check.measure in AT_MOST else "≥",
+                check,
+            )
             for check in record.checks
         ],
     )

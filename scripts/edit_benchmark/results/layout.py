@@ -25,6 +25,11 @@ class Layout:
         return self.root / "benchmark" / "samples.jsonl"
 
     @property
+    def benchmark_file(self) -> Path:
+        """Which benchmark file the samples table was made from."""
+        return self.root / "benchmark" / "file.json"
+
+    @property
     def sources(self) -> Path:
         """Folder of the source images, each named by its hash."""
         return self.root / "benchmark" / "sources"
@@ -53,6 +58,10 @@ class Layout:
     def answer_store(self) -> Path:
         """Every finished answer of a judge."""
         return self.root / "store" / "answers"
+
+    def recipe(self, name: str) -> Path:
+        """A way in which edits or answers were made."""
+        return self.root / "store" / "recipes" / f"{name}.json"
 
     # ----- Tables between the stations -----
 

@@ -83,6 +83,7 @@ def _remove_edits(
         if edit.status == EDITED and former_keys.remove(store, edit.key):
             removed.edits += 1
         elif edit.status == EDIT_FAILED:
+            store.remove(edit.key)  # the note of the jobs that it ended
             removed.failures += 1
         # Snakemake makes a missing table again only if a table that depends on it is missing too.
         tables |= {path, layout.edit_table(edit.model, edit.category)}

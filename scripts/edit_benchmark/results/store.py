@@ -90,6 +90,10 @@ class Store:
         """The edited image under ``key``."""
         return self.folder / key[:2] / f"{key}.png"
 
+    def endings_path(self, key: str) -> Path:
+        """Where it is noted that a job was ended by the work under ``key``, a line a time."""
+        return self.folder / key[:2] / f"{key}.ended"
+
     def find(self, fields: Mapping[str, Any], former: Iterable[str] = ()) -> Stored:
         """The work that ``fields`` determine; damaged work is reported and counts as missing.
 
@@ -167,12 +171,14 @@ class Store:
             "fields": dict(content),
         }
         write_text(self.record_path(key), json.dumps(record, ensure_ascii=False, indent=1) + "\n")
+        self.endings_path(key).unlink(missing_ok=True)
 
     def remove(self, key: str) -> bool:
         """Forget what is kept under ``key``; True if there was something."""
         existed = self.record_path(key).exists()
         self.record_path(key).unlink(missing_ok=True)
         self.image_path(key).unlink(missing_ok=True)
+        self.endings_path(key).unlink(missing_ok=True)
         return existed
 
 

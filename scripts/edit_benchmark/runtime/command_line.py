@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 
 from edit_benchmark.errors import UserError
+from edit_benchmark.runtime import supervision
+from edit_benchmark.runtime.failures import NO_SPACE
 from edit_benchmark.runtime.leases import DeviceRequest
 
 
-def run(main: Callable[[], None]) -> None:
-    """Run a command's ``main``; a UserError becomes one line on stderr and exit code 2."""
+def run(main: Callable[[], None], *, watched: bool = False) -> None:
+    """Run a command's ``main``; a UserError becomes one line on stderr and exit code 2.
+
+    With ``watched`` in a child process: what ends it is told, see
+    :mod:`edit_benchmark.runtime.supervision`.
+    """
     logging.basicConfig(
         level=logging.INFO,
         stream=sys.stderr,
@@ -23,11 +31,41 @@ def run(main: Callable[[], None]) -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
     # Where the locale is not UTF-8, a Chinese name is no reason to fail.
     sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
+    if watched:
+        supervision.watch()
+    code = 1
     try:
         main()
+        sys.stdout.flush()
+        code = 0
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+        code = 2
+        _say(f"error: {error}")
+    except OSError as error:
+        # Of a full disk all that a job does not catch: in the log itself, or at the very end.
+        if error.errno not in NO_SPACE:
+            raise
+        code = 2
+        name = error.filename or "the results or the job's log"
+        _say(
+            f"error: cannot write {name}: {error.strerror}; what was finished is kept: make room "
+            "and run the same command again."
+        )
+    finally:
+        supervision.finish(code)
+    sys.exit(code)
+
+
+def _say(sentence: str) -> None:
+    """Print a sentence; on the terminal, and ending the process, if the log's disk is full."""
+    try:
+        print(sentence, file=sys.stderr, flush=True)
+    except OSError:
+        with suppress(OSError):
+            print(sentence, flush=True)
+        supervision.finish(2)
+        # The log's last lines would be flushed, in vain, and be said to be lost.
+        os._exit(2)
 
 
 def add_device_arguments(parser: argparse.ArgumentParser) -> None:

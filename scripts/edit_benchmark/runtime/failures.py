@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from edit_benchmark.errors import SampleError, UserError
+from edit_benchmark.runtime.containment import contained
 
 log = logging.getLogger(__name__)
 Result = TypeVar("Result")
@@ -22,7 +23,8 @@ _LOST_DEVICE = (
     "NVML",
     "Unable to find a valid device",
 )
-_NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+#: Errors of a disk that takes nothing more.
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 def attempt(call: Callable[[], Result], what: str) -> Result:
@@ -36,7 +38,7 @@ def attempt(call: Callable[[], Result], what: str) -> Result:
         If the job cannot go on: the device is lost, the disk is full, host memory ran out.
     """
     try:
-        return call()
+        return contained(call)
     except Exception as error:
         if not _out_of_memory(error):
             raise _classified(error, what) from error
@@ -44,7 +46,7 @@ def attempt(call: Callable[[], Result], what: str) -> Result:
     # Outside the except block: the traceback would keep the failed call's tensors alive.
     _empty_cache()
     try:
-        return call()
+        return contained(call)
     except Exception as error:
         raise _classified(error, what) from error
 
@@ -58,13 +60,15 @@ def loading(build: Callable[[], Result], name: str) -> Result:
         If it cannot be loaded; the traceback is in the log.
     """
     try:
-        return build()
+        return contained(build)
     except UserError:
         raise
     except Exception as error:
         stop_if_fatal(error)
         if _out_of_memory(error):
             problem = "the device's memory is not enough for its weights"
+        elif isinstance(error, SampleError):
+            problem = str(error)
         else:
             problem = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
         log.error("loading failed", exc_info=error)
@@ -73,23 +77,27 @@ def loading(build: Callable[[], Result], name: str) -> Result:
         ) from error
 
 
-def stop_if_fatal(error: BaseException) -> None:
-    """Raise a UserError if ``error`` is one that every further sample would meet too."""
-    if isinstance(error, OSError) and error.errno in _NO_SPACE:
+def stop_if_fatal(error: BaseException, what: str = "") -> None:
+    """Raise a UserError if ``error`` is one that every further sample would meet too.
+
+    It names ``what`` was under way, such as ``sample 17``.
+    """
+    at = f" at {what}" if what else ""
+    if isinstance(error, OSError) and error.errno in NO_SPACE:
         raise UserError(
             f"cannot write results: {error.strerror} ({error.filename or 'results'}); what was "
             "finished is kept: make room and run the same command again."
         ) from error
     if isinstance(error, MemoryError):
         raise UserError(
-            "the host's memory ran out; what was finished is kept: run fewer jobs at once "
+            f"the host's memory ran out{at}; what was finished is kept: run fewer jobs at once "
             "(device_ids, --resources gpu=N) and run the same command again."
         ) from error
     if type(error).__name__ == "AcceleratorError" or (
         isinstance(error, RuntimeError) and any(sign in str(error) for sign in _LOST_DEVICE)
     ):
         raise UserError(
-            f"the device stopped working ({str(error).splitlines()[0]}); what was finished is "
+            f"the device stopped working{at} ({str(error).splitlines()[0]}); what was finished is "
             "kept: look at nvidia-smi, leave the device out of device_ids if it is broken, and "
             "run the same command again."
         ) from error
@@ -100,7 +108,7 @@ def _classified(error: Exception, what: str) -> Exception:
         return error
     if _out_of_memory(error):
         return SampleError("out_of_memory", "the device's memory was not enough, twice")
-    stop_if_fatal(error)
+    stop_if_fatal(error, what)
     log.error("%s failed", what, exc_info=error)
     first_line = (str(error).splitlines() or [""])[0]
     return SampleError(type(error).__name__, first_line)

@@ -1,4 +1,4 @@
-"""Which Python the jobs run."""
+"""Which Python the jobs run, and where their libraries keep what they compile."""
 
 from __future__ import annotations
 
@@ -12,3 +12,10 @@ def put_first_on_path() -> None:
     its environment was activated."""
     folder = str(Path(sys.executable).parent)
     os.environ["PATH"] = os.pathsep.join([folder, os.environ.get("PATH", "")])
+
+
+def keep_caches_together() -> None:
+    """Where XDG_CACHE_HOME moves the caches, since a home cannot be written, move Triton's too."""
+    if "XDG_CACHE_HOME" in os.environ:
+        folder = Path(os.environ["XDG_CACHE_HOME"]) / "triton"
+        os.environ.setdefault("TRITON_CACHE_DIR", str(folder))

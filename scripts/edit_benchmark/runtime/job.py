@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Generic, Literal, Protocol, TypeVar
+from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from edit_benchmark.checkpoints import record
 from edit_benchmark.checkpoints.record import Checkpoint
+from edit_benchmark.errors import UserError
 from edit_benchmark.results.layout import Layout
 from edit_benchmark.runtime import failures, gpus, leases
+from edit_benchmark.runtime.containment import prints_in_log
 from edit_benchmark.runtime.kinds import Kind, Settings
 from edit_benchmark.runtime.leases import DeviceRequest
 from edit_benchmark.runtime.telemetry import Telemetry
@@ -83,6 +85,7 @@ def loaded(
     job: Job[Settings],
     kind: Kind[Settings, Model],
     stage: Literal["edit", "score", "selftest"],
+    key_fields: Mapping[str, Any],
 ) -> Iterator[Loaded[Model]]:
     """Load the job's model and hold its device for the ``with`` block.
 
@@ -90,10 +93,16 @@ def loaded(
     taken, the device's free memory is compared with the weights, the model is loaded. Telemetry is
     sampled within the block, and written into the log and the results when the block is done.
 
+    Parameters
+    ----------
+    key_fields
+        The model's part of the keys under which the job keeps its work.
+
     Raises
     ------
     UserError
-        If the checkpoint changed, the device's memory is too small, or the model cannot be loaded.
+        If the checkpoint changed, the device's memory is too small, or the model cannot be loaded;
+        or if it is another one by now than ``key_fields`` say.
     """
     checkpoint = job.checkpoint
     if checkpoint is not None:
@@ -103,7 +112,7 @@ def loaded(
         return
     what = f"{'model' if kind.role == 'editor' else kind.role} {job.name}"
     import_ahead = partial(kind.import_ahead, job.settings, checkpoint)
-    with leases.lease(job.devices) as device:
+    with prints_in_log(), leases.lease(job.devices) as device:
         log.info("device %s", device.label)
         with leases.load_slot(job.devices, import_ahead):
             if checkpoint is not None and device.gpu is not None:
@@ -111,9 +120,17 @@ def loaded(
             began = time.monotonic()
             build = partial(kind.build, job.settings, checkpoint, device.torch_name)
             model = failures.loading(build, what)
-            telemetry = Telemetry(device, time.monotonic() - began, model.compile_seconds)
+            compiled = failures.loading(lambda: float(model.compile_seconds), what)
+            telemetry = Telemetry(device, time.monotonic() - began, compiled)
             log.info("%s loaded in %.1f s", what, telemetry.load_seconds)
+            # A job can wait for hours: under its keys there must be no work of other code.
+            if kind.key_fields(job.settings, checkpoint) != key_fields:
+                raise UserError(
+                    f"the code, an adapter or a library of {what} changed while this job waited "
+                    "for its device; run the same command again."
+                )
         with telemetry.sampling():
             yield Loaded(model, device.model_name, telemetry)
         log.info("%s", telemetry.summary())
-        telemetry.append_to(job.layout.timings, stage, job.name)
+        made_by = {"settings": job.settings.model_dump(mode="json"), "key_fields": key_fields}
+        telemetry.append_to(job.layout.timings, stage, job.name, made_by)

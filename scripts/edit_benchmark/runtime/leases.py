@@ -14,7 +14,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -154,9 +154,12 @@ def _first_free(
 ) -> Iterator[str]:
     """Hold the lock of the first free of ``names``, waiting while all are held."""
     folder = lease_folder()
-    folder.mkdir(parents=True, exist_ok=True)
-    if folder.stat().st_uid == os.getuid():
-        folder.chmod(0o1777)  # other users of the host take leases too
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if folder.stat().st_uid == os.getuid():
+            folder.chmod(0o1777)  # other users of the host take leases too
+    except OSError as error:
+        raise _unusable(folder, error) from None
     began = time.monotonic()
     next_report = began
     while True:
@@ -186,6 +189,13 @@ def _first_free(
             time.sleep(_POLL_SECONDS)
 
 
+def _unusable(folder: Path, error: OSError) -> UserError:
+    return UserError(
+        f"{folder}: no lock file of a device can be made there ({error.strerror}); set "
+        "EDIT_BENCHMARK_LEASES to a folder of this host that all who use its devices can write."
+    )
+
+
 def _try_lock(path: Path, purpose: str) -> IO[str] | None:
     """The locked file, or None if another process holds it."""
     try:
@@ -193,12 +203,19 @@ def _try_lock(path: Path, purpose: str) -> IO[str] | None:
     except PermissionError:
         # fs.protected_regular: another user's file in a sticky folder opens only for reading,
         # which is enough for flock.
-        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            descriptor = os.open(path, os.O_RDONLY)
+        except OSError as error:
+            raise _unusable(path.parent, error) from None
+    except OSError as error:
+        raise _unusable(path.parent, error) from None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(descriptor)
         return None
+    with suppress(OSError):  # another user's file
+        os.fchmod(descriptor, 0o666)  # whatever the umask: other users take leases too
     # A cleaner of /tmp may have removed the file between open and flock: then the lock is on a
     # file that nobody else will find.
     try:

@@ -8,10 +8,11 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 from edit_benchmark.runtime.leases import Device
 
@@ -23,13 +24,20 @@ _GIB = 2**30
 _START_TIME = 19
 
 
-def process_seconds() -> float:
-    """Seconds since this process was started, its imports included."""
-    # Both count from the boot of the host. psutil adds the time of the boot, which Linux gives in
-    # whole seconds only.
+def _process_start() -> float:
+    """Seconds from the boot of the host to the start of this process."""
+    # psutil adds the time of the boot, which Linux gives in whole seconds only.
     fields = Path("/proc/self/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-    started = int(fields[_START_TIME]) / os.sysconf("SC_CLK_TCK")
-    return time.clock_gettime(time.CLOCK_BOOTTIME) - started
+    return int(fields[_START_TIME]) / os.sysconf("SC_CLK_TCK")
+
+
+# Read at once, and so of the process that was started: a job goes on in a child of it.
+_STARTED = _process_start()
+
+
+def process_seconds() -> float:
+    """Seconds since the job's process was started, its imports included."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - _STARTED
 
 
 class Telemetry:
@@ -51,14 +59,21 @@ class Telemetry:
         self._gpu = device.gpu if device is not None else None
         self._began = time.monotonic()
         self._images = 0
+        self._failed = 0
+        self._failed_seconds = 0.0
         self._stages: dict[str, float] = {}
         self._busy: list[int] = []
 
-    def count(self, images: int, **seconds: float) -> None:
+    def count(self, images: int, /, **seconds: float) -> None:
         """Add ``images``, and the seconds of each stage for all of them together."""
         self._images += images
         for stage, spent in seconds.items():
             self._stages[stage] = self._stages.get(stage, 0.0) + spent
+
+    def fail(self, samples: int, seconds: float) -> None:
+        """Add ``samples`` that gave no image or answer, and the time they took all the same."""
+        self._failed += samples
+        self._failed_seconds += seconds
 
     @contextmanager
     def sampling(self) -> Iterator[None]:
@@ -79,6 +94,8 @@ class Telemetry:
         """One line for the job's log."""
         elapsed = max(time.monotonic() - self._began, 1e-9)
         parts = [f"{self._images} images in {elapsed:.1f} s, {self._images / elapsed:.2f} a s"]
+        if self._failed:
+            parts.append(f"{self._failed} failed in {self._failed_seconds:.1f} s of it")
         if self._images:
             parts += [
                 f"{stage} {spent / self._images:.3f} s an image"
@@ -100,10 +117,10 @@ class Telemetry:
         busy = f"GPU {self._busy[-1]} %, " if self._busy else ""
         return f"{busy}{peak:.1f} GiB"
 
-    def append_to(self, path: Path, kind: str, name: str) -> None:
+    def append_to(self, path: Path, kind: str, name: str, made_by: Mapping[str, Any]) -> None:
         """Append one line of JSON to ``path``, for the report.
 
-        A line of that size is written in one piece, so that jobs can share the file.
+        Jobs share the file: the line is written in one call, which the kernel does not divide.
 
         Parameters
         ----------
@@ -111,6 +128,8 @@ class Telemetry:
             ``edit``, ``score`` or ``selftest``.
         name
             The model or judge.
+        made_by
+            Its ``settings`` and ``key_fields``, which tell jobs of one name apart.
         """
         row = {
             "kind": kind,
@@ -118,16 +137,19 @@ class Telemetry:
             "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
             "gpu": self._gpu.name if self._gpu is not None else "",
             "images": self._images,
+            "failed": self._failed,
             "seconds": round(time.monotonic() - self._began, 3),
+            "failed_seconds": round(self._failed_seconds, 3),
             "load_seconds": round(self.load_seconds - self._compile_seconds, 3),
             "compile_seconds": round(self._compile_seconds, 3),
             "stages": {stage: round(spent, 3) for stage, spent in self._stages.items()},
             "busy": round(fmean(self._busy) / 100, 3) if self._busy else None,
             "peak_gib": self._peak(),
+            "made_by": made_by,
         }
         try:
-            with path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(row, ensure_ascii=False) + "\n")
+            with path.open("ab", buffering=0) as file:
+                file.write((json.dumps(row, ensure_ascii=False) + "\n").encode())
         except OSError as error:
             # The job's work is done and stored; a line less in a table is no reason to fail.
             log.warning("the job's timings are not kept: %s", error)

@@ -5,15 +5,16 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from tqdm import tqdm
 
 from edit_benchmark.config.judges import JudgeSettings
-from edit_benchmark.errors import SampleError
+from edit_benchmark.errors import SampleError, UserError
 from edit_benchmark.judging import rubrics
-from edit_benchmark.judging.batching import answers_of
+from edit_benchmark.judging.batching import answers_of, count_answers
 from edit_benchmark.judging.job import case_of
 from edit_benchmark.judging.judge import Answer, Case
 from edit_benchmark.judging.registry import KINDS
@@ -64,12 +65,18 @@ def self_test(job: SelfTestJob) -> dict[str, Any]:
     UserError
         If the judge cannot be loaded.
     """
-    chosen = probes.choose(job.edits, job.count)
+    rubric_sha256 = rubrics.rubric_hash(job.settings.rubric_file)
+    cases = _cases(job)
     began = time.monotonic()
-    if chosen:
-        record = _test(job, chosen)
+    if cases:
+        record = _test(job, cases)
     else:
         record = {"verdict": verdict.UNTESTED, "checks": [], "n": 0, "asked": 0}
+    if rubrics.rubric_hash(job.settings.rubric_file) != rubric_sha256:
+        raise UserError(
+            f"rubric {job.settings.rubric_file} changed while judge {job.name} was put to the test "
+            "with it; run the same command again."
+        )
     return {
         "judge": job.name,
         "model": job.model,
@@ -77,20 +84,27 @@ def self_test(job: SelfTestJob) -> dict[str, Any]:
         "seconds": round(time.monotonic() - began, 1),
         "settings": job.settings.model_dump(mode="json"),
         "checkpoint": job.checkpoint.identity if job.checkpoint else None,
-        "rubric_sha256": rubrics.rubric_hash(job.settings.rubric_file),
+        "rubric_sha256": rubric_sha256,
     }
 
 
-def _test(job: SelfTestJob, chosen: Sequence[Edit]) -> dict[str, Any]:
+def _cases(job: SelfTestJob) -> list[Case]:
+    """The chosen edits as cases; those that cannot be read are left out."""
     by_id = {sample.id: sample for sample in job.samples}
-    path = job.settings.rubric_file
-    cases = [
-        case_of(by_id[edit.id], edit, rubrics.load(path, edit.category, job.language), job.results)
-        for edit in chosen
-    ]
-    others = [probes.partner(case.sample, job.samples) for case in cases]
+    cases = []
+    for edit in probes.choose(job.edits, job.count):
+        rubric = rubrics.load(job.settings.rubric_file, edit.category, job.language)
+        with suppress(SampleError):
+            cases.append(case_of(by_id[edit.id], edit, rubric, job.results))
+    return cases
+
+
+def _test(job: SelfTestJob, cases: Sequence[Case]) -> dict[str, Any]:
+    others = probes.partners([case.sample for case in cases], job.samples)
     bar = tqdm(desc=f"self-test of {job.name}", unit="image", mininterval=5, file=sys.stderr)
-    with loaded(job, KINDS[job.settings.judge], "selftest") as judge, bar:
+    kind = KINDS[job.settings.judge]
+    key_fields = kind.key_fields(job.settings, job.checkpoint)
+    with loaded(job, kind, "selftest", key_fields) as judge, bar:
 
         def ask(asked: Sequence[Case]) -> list[Answer | SampleError]:
             answers: list[Answer | SampleError] = []
@@ -99,7 +113,7 @@ def _test(job: SelfTestJob, chosen: Sequence[Edit]) -> dict[str, Any]:
                 batch = asked[start : start + job.settings.batch_size]
                 answers += answers_of(judge.model, batch)
                 bar.update(len(batch))
-            judge.telemetry.count(len(asked), judging=time.monotonic() - began)
+            count_answers(judge.telemetry, answers, judging=time.monotonic() - began)
             return answers
 
         return verdict.run(ask, cases, others)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from statistics import fmean
 from typing import Any
 
@@ -15,9 +15,9 @@ from edit_benchmark.errors import SampleError
 from edit_benchmark.judging.judge import Answer, Case
 from edit_benchmark.judging.rubrics import overall
 from edit_benchmark.records import Sample
-from edit_benchmark.selftest.probes import BY_NAME, PROBES, Change, Probe
-from edit_benchmark.stats.auc import auc
-from edit_benchmark.stats.estimates import Floats, estimate
+from edit_benchmark.selftest.probes import AT_MOST, BY_NAME, PROBES, REPEATED, Change, Probe
+from edit_benchmark.stats.auc import auc, win_rate
+from edit_benchmark.stats.estimates import HIGHEST, LOWEST, Floats, estimate
 
 #: Asks the judge: an answer for each case, in their order.
 Ask = Callable[[Sequence[Case]], Sequence[Answer | SampleError]]
@@ -41,10 +41,13 @@ class Check:
     n
         Edits behind the value.
     value, low, high
-        The value and its 95 % bootstrap interval over source images, where there is one.
+        The value and its 95 % interval over source images, where there is one.
     passed
-        Whether the value is within the limit; for an AUC, its interval has to lie above 0.5, too.
-        None where it cannot be said: the edits are their sources, or too few have a score.
+        Whether the value is within the limit; for ``auc`` and ``wins`` its interval has to lie
+        above 0.5, too. None where it cannot be said: the edits are their sources, or too few have a
+        score.
+    auc, auc_low, auc_high
+        For ``wins``, the area under the ROC curve and its interval: nothing is decided by it.
     """
 
     name: str
@@ -55,6 +58,9 @@ class Check:
     low: float | None = None
     high: float | None = None
     passed: bool | None = None
+    auc: float | None = None
+    auc_low: float | None = None
+    auc_high: float | None = None
 
 
 @dataclass(frozen=True)
@@ -62,12 +68,12 @@ class _Probed:
     """The judge's scores of the changed edits.
 
     ``scores`` are (n,), NaN where there is none; ``asked`` is how many cases the judge was asked
-    about; ``differs`` is False if no changed image is another one.
+    about; ``differs`` (n,) is False where the changed image is the same one.
     """
 
     scores: Floats
     asked: int
-    differs: bool
+    differs: NDArray[np.bool_]
 
 
 def run(ask: Ask, cases: Sequence[Case], others: Sequence[Sample | None]) -> dict[str, Any]:
@@ -97,8 +103,13 @@ def run(ask: Ask, cases: Sequence[Case], others: Sequence[Sample | None]) -> dic
         if probe.change is not None:
             probed = _probe(probe, probe.change, ask, cases, others)
             asked += probed.asked
-            compare = _auc_check if probe.measure == "auc" else _change_check
-            checks.append(compare(probe, scores, probed, clusters))
+            compared = scores
+            if probe.against is not None:
+                against = _probe(probe, probe.against, ask, cases, others)
+                asked += against.asked
+                compared = against.scores
+            compare = _above_check if probe.measure in ("auc", "wins") else _change_check
+            checks.append(compare(probe, compared, probed, clusters))
         elif probe.measure == "share":
             checks.append(_at_least(probe, len(cases), float(np.mean(~np.isnan(scores)))))
         elif masses := [mass for answer in answers for mass in _masses(answer)]:
@@ -141,7 +152,9 @@ def _probe(
         changed.reverse()
     scores = np.full(len(cases), np.nan)
     scores[[row for row, _ in changed]] = _scores(ask([result for _, result in changed]))
-    differs = any(not _same_pixels(cases[row].edited, result.edited) for row, result in changed)
+    differs = np.zeros(len(cases), bool)
+    for row, result in changed:
+        differs[row] = not _same_pixels(cases[row].edited, result.edited)
     return _Probed(scores, len(changed), differs)
 
 
@@ -169,21 +182,33 @@ def _at_least(probe: Probe, n: int, value: float) -> Check:
     return Check(probe.name, probe.measure, n, probe.limit, value, passed=value >= probe.limit)
 
 
-def _auc_check(probe: Probe, scores: Floats, probed: _Probed, clusters: Sequence[str]) -> Check:
+def _above_check(probe: Probe, scores: Floats, probed: _Probed, clusters: Sequence[str]) -> Check:
     """Whether edits score above what the probe made of them."""
+    if probe.needs_difference:
+        scores = np.where(probed.differs, scores, np.nan)
     present, kept = _with_both(scores, probed.scores, clusters)
     n = int(present.sum())
-    if n == 0 or (probe.needs_difference and not probed.differs):
+    if n == 0:
         return Check(probe.name, probe.measure, n, probe.limit)
-    value, low, high = auc(scores[present], probed.scores[present], kept)
+    pairs = scores[present], probed.scores[present]
+    area = auc(*pairs, kept, REPEATED)
+    value, low, high = area if probe.measure == "auc" else win_rate(*pairs, kept, REPEATED)
     passed = None if n < FEW or low is None else bool(value >= probe.limit and low > 0.5)
-    return Check(probe.name, probe.measure, n, probe.limit, value, low, high, passed)
+    check = Check(probe.name, probe.measure, n, probe.limit, value, low, high, passed)
+    if probe.measure == "auc":
+        return check
+    return replace(check, auc=area[0], auc_low=area[1], auc_high=area[2])
 
 
 def _change_check(probe: Probe, scores: Floats, probed: _Probed, clusters: Sequence[str]) -> Check:
     """How far the probe moves the scores of edits."""
     present, kept = _with_both(scores, probed.scores, clusters)
-    change = estimate(np.abs(scores[present] - probed.scores[present]).tolist(), kept)
+    moves = probed.scores[present] - scores[present]
+    span = HIGHEST - LOWEST
+    if probe.measure == "toward":
+        change = estimate((moves / 2).tolist(), kept, (-span / 2, span / 2))
+    else:
+        change = estimate(np.abs(moves).tolist(), kept, (0.0, span))
     passed = None if change.mean is None or change.n < FEW else change.mean <= probe.limit
     return Check(
         probe.name, probe.measure, change.n, probe.limit, change.mean, change.low, change.high,
@@ -212,10 +237,16 @@ def lines(record: Mapping[str, Any]) -> list[str]:
         if check["value"] is None:
             text = f"{check['name']}: cannot be said"
         else:
-            low, high = check["low"], check["high"]
-            interval = "" if low is None else f" [{low:.2f}, {high:.2f}]"
-            sentence = BY_NAME[check["name"]].sentence
-            text = sentence.format(value=check["value"], interval=interval)
-        relation = "at most" if check["measure"] == "change" else "at least"
+            text = BY_NAME[check["name"]].sentence.format(
+                value=check["value"],
+                interval=_interval(check["low"], check["high"]),
+                auc="" if check["auc"] is None
+                else f"{check['auc']:.2f}{_interval(check['auc_low'], check['auc_high'])}",
+            )  # fmt: skip
+        relation = "at most" if check["measure"] in AT_MOST else "at least"
         texts.append(f"  {_MARKS[check['passed']]} {text} ({relation} {check['limit']:g})")
     return texts
+
+
+def _interval(low: float | None, high: float | None) -> str:
+    return "" if low is None else f" [{low:.2f}, {high:.2f}]"

@@ -194,6 +194,7 @@ def judge_settings(
         checkpoint=str(checkpoint),
         dtype=_FULL_SIZE_DTYPE if full_size else "float32",
         method=method,
+        answer="text",
         batch_size=batch_size,
         max_pixels=2**20,
         max_new_tokens=64 if full_size else 3,

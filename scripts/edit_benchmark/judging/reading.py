@@ -1,0 +1,86 @@
+"""Reading a judge's answer: what is kept of it becomes scores, by settings that may change.
+
+The store keeps answers as judges gave them: the probabilities of the labels, the labels that were
+chosen, or the whole text. Reading is a function of that, the rubric and the settings alone, so that
+another ``min_mass`` or a better parser needs no judge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from edit_benchmark.config.judges import JudgeSettings, OwnJudgeSettings
+from edit_benchmark.errors import SampleError
+from edit_benchmark.judging.judge import Answer, Unreadable
+from edit_benchmark.judging.parsing import expected_value, parse_generated
+from edit_benchmark.judging.rubrics import Rubric, overall
+
+
+def content_of(answer: Answer | Unreadable, settings: JudgeSettings) -> dict[str, Any]:
+    """What the store keeps of an answer."""
+    content: dict[str, Any] = {"text": answer.text, "details": answer.details}
+    if isinstance(settings, OwnJudgeSettings) and isinstance(answer, Answer):
+        # A class of the user's own reads its answers itself.
+        content["criteria"] = answer.criteria
+    return content
+
+
+def read(
+    content: Mapping[str, Any], rubric: Rubric, settings: JudgeSettings
+) -> Answer | Unreadable:
+    """The scores that an answer stands for, or why it stands for none.
+
+    Parameters
+    ----------
+    content
+        What :func:`content_of` gave.
+    """
+    text, details = content["text"], content["details"]
+    if isinstance(settings, OwnJudgeSettings):
+        return Answer(content["criteria"], text, details)
+    try:
+        if settings.method == "generated" and settings.answer == "text":
+            answer = parse_generated(text, rubric)
+            criteria, rule = answer.criteria, answer.reading
+        else:
+            criteria = _of_labels(details, rubric, settings.method, settings.min_mass)
+            rule = "labels" if settings.method == "generated" else "probabilities"
+        if overall(criteria) is None:
+            raise SampleError("nothing_applies", "the judge found that no criterion applies")
+    except SampleError as problem:
+        return Unreadable(problem, text, details)
+    return Answer(criteria, text, details, rule)
+
+
+def label_details(probabilities: Mapping[str, float]) -> dict[str, Any]:
+    """What is kept of the labels' probabilities at one criterion's place in an answer.
+
+    ``mass`` is their sum, ``label`` the most probable one, of equal ones the first of the rubric.
+    """
+    return {
+        "label": max(probabilities, key=lambda label: probabilities[label]),
+        "mass": sum(probabilities.values()),
+        "probabilities": dict(probabilities),
+    }
+
+
+def _of_labels(
+    details: Mapping[str, Any], rubric: Rubric, method: str, min_mass: float
+) -> dict[str, float | None]:
+    """Each criterion's score from the probabilities of the labels at its place."""
+    criteria: dict[str, float | None] = {}
+    for criterion in rubric.criteria:
+        place = details[criterion.key]
+        if place["mass"] < min_mass or place["mass"] == 0:
+            raise SampleError(
+                "off_scale",
+                f"the judge puts {place['mass']:.3f} of its probability on the labels of "
+                f"{criterion.key}, less than min_mass {min_mass:g}",
+            )
+        if method == "generated":
+            # None for the label of "does not apply", which stands for no score.
+            criteria[criterion.key] = rubric.labels.get(place["label"])
+        else:
+            criteria[criterion.key] = expected_value(place["probabilities"], rubric)
+    return criteria
