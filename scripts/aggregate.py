@@ -6,6 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
+from edit_benchmark.config.resolve import human_ratings_settings
 from edit_benchmark.report.inputs import Sources, load
 from edit_benchmark.report.tables import EQUAL_SHARE
 from edit_benchmark.report.write import write_report
@@ -33,6 +34,10 @@ def main() -> None:
         "--judges", type=json.loads, default={}, metavar="JSON",
         help="the judges' settings, where there is no --run that has them",
     )  # fmt: skip
+    parser.add_argument(
+        "--human-ratings", type=human_ratings_settings, metavar="JSON",
+        help="where people's ratings of edits are, and their scale",
+    )  # fmt: skip
     parser.add_argument("--note", action="append", default=[], help="a sentence shown on top")
     parser.add_argument("--language", choices=["en", "zh"], default="en", help="of the labels")
     parser.add_argument(
@@ -49,6 +54,7 @@ def main() -> None:
         merged=arguments.merge,
         selftests=arguments.selftest or list(Layout(arguments.results).selftests()),
         judges=arguments.judges,
+        human=arguments.human_ratings,
     )
     text = write_report(
         load(sources), arguments.out, arguments.note, arguments.language, arguments.equal_share

@@ -36,7 +36,7 @@ def main() -> None:
     )
     write_rows(arguments.out, rows)
     edited = sum(row.status == EDITED for row in rows)
-    log.info("%s: %d of %d samples edited", arguments.category, edited, len(rows))
+    log.info("%s: %d of %d edits made", arguments.category, edited, len(rows))
 
 
 if __name__ == "__main__":

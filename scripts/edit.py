@@ -50,8 +50,9 @@ def main() -> None:
             # A neighbour's table only adds to the line on the terminal.
             with suppress(UserError, OSError):
                 rows += read_rows(path, Edit)
+    wanted = len(category) * job.settings.repeats
     devices = len(job.devices.device_ids)
-    print(edit_line(arguments.model, arguments.category, rows, len(category), devices))
+    print(edit_line(arguments.model, arguments.category, rows, wanted, devices))
 
 
 if __name__ == "__main__":

@@ -6,9 +6,9 @@ import argparse
 from pathlib import Path
 
 from edit_benchmark.config.resolve import judge_settings
-from edit_benchmark.judging import rubrics
 from edit_benchmark.judging.chunks import chunk
 from edit_benchmark.judging.job import ScoreJob, score_edits
+from edit_benchmark.judging.variations import rubric_of
 from edit_benchmark.records import Edit, Sample
 from edit_benchmark.results.tables import read_rows, write_rows
 from edit_benchmark.runtime.command_line import add_device_arguments, device_request, run
@@ -41,7 +41,7 @@ def main() -> None:
         devices=device_request(arguments, purpose),
         edits=chunk(read_rows(arguments.edits, Edit), arguments.chunk, arguments.chunk_size),
         samples=read_rows(arguments.samples, Sample),
-        rubric=rubrics.load(settings.rubric_file, arguments.category, arguments.language),
+        rubric=rubric_of(settings, arguments.category, arguments.language),
     )
     rows = score_edits(job)
     write_rows(arguments.out, rows)

@@ -36,7 +36,8 @@ def main() -> None:
         results=arguments.results.absolute(),
         devices=device_request(arguments, f"self-test of {arguments.judge}"),
         model=arguments.model,
-        edits=[row for path in arguments.edits for row in read_rows(path, Edit)],
+        # One edit a sample: more of them are no more samples.
+        edits=[row for path in arguments.edits for row in read_rows(path, Edit) if not row.repeat],
         samples=read_rows(arguments.samples, Sample),
         count=arguments.count,
         language=arguments.language,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from edit_benchmark.editing.job import task_fields
 from edit_benchmark.editing.registry import KINDS as EDITORS
 from edit_benchmark.judging.job import question_fields
 from edit_benchmark.judging.registry import KINDS as JUDGES
-from edit_benchmark.judging.rubrics import load
+from edit_benchmark.judging.variations import rubric_of
 from edit_benchmark.records import EDITED, Edit, Sample
 from edit_benchmark.results.layout import Layout
 from edit_benchmark.results.store import Store, digest_of, key_of, plain
@@ -138,8 +139,8 @@ def balances(config: Config) -> list[Balance]:
         work = _Work(EDITORS[model.editor], model, _checkpoint(path, model, f"models.{name}"))
         balance = Balance(f"edits of {name}", edits.store)
         made: list[tuple[Sample, Edit]] = []
-        for sample in samples:
-            asked = task_fields(sample, seed(model.seed, sample.id))
+        for sample, repeat in product(samples, range(model.repeats)):
+            asked = task_fields(sample, seed(model.seed, sample.id, repeat))
             content = edits.look_up(balance, work, asked)
             if content is not None:
                 digest = content["image_sha256"]
@@ -164,7 +165,7 @@ def _judged(
         work = _Work(JUDGES[judge.judge], judge, _checkpoint(path, judge, f"judges.{name}"))
         balance = Balance(f"answers of {name} about {model}", answers.store)
         for sample, edit in made:
-            rubric = load(judge.rubric_file, sample.category, config.benchmark.language)
+            rubric = rubric_of(judge, sample.category, config.benchmark.language)
             answers.look_up(balance, work, question_fields(judge, rubric, sample, edit))
         found.append(balance)
     return found

@@ -46,10 +46,16 @@ class Sample:
     problem: str = ""
 
 
+def edit_name(sample_id: str, repeat: int) -> str:
+    """What messages call an edit: its sample, and from the second on which of its repeats."""
+    return f"{sample_id} (repeat {repeat + 1})" if repeat else sample_id
+
+
 @dataclass(frozen=True)
 class Edit:
-    """What became of one sample under one model.
+    """What became of one sample under one model, in one of its repeats.
 
+    ``repeat`` counts from 0; each has a seed of its own.
     ``status`` is ``edited``, ``edit_failed`` or ``skipped``; ``image`` is relative to the results
     directory and empty unless edited; ``seconds`` is the time of the editor's call;
     ``approximations`` are the settings that made the model another, faster one; ``made_with`` says
@@ -68,6 +74,7 @@ class Edit:
     seconds: float | None = None
     image: str = ""
     image_sha256: str = ""
+    repeat: int = 0
     width: int | None = None
     height: int | None = None
     device: str = ""
@@ -75,14 +82,21 @@ class Edit:
     made_with: str = ""
     recipe: str = ""
 
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return edit_name(self.id, self.repeat)
+
 
 @dataclass(frozen=True)
 class Score:
-    """What one judge made of one sample's edit by one model.
+    """What one judge made of one sample's edit by one model, in one of its repeats.
 
     ``score`` is 0 to 10 and is set if and only if ``status`` is ``scored``. ``criteria`` maps each
     criterion of the rubric to its score, None where the judge found that it does not apply.
     ``made_with`` is the edit's; ``judged_with`` says the same of the answer.
+    ``mass`` is the mean probability that the judge put on the labels of the scale, None where no
+    probabilities were read. ``device`` is the one that the edit was made on.
     ``recipe`` and ``answer_recipe`` name how the edit's model and the judge were set up.
     ``reading`` is the rule by which the judge's answer was read, such as ``strict`` or ``fence``.
     """
@@ -103,6 +117,9 @@ class Score:
     judge_seconds: float | None = None
     image: str = ""
     text: str = ""
+    mass: float | None = None
+    device: str = ""
+    repeat: int = 0
     approximations: list[str] = field(default_factory=list)
     made_with: str = ""
     judged_with: str = ""
@@ -127,6 +144,8 @@ class Score:
             key=edit.key,
             edit_seconds=edit.seconds,
             image=edit.image,
+            device=edit.device,
+            repeat=edit.repeat,
             approximations=edit.approximations,
             made_with=edit.made_with,
             recipe=edit.recipe,

@@ -73,6 +73,10 @@ SELFTESTED = [
 ] or list(MODELS)
 if config["selftest_samples"] == 0:
     SELFTESTED = []
+# A file of people's ratings, if there is one: the report is made anew when it changes.
+RATINGS = [
+    path for path in [(config["human_ratings"] or {}).get("path")] if path is not None
+]
 DEVICE_IDS = ",".join(map(str, config["device_ids"]))
 
 # Undocumented, but the only way to have a limit without --resources on the command line: without
@@ -102,6 +106,11 @@ def run_settings(wildcards):
 def judges_settings(wildcards):
     """The judges' settings as one JSON text."""
     return dumps(config["judges"])
+
+
+def human_ratings(wildcards):
+    """Where people's ratings are, as one JSON text."""
+    return dumps(config["human_ratings"])
 
 
 def report_note(wildcards):

@@ -42,6 +42,7 @@ rule aggregate:
         run=rules.run_record.output,
         # The report opens with what the self-test says of its judges.
         selftests=rules.judge_selftest.input,
+        ratings=RATINGS,
     output:
         summary=report(
             "<results>/report/summary.csv",
@@ -114,6 +115,7 @@ rule aggregate:
         results=results_folder,
         language=lookup(dpath="benchmark/language", within=config),
         note=report_note,
+        human=human_ratings,
         equal_share=lookup(dpath="equal_share", within=config),
         merge=lookup(dpath="merge", within=config),
     shell:
@@ -121,7 +123,7 @@ rule aggregate:
         " --results {params.results:q} --run {input.run:q} --merge {params.merge:q}"
         " --selftest {input.selftests:q}"
         " --language {params.language} --note={params.note:q}"
-        " --equal-share {params.equal_share}"
+        " --equal-share {params.equal_share} --human-ratings {params.human:q}"
         " --out {params.results:q}/report 2> {log:q}"
 
 
@@ -135,6 +137,7 @@ rule aggregate_category:
             judge=JUDGES,
             allow_missing=True,
         ),
+        ratings=RATINGS,
     output:
         page="<results>/report/categories/{category}/index.html",
     log:
@@ -147,10 +150,11 @@ rule aggregate_category:
         judges=judges_settings,
         language=lookup(dpath="benchmark/language", within=config),
         note=report_note,
+        human=human_ratings,
         equal_share=lookup(dpath="equal_share", within=config),
     shell:
         "python scripts/aggregate.py --samples {input.samples:q} --scores {input.scores:q}"
         " --results {params.results:q} --judges {params.judges:q}"
         " --language {params.language} --note={params.note:q}"
-        " --equal-share {params.equal_share}"
+        " --equal-share {params.equal_share} --human-ratings {params.human:q}"
         " --out {params.results:q}/report/categories/{wildcards.category} 2> {log:q}"

@@ -57,6 +57,7 @@ class IdentityEditorSettings(_Edited):
     # No keys of the configuration: this editor needs neither weights nor a seed.
     checkpoint: ClassVar[None] = None
     seed: ClassVar[int] = 0
+    repeats: ClassVar[int] = 1
 
 
 class DiffusersEditorSettings(ModelSettings, _Edited):
@@ -79,7 +80,10 @@ class DiffusersEditorSettings(ModelSettings, _Edited):
     width: Pixels | None = None
     """Width of the edited image in pixels; null lets the pipeline choose from the source."""
     seed: NotNegative = 0
-    """Base seed; each sample's seed is a hash of it and the sample's id."""
+    """Base seed; each sample's seed is a hash of it, the sample's id and the repeat."""
+    repeats: Positive = 1
+    """Edits of each sample, each with another seed; a sample's score is their mean. More of them
+    later make only those that are missing."""
     call: Arguments = {}
     """Further keyword arguments of the pipeline's call, such as guidance_scale."""
     exact: Literal["numeric", "bitwise"] = "numeric"
@@ -128,7 +132,10 @@ class OwnEditorSettings(ModelSettings, _Edited):
     params: Arguments = {}
     """Keyword arguments of your own class."""
     seed: NotNegative = 0
-    """Base seed; each sample's seed is a hash of it and the sample's id."""
+    """Base seed; each sample's seed is a hash of it, the sample's id and the repeat."""
+    repeats: Positive = 1
+    """Edits of each sample, each with another seed; a sample's score is their mean. More of them
+    later make only those that are missing."""
 
 
 EditorSettings = Annotated[

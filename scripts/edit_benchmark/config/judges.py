@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from edit_benchmark.config.base import (
     Area,
@@ -18,10 +18,17 @@ from edit_benchmark.config.base import (
     PathText,
     Positive,
     Section,
+    mistake,
 )
 
 #: The rubrics that a configuration names without a path.
 RUBRICS = Path(__file__).parents[3] / "resources" / "rubrics"
+
+
+def rubric_file(rubric: str) -> Path:
+    """Where a rubric lies that a configuration names: one of :data:`RUBRICS`, or a path."""
+    named = {path.stem: path for path in RUBRICS.glob("*.yaml")}
+    return named.get(rubric, Path(rubric))
 
 
 class _Judged(Section):
@@ -32,14 +39,26 @@ class _Judged(Section):
     batch_size: Positive = 16
     """Images judged in one batch."""
     repeat: NotNegative = 0
-    """Another number has an equal judge asked again, under another name: its own noise, which the
-    report tells apart from what differs between samples."""
+    """Another number has an equal judge asked again, under another name: what differs between its
+    answers, which the report tells apart from what differs between samples."""
+    vary: Literal["order", "paraphrase"] | None = None
+    """What a repeat changes: order asks for the criteria in another order, paraphrase takes the
+    rubric's paraphrase of the repeat's number. null changes nothing, and a judge that does not
+    sample then differs from itself by its arithmetic alone."""
+
+    @model_validator(mode="after")
+    def _a_repeat_varies(self) -> _Judged:
+        if self.vary and not self.repeat:
+            raise mistake(
+                f"vary: {self.vary} says what a repeat changes, but repeat is 0; set repeat: 1 in "
+                "a second judge that is otherwise equal to the first"
+            )
+        return self
 
     @property
     def rubric_file(self) -> Path:
-        """Where the rubric lies: one of :data:`RUBRICS`, or a path."""
-        named = {path.stem: path for path in RUBRICS.glob("*.yaml")}
-        return named.get(self.rubric, Path(self.rubric))
+        """Where the rubric lies."""
+        return rubric_file(self.rubric)
 
 
 class TransformersJudgeSettings(ModelSettings, _Judged):
@@ -70,6 +89,15 @@ class TransformersJudgeSettings(ModelSettings, _Judged):
     say something else. Answers are kept: with another value they are read again, not asked for."""
     trust_remote_code: bool = False
     """Run Python code that comes with the checkpoint. Only for checkpoints that you trust."""
+
+    @model_validator(mode="after")
+    def _order_is_seen(self) -> TransformersJudgeSettings:
+        if self.vary == "order" and self.method == "expected":
+            raise mistake(
+                "vary: order changes nothing with method: expected, which asks for each criterion "
+                "by itself; use vary: paraphrase, or method: generated"
+            )
+        return self
 
 
 class OwnJudgeSettings(ModelSettings, _Judged):

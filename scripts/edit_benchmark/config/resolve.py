@@ -13,7 +13,7 @@ from edit_benchmark.config.base import ModelSettings
 from edit_benchmark.config.editors import DiffusersEditorSettings, EditorSettings
 from edit_benchmark.config.judges import RUBRICS, JudgeSettings
 from edit_benchmark.config.mistakes import first_mistake
-from edit_benchmark.config.run import Config
+from edit_benchmark.config.run import Config, HumanRatings
 from edit_benchmark.config.secrets import refuse_secrets
 from edit_benchmark.config.written import check_plain
 from edit_benchmark.errors import UserError
@@ -21,6 +21,7 @@ from edit_benchmark.records import dumps
 
 _EDITOR: TypeAdapter[EditorSettings] = TypeAdapter(EditorSettings)
 _JUDGE: TypeAdapter[JudgeSettings] = TypeAdapter(JudgeSettings)
+_HUMAN: TypeAdapter[HumanRatings | None] = TypeAdapter(HumanRatings | None)
 # Linux takes 128 KiB for one argument, and a rule's whole command is one.
 _MOST_BYTES = 96 * 1024
 
@@ -87,6 +88,14 @@ def judge_settings(text: str, name: str) -> JudgeSettings:
         raise first_mistake(error, ("judges", name)) from None
 
 
+def human_ratings_settings(text: str) -> HumanRatings | None:
+    """Where people's ratings are from JSON; errors as of :func:`editor_settings`."""
+    try:
+        return _HUMAN.validate_json(text)
+    except ValidationError as error:
+        raise first_mistake(error, ("human_ratings",)) from None
+
+
 def _check_size(settings: Config) -> None:
     """Refuse what no command line holds: jobs are given their settings on it."""
     size = len(shlex.quote(dumps(settings.model_dump(mode="json"))).encode())
@@ -104,6 +113,12 @@ def _check_places(settings: Config) -> None:
         raise UserError(
             f"config: benchmark.path: {benchmark} does not exist or is not a file; "
             "give the path of the benchmark file, relative to the working directory."
+        )
+    ratings = settings.human_ratings
+    if ratings is not None and ratings.path is not None and not _is_file(Path(ratings.path)):
+        raise UserError(
+            f"config: human_ratings.path: {ratings.path} does not exist or is not a file; give the "
+            "path of the CSV file, relative to the working directory."
         )
     results = Path(settings.results)
     for place in (results, *results.parents):

@@ -104,6 +104,28 @@ class Benchmark(Section):
     """Refuse the benchmark if one source image is missing or broken; else its sample is skipped."""
 
 
+class HumanRatings(Section):
+    """Ratings of edits by people, which the report compares with the judges."""
+
+    path: PathText | None = None
+    """A CSV file with the columns sample, model, rater and score, and optionally category: one
+    line for each rating of one edit."""
+    model: Name | None = None
+    """In place of path: the model whose edits the field human_score of the benchmark rates."""
+    lowest: Number
+    """The lowest rating that could be given."""
+    highest: Number
+    """The highest rating that could be given."""
+
+    @model_validator(mode="after")
+    def _one_source_and_a_scale(self) -> HumanRatings:
+        if (self.path is None) == (self.model is None):
+            raise mistake("it needs either path or model: where the ratings are")
+        if self.lowest >= self.highest:
+            raise mistake(f"lowest {self.lowest:g} is not below highest {self.highest:g}")
+        return self
+
+
 class Config(Section):
     """Everything that a run is told. Unknown keys are refused; a key left out takes its default."""
 
@@ -133,6 +155,8 @@ class Config(Section):
     merge: list[PathText] = []
     """Results folders of earlier runs that the report shows beside this one's; runs that differ in
     what makes numbers comparable are refused."""
+    human_ratings: HumanRatings | None = None
+    """Ratings of edits by people; null for none."""
     models: Annotated[
         dict[Name, EditorSettings], Field(min_length=1), AfterValidator(_distinct_names)
     ]
@@ -141,6 +165,15 @@ class Config(Section):
         dict[Name, JudgeSettings], Field(min_length=1), AfterValidator(_distinct_names)
     ]
     """The judges that score every edit, by the name that tables show."""
+
+    @model_validator(mode="after")
+    def _rated_model_exists(self) -> Config:
+        rated = self.human_ratings.model if self.human_ratings else None
+        if rated is not None and rated not in self.models:
+            raise mistake(
+                f"human_ratings.model {rated} is not one of the models: {', '.join(self.models)}"
+            )
+        return self
 
     @model_validator(mode="before")
     @classmethod

@@ -15,7 +15,10 @@ from edit_benchmark.records import EDITED, Edit, Sample
 def collect(
     samples: Sequence[Sample], edits: Sequence[Edit], images: Path, results: Path
 ) -> list[Edit]:
-    """One row a sample in the order of the benchmark, its image at ``images/<id>.png``.
+    """One row a sample and repeat, by sample in the order of the benchmark.
+
+    The image of the first repeat is ``images/<id>.png``, of the others
+    ``images/repeat-<number>/<id>.png``, counted from 2: an id cannot be mistaken for a folder.
 
     Parameters
     ----------
@@ -29,26 +32,30 @@ def collect(
     Raises
     ------
     UserError
-        If a sample has no row or two.
+        If a sample has no row of a repeat or two.
     """
-    rows: dict[str, Edit] = {}
+    rows: dict[tuple[str, int], Edit] = {}
     for edit in edits:
-        if edit.id in rows:
+        if (edit.id, edit.repeat) in rows:
             raise UserError(f"sample {edit.id} was edited by two shards of one category.")
-        rows[edit.id] = edit
-    missing = [sample.id for sample in samples if sample.id not in rows]
-    if missing or len(rows) > len(samples):
-        what = f"sample {missing[0]} has no edit" if missing else "there are edits of other samples"
+        rows[edit.id, edit.repeat] = edit
+    repeats = range(1 + max((edit.repeat for edit in edits), default=0))
+    wanted = [(sample.id, repeat) for sample in samples for repeat in repeats]
+    missing = [key for key in wanted if key not in rows]
+    if missing or len(rows) > len(wanted):
+        what = f"sample {missing[0][0]} has no edit" if missing else "there are edits of others"
         raise UserError(
             f"{what}: the shards are of another benchmark; run again with --forcerun edit."
         )
     shutil.rmtree(images, ignore_errors=True)
     images.mkdir(parents=True)
     collected = []
-    for sample in samples:
-        edit = rows[sample.id]
+    for key in wanted:
+        edit = rows[key]
         if edit.status == EDITED:
-            target = images / f"{sample.id}.png"
+            folder = images / f"repeat-{edit.repeat + 1}" if edit.repeat else images
+            folder.mkdir(exist_ok=True)
+            target = folder / f"{edit.id}.png"
             _link(results / edit.image, target)
             edit = replace(edit, image=target.relative_to(results).as_posix())
         collected.append(edit)

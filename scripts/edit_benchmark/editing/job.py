@@ -20,10 +20,17 @@ from edit_benchmark.dataset.samples import load_source, seed
 from edit_benchmark.editing.checks import flags, usable
 from edit_benchmark.editing.editor import Editor
 from edit_benchmark.editing.registry import KINDS
-from edit_benchmark.errors import ImageError, SampleError, SkipSample, UserError
-from edit_benchmark.records import EDIT_FAILED, EDITED, SKIPPED, Edit, Sample, dumps, storable
+from edit_benchmark.editing.rows import Task, edited_row, failed_row, unreadable_row
+from edit_benchmark.errors import ImageError, SampleError, UserError
+from edit_benchmark.records import (
+    EDIT_FAILED,
+    Edit,
+    Sample,
+    dumps,
+    storable,
+)
 from edit_benchmark.results import recipes
-from edit_benchmark.results.store import Store, made_with
+from edit_benchmark.results.store import Store
 from edit_benchmark.runtime import supervision
 from edit_benchmark.runtime.failures import attempt, stop_if_fatal
 from edit_benchmark.runtime.job import Job, Loaded, loaded
@@ -43,16 +50,6 @@ class EditJob(Job[EditorSettings]):
 
 
 @dataclass(frozen=True)
-class _Task:
-    """One edit: the sample, its seed, the fields of its key, and the key."""
-
-    sample: Sample
-    seed: int
-    key_fields: dict[str, Any]
-    key: str
-
-
-@dataclass(frozen=True)
 class _Made:
     """What an editor made: the image, how long its stages took, how it was made."""
 
@@ -62,7 +59,10 @@ class _Made:
 
 
 def edit_shard(job: EditJob) -> list[Edit]:
-    """Edit the job's samples; one row for each, in their order.
+    """Edit the job's samples; one row for each repeat of each.
+
+    The first repeat of all samples comes before the second: a job that is stopped has gone through
+    all of them.
 
     No model is loaded and no device taken if the store has every edit.
 
@@ -74,70 +74,61 @@ def edit_shard(job: EditJob) -> list[Edit]:
     kind = KINDS[job.settings.editor]
     common = kind.key_fields(job.settings, job.checkpoint)
     store = Store(job.layout.edit_store)
-    rows: dict[str, Edit] = {}
-    missing: list[_Task] = []
-    for sample in job.samples:
+    wanted = [(sample, k) for k in range(job.settings.repeats) for sample in job.samples]
+    rows: dict[tuple[str, int], Edit] = {}
+    missing: list[Task] = []
+    for sample, repeat in wanted:
         if sample.problem:
-            rows[sample.id] = _unreadable(sample, job.name)
+            rows[sample.id, repeat] = unreadable_row(sample, repeat, job.name)
             continue
-        task, content = _look_up(sample, job, common, store)
+        task, content = _look_up(sample, repeat, job, common, store)
         given_up = supervision.given_up(store.endings_path(task.key))
         if content is not None:
-            rows[sample.id] = _edited(task, job, content)
+            rows[sample.id, repeat] = edited_row(task, job, content)
         elif given_up is not None:
-            rows[sample.id] = _failed(task, job, given_up)
+            rows[sample.id, repeat] = failed_row(task, job, given_up)
         else:
             missing.append(task)
     readable = [sample for sample in job.samples if not sample.problem]
+    edits = len(readable) * job.settings.repeats
     log.info(
-        "%d samples, %d of them without a source image that can be read, %d in the store, "
-        "%d to edit",
-        len(job.samples), len(job.samples) - len(readable), len(readable) - len(missing),
-        len(missing),
+        "%d samples, %d of them without a source image that can be read, %d edits in the store, "
+        "%d to make",
+        len(job.samples), len(job.samples) - len(readable), edits - len(missing), len(missing),
     )  # fmt: skip
     if missing:
-        places = {task.sample.id: store.endings_path(task.key) for task in missing}
+        places = {task.name: store.endings_path(task.key) for task in missing}
         supervision.note_endings(places)
         # Those that ended a job once come last: they cost no other sample another run.
-        missing.sort(key=lambda task: places[task.sample.id].exists())
+        missing.sort(key=lambda task: places[task.name].exists())
         with loaded(job, kind, "edit", common) as editor:
             for row in _Shard(job, editor, store).edit(missing):
-                rows[row.id] = row
+                rows[row.id, row.repeat] = row
     # Without those that were not tried: a table with them is what redo.py needs.
-    tried = {task.sample.id for task in missing}
-    failed = [row for row in rows.values() if row.status == EDIT_FAILED and row.id in tried]
-    if len(failed) == len(readable) and len(failed) >= _SYSTEMATIC:
+    tried = {(task.sample.id, task.repeat) for task in missing}
+    failures = [row for key, row in rows.items() if row.status == EDIT_FAILED and key in tried]
+    if len(failures) == edits and len(readable) >= _SYSTEMATIC:
         raise UserError(
-            f"all {len(failed)} samples of this shard failed, the first, {failed[0].id}, with: "
-            f"{failed[0].reason}; mend the cause (the traceback is in the job's log) and run the "
-            "same command again."
+            f"all {len(readable)} samples of this shard failed, the first, {failures[0].id}, "
+            f"with: {failures[0].reason}; mend the cause (the traceback is in the job's log) and "
+            "run the same command again."
         )
     recipe = recipes.keep(job.layout, common)
     return [
-        replace(rows[sample.id], approximations=job.settings.approximations, recipe=recipe)
-        for sample in job.samples
+        replace(rows[sample.id, repeat], approximations=job.settings.approximations, recipe=recipe)
+        for sample, repeat in wanted
     ]
 
 
-def _unreadable(sample: Sample, model: str) -> Edit:
-    return Edit(
-        id=sample.id,
-        category=sample.category,
-        model=model,
-        status=SKIPPED,
-        reason=f"unreadable_source: {sample.problem}",
-    )
-
-
 def _look_up(
-    sample: Sample, job: EditJob, common: Mapping[str, Any], store: Store
-) -> tuple[_Task, dict[str, Any] | None]:
-    """A sample's task, and what the store has for it."""
-    number = seed(job.settings.seed, sample.id)
+    sample: Sample, repeat: int, job: EditJob, common: Mapping[str, Any], store: Store
+) -> tuple[Task, dict[str, Any] | None]:
+    """The task of a sample's repeat, and what the store has for it."""
+    number = seed(job.settings.seed, sample.id, repeat)
     fields = {**common, **task_fields(sample, number)}
     kind = KINDS[job.settings.editor]
     stored = store.find(fields, kind.former_keys(job.settings, job.checkpoint, fields))
-    return _Task(sample, number, fields, stored.key), stored.content
+    return Task(sample, repeat, number, fields, stored.key), stored.content
 
 
 def task_fields(sample: Sample, seed: int) -> dict[str, Any]:
@@ -160,7 +151,7 @@ class _Shard:
     loaded: Loaded[Editor]
     store: Store
 
-    def edit(self, tasks: Sequence[_Task]) -> Iterator[Edit]:
+    def edit(self, tasks: Sequence[Task]) -> Iterator[Edit]:
         """Edit one sample after another.
 
         Beside the device one thread reads the next source and one writes the last image.
@@ -179,7 +170,7 @@ class _Shard:
                 # Another job may have stored it since this one began: one that outlived its run.
                 content = self.store.get_undamaged(task.key)
                 if content is not None:
-                    yield _edited(task, self.job, content)
+                    yield edited_row(task, self.job, content)
                     continue
                 began = time.monotonic()
                 result = _edit_one(editor, task, source)
@@ -196,18 +187,18 @@ class _Shard:
                     writing = None
                 if isinstance(result, SampleError):
                     log.warning("sample %s: %s", task.sample.id, result)
-                    yield _failed(task, self.job, result, self.loaded.device)
+                    yield failed_row(task, self.job, result, self.loaded.device)
                 else:
                     writing = writer.submit(self._store, task, source, result, seconds)
                     log.info("sample %s edited in %.2f s", task.sample.id, seconds)
             if writing is not None:
                 yield _written(writing)
 
-    def _read(self, task: _Task) -> Image.Image:
+    def _read(self, task: Task) -> Image.Image:
         data = load_source(task.sample, self.job.results)
         return images.load(data, f"sample {task.sample.id}")
 
-    def _store(self, task: _Task, source: Image.Image, made: _Made, seconds: float) -> Edit:
+    def _store(self, task: Task, source: Image.Image, made: _Made, seconds: float) -> Edit:
         """Keep an edited image, and in it how it was made; a failure if it cannot be read again."""
         edited, details = made.image, made.details
         texts = {
@@ -231,9 +222,9 @@ class _Shard:
             images.load(data, "the edited image")
         except ImageError as error:
             failure = SampleError("unusable_image", str(error))
-            return _failed(task, self.job, failure, self.loaded.device)
+            return failed_row(task, self.job, failure, self.loaded.device)
         self.store.put(task.key, content, data)
-        return _edited(task, self.job, content | {"image_sha256": images.sha256(data)})
+        return edited_row(task, self.job, content | {"image_sha256": images.sha256(data)})
 
 
 def _written(writing: Future[Edit]) -> Edit:
@@ -244,14 +235,14 @@ def _written(writing: Future[Edit]) -> Edit:
         raise
 
 
-def _edit_one(editor: Editor, task: _Task, source: Image.Image) -> _Made | SampleError:
+def _edit_one(editor: Editor, task: Task, source: Image.Image) -> _Made | SampleError:
     def edit() -> _Made:
         # A copy, because a class of the user's own may draw on what it is given.
         edited = editor.edit(source.copy(), task.sample.instruction, task.seed)
         return _Made(usable(edited), _stages(editor), storable(dict(editor.details)))
 
     try:
-        with supervision.under_way(task.sample.id):
+        with supervision.under_way(task.name):
             return attempt(edit, f"sample {task.sample.id}")
     except SampleError as error:
         return error
@@ -261,35 +252,3 @@ def _stages(editor: Editor) -> dict[str, float]:
     """Seconds of each stage of the last image, if they can be seconds at all."""
     stages = {str(name): float(seconds) for name, seconds in editor.stages.items()}
     return stages if all(0 <= seconds < math.inf for seconds in stages.values()) else {}
-
-
-def _failed(task: _Task, job: EditJob, error: SampleError, device: str = "") -> Edit:
-    return Edit(
-        id=task.sample.id,
-        category=task.sample.category,
-        model=job.name,
-        status=SKIPPED if isinstance(error, SkipSample) else EDIT_FAILED,
-        reason=str(error),
-        key=task.key,
-        seed=task.seed,
-        device=device,
-    )
-
-
-def _edited(task: _Task, job: EditJob, content: Mapping[str, Any]) -> Edit:
-    return Edit(
-        id=task.sample.id,
-        category=task.sample.category,
-        model=job.name,
-        status=EDITED,
-        flags=content["flags"],
-        key=task.key,
-        seed=task.seed,
-        seconds=content["seconds"],
-        image=job.layout.relative(Store(job.layout.edit_store).image_path(task.key)),
-        image_sha256=content["image_sha256"],
-        width=content["width"],
-        height=content["height"],
-        device=content["device"],
-        made_with=made_with(content),
-    )

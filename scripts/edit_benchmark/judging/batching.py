@@ -62,7 +62,7 @@ def read_ahead(
         try:
             case = read(task)
             # A class of the user's own may return nothing.
-            with under_way(case.sample.id):
+            with under_way(case.name):
                 case = attempt(partial(judge.prepare, case), f"sample {case.sample.id}") or case
         except SampleError as error:
             case = error
@@ -97,14 +97,14 @@ def answers_of(judge: Judge, cases: Sequence[Case | SampleError]) -> list[Answer
 def _answers(judge: Judge, cases: Sequence[Case]) -> list[Answer | SampleError]:
     if len(cases) > 1:
         try:
-            with under_way(*(case.sample.id for case in cases)):
+            with under_way(*(case.name for case in cases)):
                 return attempt(partial(_ask, judge, cases), f"{len(cases)} images at once")
         except SampleError as error:
             log.warning("a batch of %d images failed (%s); now one at a time", len(cases), error)
     answers: list[Answer | SampleError] = []
     for case in cases:
         try:
-            with under_way(case.sample.id):
+            with under_way(case.name):
                 answers += attempt(partial(_ask, judge, [case]), f"sample {case.sample.id}")
         except SampleError as error:
             answers.append(error)

@@ -20,23 +20,26 @@ def chunk_count(edits: Sequence[Edit], size: int) -> int:
 
 
 def complete(edits: Sequence[Edit], scores: Sequence[Score], judge: str) -> list[Score]:
-    """The category's table: a row for every sample, those without an edit carrying its status.
+    """The category's table: a row for each repeat of every sample.
+
+    Those without an edit carry its status.
 
     Raises
     ------
     UserError
         If an edited sample has no score row.
     """
-    by_id = {score.id: score for score in scores}
+    by_edit = {(score.id, score.repeat): score for score in scores}
     rows = []
     for edit in edits:
         if edit.status == EDITED:
-            if edit.id not in by_id:
+            key = (edit.id, edit.repeat)
+            if key not in by_edit:
                 raise UserError(
                     f"sample {edit.id} was edited but not judged: the score tables are of other "
                     "edits; run again with --forcerun score."
                 )
-            rows.append(by_id[edit.id])
+            rows.append(by_edit[key])
         else:
             rows.append(Score.of_edit(edit, judge, status=edit.status, reason=edit.reason))
     return rows

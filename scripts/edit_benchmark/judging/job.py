@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from tqdm import tqdm
@@ -82,7 +83,7 @@ def score_edits(job: ScoreJob) -> list[Score]:
     common = kind.key_fields(job.settings, job.checkpoint)
     store = Store(job.layout.answer_store)
     by_id = {sample.id: sample for sample in job.samples}
-    rows: dict[str, Score] = {}
+    rows: dict[tuple[str, int], Score] = {}
     tasks: list[_Task] = []
     missing: list[_Task] = []
     for edit in job.edits:
@@ -92,7 +93,7 @@ def score_edits(job: ScoreJob) -> list[Score]:
         task = _Task(sample, edit, fields, stored.key)
         given_up = supervision.given_up(store.endings_path(stored.key))
         if stored.content is None and given_up is not None:
-            rows[edit.id] = Score.of_edit(
+            rows[edit.id, edit.repeat] = Score.of_edit(
                 edit, job.name, status=JUDGE_FAILED, reason=str(given_up), answer_key=stored.key
             )
             continue
@@ -100,7 +101,7 @@ def score_edits(job: ScoreJob) -> list[Score]:
         if stored.content is None:
             missing.append(task)
         else:
-            rows[edit.id] = _row(task, job, stored.content)
+            rows[edit.id, edit.repeat] = _row(task, job, stored.content)
     if len(tasks) - len(missing) >= _SYSTEMATIC and not _scored(rows.values()):
         # The cause was not the images. It may have been mended, such as a broken device.
         missing = tasks
@@ -109,9 +110,9 @@ def score_edits(job: ScoreJob) -> list[Score]:
     if missing:
         with loaded(job, kind, "score", common) as judge:
             for row in _ask(missing, job, judge, store, has_scores=_scored(rows.values())):
-                rows[row.id] = row
+                rows[row.id, row.repeat] = row
     recipe = recipes.keep(job.layout, {**common, "rubric_sha256": job.rubric.sha256})
-    return [replace(rows[edit.id], answer_recipe=recipe) for edit in job.edits]
+    return [replace(rows[edit.id, edit.repeat], answer_recipe=recipe) for edit in job.edits]
 
 
 def question_fields(
@@ -149,10 +150,10 @@ def _ask(
     def read_case(task: _Task) -> Case:
         return case_of(task.sample, task.edit, job.rubric, job.results)
 
-    places = {task.sample.id: store.endings_path(task.key) for task in tasks}
+    places = {task.edit.name: store.endings_path(task.key) for task in tasks}
     supervision.note_endings(places)
     # Those that were under way when a job was ended come last, each alone: the next end is its own.
-    suspects = [task for task in tasks if places[task.sample.id].exists()]
+    suspects = [task for task in tasks if places[task.edit.name].exists()]
     others = [task for task in tasks if task not in suspects]
     batches = chain(
         read_ahead(others, job.settings.batch_size, read_case, judge.model),
@@ -249,6 +250,7 @@ def case_of(sample: Sample, edit: Edit, rubric: Rubric, results: Path) -> Case:
         source=source,
         edited=edited,
         rubric=rubric,
+        repeat=edit.repeat,
     )
 
 
@@ -272,8 +274,16 @@ def _row(task: _Task, job: ScoreJob, content: Mapping[str, Any]) -> Score:
         judge_seconds=content["seconds"],
         judged_with=made_with(content),
         text=content["text"],
+        mass=_mass(content["details"]),
         **read_as,
     )
+
+
+def _mass(details: Mapping[str, Any]) -> float | None:
+    """The mean probability of the labels over the criteria; None if the answer has none."""
+    parts = [part.get("mass") for part in details.values() if isinstance(part, Mapping)]
+    masses = [mass for mass in parts if isinstance(mass, float)]
+    return round(fmean(masses), 6) if masses else None
 
 
 def _scored(rows: Iterable[Score]) -> bool:

@@ -10,7 +10,7 @@ from PIL import Image
 
 from edit_benchmark.errors import SampleError
 from edit_benchmark.judging.rubrics import Rubric
-from edit_benchmark.records import Sample
+from edit_benchmark.records import Sample, edit_name
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,8 @@ class Case:
         RGB images at their own sizes.
     rubric
         What is asked about them.
+    repeat
+        Which of the sample's edits it is, from 0.
     prepared
         What :meth:`Judge.prepare` made of the case ahead, None if nothing.
     """
@@ -31,7 +33,13 @@ class Case:
     source: Image.Image
     edited: Image.Image
     rubric: Rubric
+    repeat: int = 0
     prepared: Any = field(default=None, compare=False, repr=False)
+
+    @property
+    def name(self) -> str:
+        """What messages call the edit."""
+        return edit_name(self.sample.id, self.repeat)
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,28 @@ _LOWEST, _HIGHEST = 0.0, 10.0
 
 
 @dataclass(frozen=True)
+class Scale:
+    """The scores that the labels of a rubric stand for; so far do scores reach.
+
+    Attributes
+    ----------
+    neutral, violation
+        The score that is neither a merit nor a fault, and the highest one of a violated criterion,
+        where the rubric names them.
+    """
+
+    lowest: float = _LOWEST
+    highest: float = _HIGHEST
+    neutral: float | None = None
+    violation: float | None = None
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """The lowest and the highest score."""
+        return self.lowest, self.highest
+
+
+@dataclass(frozen=True)
 class Criterion:
     """One criterion in one language: its key for tables, its name and its question."""
 
@@ -140,6 +162,15 @@ def load(path: Path, category: str, language: str) -> Rubric:
     )
 
 
+def scale(path: Path) -> Scale:
+    """The scale of the rubric file ``path``; errors as of :func:`read`."""
+    content = read(path)["scale"]
+    values = content["labels"].values()
+    return Scale(
+        float(min(values)), float(max(values)), content.get("neutral"), content.get("violation")
+    )
+
+
 def read(path: Path) -> dict[str, Any]:
     """The content of a rubric file, checked against its schema.
 
@@ -169,11 +200,18 @@ def read(path: Path) -> dict[str, Any]:
     for language, texts in content["texts"].items():
         for name, text in texts.items():
             _check_template(path, f"texts.{language}.{name}", text)
+    for language, wordings in content.get("paraphrases", {}).items():
+        for number, texts in enumerate(wordings):
+            for name, text in texts.items():
+                _check_template(path, f"paraphrases.{language}.{number}.{name}", text)
     return content
 
 
 def rubric_hash(path: Path) -> str:
     """SHA-256 of the content of a rubric file, which a comment in the file does not change.
+
+    What only the report shows, and the wordings of repeats, are left out: without repeats no judge
+    is asked anything else for them.
 
     Raises
     ------
@@ -184,7 +222,9 @@ def rubric_hash(path: Path) -> str:
 
 
 def _hash(content: Mapping[str, Any]) -> str:
-    return hashlib.sha256(dumps(content).encode()).hexdigest()
+    scale = {name: content["scale"][name] for name in ("labels", "not_applicable")}
+    rest = {name: part for name, part in content.items() if name != "paraphrases"}
+    return hashlib.sha256(dumps({**rest, "scale": scale}).encode()).hexdigest()
 
 
 # The placeholders that each text of a rubric has to have, and no others.

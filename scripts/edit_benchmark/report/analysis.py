@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from edit_benchmark.records import JUDGE_FAILED, SCORED, STATUSES, Sample, Score, dumps
+from edit_benchmark.records import JUDGE_FAILED, SCORED, STATUSES, Sample, Score
+from edit_benchmark.report.agreements import (
+    agreement_rows,
+    alpha_of_judges,
+    judges_ratings,
+    repeat_rows,
+)
 from edit_benchmark.report.breakdown import breakdown_rows, instruction_languages
+from edit_benchmark.report.comparisons import comparison_rows, rank_rows
+from edit_benchmark.report.grouping import by_model_and_judge
 from edit_benchmark.report.inputs import Inputs
+from edit_benchmark.report.per_sample import per_sample
 from edit_benchmark.report.rows import (
+    DEVICES_MARK,
     EQUAL_MARK,
     FEW_MARK,
     MACRO,
     MICRO,
-    NEEDED,
     AgreementRow,
     BreakdownRow,
     ComparisonRow,
@@ -23,19 +31,13 @@ from edit_benchmark.report.rows import (
     RankRow,
     ScoreRow,
     SummaryRow,
-    by_model_and_judge,
 )
 from edit_benchmark.report.tables import EQUAL_SHARE, score_rows, summary_rows
 from edit_benchmark.report.timings import Timings, timings
 from edit_benchmark.report.words import Words
-from edit_benchmark.stats import agreement, comparison
-from edit_benchmark.stats.agreement import HUMAN, Agreement, Ratings, Repeats
-from edit_benchmark.stats.comparison import Paired
-from edit_benchmark.stats.estimates import FEW, largest_tie
-from edit_benchmark.stats.ranks import ranks
+from edit_benchmark.stats.agreement import Alpha, Repeats
+from edit_benchmark.stats.estimates import largest_tie
 
-#: In place of a model: agreement over the edits of all models together.
-ALL = "(all)"
 #: With fewer scored samples a mean's interval says nothing of rare failures: if 5 % of the edits
 #: have the lowest score and the others are alike, it covers the mean in 40 of 100 runs of 10
 #: samples, in 64 of 20, in 92 of 50 (simulated: tests/statistics.md).
@@ -48,7 +50,8 @@ NAMED = 10
 class Analysis:
     """The tables of a report; ``warnings`` are sentences in its language.
 
-    ``alpha`` is Krippendorff's alpha over all judges, None with one judge.
+    ``alpha`` is Krippendorff's alpha over all judges, of which none is another one
+    asked again; None with one judge or several scales.
     """
 
     scores: list[ScoreRow]
@@ -60,153 +63,36 @@ class Analysis:
     repeats: list[Repeats]
     failures: list[FailureRow]
     timings: Timings
-    alpha: float | None
+    alpha: Alpha | None
     warnings: list[str]
 
 
 def analyse(inputs: Inputs, words: Words, equal_share: float = EQUAL_SHARE) -> Analysis:
-    """Every table from complete rows (each model, judge and sample once)."""
+    """Every table from complete rows (each model, judge, sample and repeat once)."""
     samples, scores, run = inputs.samples, inputs.scores, inputs.run
-    summary = summary_rows(samples, scores, inputs.categories, equal_share)
-    ratings = _ratings(samples, scores)
-    judges = {name: rated for name, rated in ratings.items() if name != HUMAN}
+    means = per_sample(scores)
+    summary = summary_rows(samples, scores, inputs.categories, equal_share, inputs.scales)
+    ratings = judges_ratings(scores)
+    repeats = repeat_rows(ratings, run)
+    again = {name for row in repeats for name in row.judges[1:]}
+    once = {name: rated for name, rated in ratings.items() if name not in again}
     return Analysis(
         scores=score_rows(samples, scores),
         summary=summary,
-        breakdown=breakdown_rows(samples, scores, instruction_languages(run)),
-        comparison=_comparisons(samples, scores),
-        ranks=_ranks(samples, scores),
-        agreement=_agreements(ratings, list(dict.fromkeys(row.model for row in scores))),
-        repeats=_repeats(judges, run),
+        breakdown=breakdown_rows(samples, means, instruction_languages(run), inputs.scales),
+        comparison=comparison_rows(samples, means, inputs.scales),
+        ranks=rank_rows(samples, means),
+        agreement=agreement_rows(inputs, ratings),
+        repeats=repeats,
         failures=_failures(scores),
         timings=timings(inputs.timings),
-        alpha=agreement.alpha_of_all(judges),
-        warnings=[*_unreadable(samples, words), *_warnings(summary, scores, words)],
+        alpha=alpha_of_judges(inputs, once),
+        warnings=[
+            *_unreadable(samples, words),
+            *_warnings(summary, scores, words),
+            *_not_compared(inputs, words),
+        ],
     )
-
-
-def _by_model(scores: Sequence[Score]) -> dict[str, dict[str, dict[str, float]]]:
-    """Judge, model, sample id: score."""
-    table: dict[str, dict[str, dict[str, float]]] = {}
-    for row in scores:
-        of_model = table.setdefault(row.judge, {}).setdefault(row.model, {})
-        if row.score is not None:
-            of_model[row.id] = row.score
-    return table
-
-
-def _comparisons(samples: Sequence[Sample], scores: Sequence[Score]) -> list[ComparisonRow]:
-    categories = {sample.id: sample.category for sample in samples}
-    sources = {sample.id: sample.source_sha256 for sample in samples}
-    return [
-        _comparison_row(judge, pair)
-        for judge, models in _by_model(scores).items()
-        for pair in comparison.compare(models, categories, sources, MICRO, MACRO)
-    ]
-
-
-def _comparison_row(judge: str, pair: Paired) -> ComparisonRow:
-    return ComparisonRow(
-        judge=judge,
-        a=pair.a,
-        b=pair.b,
-        category=pair.category,
-        n=pair.n,
-        source_images=pair.images,
-        left_out=pair.left_out,
-        difference=pair.difference,
-        standard_error=pair.standard_error,
-        ci95_low=pair.low,
-        ci95_high=pair.high,
-        p=pair.p,
-        p_holm=pair.p_holm,
-        wins=pair.wins,
-        ties=pair.ties,
-        losses=pair.losses,
-        effect_size=pair.effect_size,
-        needed=dict(zip(NEEDED, pair.needed, strict=True)),
-        marks=FEW_MARK if pair.images < FEW else "",
-    )
-
-
-def _ranks(samples: Sequence[Sample], scores: Sequence[Score]) -> list[RankRow]:
-    sources = {sample.id: sample.source_sha256 for sample in samples}
-    return [
-        RankRow(
-            judge=judge,
-            model=row.model,
-            n=row.n,
-            rank=row.rank,
-            ci95_low=row.low,
-            ci95_high=row.high,
-            mean=row.mean,
-        )
-        for judge, models in _by_model(scores).items()
-        if len(models) > 1
-        for row in ranks(models, sources)
-    ]
-
-
-def _ratings(
-    samples: Sequence[Sample], scores: Sequence[Score]
-) -> dict[str, dict[tuple[str, str], float]]:
-    """Scores by (model, sample id) of each judge, and of people where the benchmark has them."""
-    ratings: dict[str, dict[tuple[str, str], float]] = {}
-    human = {sample.id: sample.human_score for sample in samples}
-    for row in scores:
-        of_judge = ratings.setdefault(row.judge, {})
-        if row.score is not None:
-            of_judge[row.model, row.id] = row.score
-        rated = human[row.id]
-        if rated is not None:
-            ratings.setdefault(HUMAN, {})[row.model, row.id] = rated
-    return ratings
-
-
-def _agreements(ratings: Ratings, models: Sequence[str]) -> list[AgreementRow]:
-    judges = {name: rated for name, rated in ratings.items() if name != HUMAN}
-    rows = [_agreement_row(ALL, pair) for pair in agreement.pairs(judges)]
-    for model in models:
-        # The benchmark file rates samples, not edits: pooled over models it would count them twice.
-        part = {
-            name: {key: value for key, value in rated.items() if key[0] == model}
-            for name, rated in ratings.items()
-        }
-        rows += [
-            _agreement_row(model, pair)
-            for pair in agreement.pairs(part)
-            if len(models) > 1 or HUMAN in (pair.a, pair.b)
-        ]
-    return rows
-
-
-def _agreement_row(model: str, pair: Agreement) -> AgreementRow:
-    return AgreementRow(
-        model=model,
-        a=pair.a,
-        b=pair.b,
-        n=pair.n,
-        difference=pair.difference,
-        spearman=pair.spearman,
-        kendall=pair.kendall,
-        kappa=pair.kappa,
-        alpha=pair.alpha,
-    )
-
-
-def _repeats(ratings: Ratings, run: Mapping[str, Any]) -> list[Repeats]:
-    """Judges that differ in ``repeat`` alone are one judge that was asked again."""
-    alike: dict[str, dict[int, str]] = {}
-    for name, settings in (run.get("config") or {}).get("judges", {}).items():
-        if name in ratings:
-            rest = {key: value for key, value in settings.items() if key != "repeat"}
-            # Equal in repeat too, two names share their answers: that is no repeat.
-            alike.setdefault(dumps(rest), {})[settings.get("repeat", 0)] = name
-    return [
-        agreement.repeats({name: ratings[name] for name in names.values()})
-        for names in alike.values()
-        if len(names) > 1
-    ]
 
 
 def _failures(scores: Sequence[Score]) -> list[FailureRow]:
@@ -246,6 +132,8 @@ def _warnings(summary: Sequence[SummaryRow], scores: Sequence[Score], words: Wor
             if row.category == MICRO and row.scored < row.n:
                 missing = row.n - row.scored
                 warnings.append(words.sentence("coverage", **names, missing=missing, n=row.n))
+            if row.category == MICRO and row.repeats_missing:
+                warnings.append(words.sentence("repeats", **names, missing=row.repeats_missing))
         few = [
             words.cell(row.category)
             for row in rows
@@ -254,6 +142,7 @@ def _warnings(summary: Sequence[SummaryRow], scores: Sequence[Score], words: Wor
         if few:
             categories = words.list_separator.join(few)
             warnings.append(words.sentence("few", **names, categories=categories))
+    warnings += _several_devices(summary, scores, words)
     if any(0 < row.scored < RARE_BELOW for row in summary):
         warnings.append(words.sentence("rare", below=RARE_BELOW))
     return [*warnings, *_mixed(scores, words)]
@@ -272,6 +161,26 @@ def _mixed(scores: Sequence[Score], words: Words) -> list[str]:
         for name, recipes in recipes_of.items()
         if len(recipes) > 1
     ]
+
+
+def _several_devices(
+    summary: Sequence[SummaryRow], scores: Sequence[Score], words: Words
+) -> list[str]:
+    """The warnings that a model's edits were made on several kinds of devices."""
+    marked = [row.model for row in summary if DEVICES_MARK in row.marks]
+    sentences = []
+    for model in dict.fromkeys(marked):
+        devices = Counter(row.device for row in scores if row.model == model and row.device)
+        named = words.list_separator.join(sorted(devices))
+        sentences.append(words.sentence("devices", model=model, devices=named))
+    return sentences
+
+
+def _not_compared(inputs: Inputs, words: Words) -> list[str]:
+    """The warning that the benchmark's own ratings are of samples, of nobody knows which edit."""
+    rated = sum(sample.human_score is not None for sample in inputs.samples)
+    declared = inputs.human is not None and inputs.human.of_benchmark
+    return [] if declared or not rated else [words.sentence("human_score", n=rated)]
 
 
 def _equal_scores(row: SummaryRow, scores: Sequence[Score], words: Words) -> str:

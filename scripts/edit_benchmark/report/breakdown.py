@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from edit_benchmark.judging.rubrics import Scale
 from edit_benchmark.records import Sample, Score
+from edit_benchmark.report.grouping import by_model_and_judge
 from edit_benchmark.report.inputs import configured
-from edit_benchmark.report.rows import FEW_MARK, BreakdownRow, by_model_and_judge
+from edit_benchmark.report.rows import FEW_MARK, BreakdownRow
+from edit_benchmark.report.scales import NO_SCALES, Scales
 from edit_benchmark.stats.estimates import FEW, estimate
 
 #: The value of samples without a difficulty or a tag.
@@ -30,7 +33,10 @@ def instruction_languages(run: Mapping[str, Any]) -> dict[str, str]:
 
 
 def breakdown_rows(
-    samples: Sequence[Sample], scores: Sequence[Score], languages: Mapping[str, str]
+    samples: Sequence[Sample],
+    scores: Sequence[Score],
+    languages: Mapping[str, str],
+    scales: Scales = NO_SCALES,
 ) -> list[BreakdownRow]:
     """Means by criterion (of a category), difficulty, tag and language, one row a model, judge
     and value.
@@ -45,7 +51,9 @@ def breakdown_rows(
         for (dimension, category, value), points in sorted(parts.items(), key=_order):
             known = [(row, number) for row, number in points if number is not None]
             result = estimate(
-                [number for _, number in known], [by_id[row.id].source_sha256 for row, _ in known]
+                [number for _, number in known],
+                [by_id[row.id].source_sha256 for row, _ in known],
+                scales.get(judge, Scale()).ends,
             )
             rows.append(
                 BreakdownRow(

@@ -22,14 +22,14 @@ _COLUMNS, _ROWS = 4, 350  # a JPEG image is at most 65,535 pixels high
 def write_contact_sheets(inputs: Inputs, thumbnails: Mapping[str, Thumbnail], out: Path) -> None:
     """Write ``contact_sheets/<category>/<model>.jpg`` for every model and category.
 
-    A sheet shows source, edit and scores of each sample. ``thumbnails`` are those of the images'
-    paths as the records have them.
+    A sheet shows source, edit and scores of each sample, the edit being the first of its repeats.
+    ``thumbnails`` are those of the images' paths as the records have them.
     """
     for model in dict.fromkeys(row.model for row in inputs.scores):
         for category in inputs.categories:
             rows: dict[str, list[Score]] = {}
             for row in inputs.scores:
-                if row.model == model and row.category == category:
+                if row.model == model and row.category == category and not row.repeat:
                     rows.setdefault(row.id, []).append(row)
             members = [sample for sample in inputs.samples if sample.category == category]
             sheet = _sheet([(sample, rows[sample.id]) for sample in members], thumbnails, out)

@@ -13,7 +13,9 @@ import pandas as pd
 
 from edit_benchmark.records import STATUSES
 from edit_benchmark.report.analysis import Analysis
+from edit_benchmark.report.grouping import by_model_and_judge
 from edit_benchmark.report.rows import (
+    DEVICES_MARK,
     EQUAL_MARK,
     FEW_MARK,
     MACRO,
@@ -22,13 +24,14 @@ from edit_benchmark.report.rows import (
     FailureRow,
     Row,
     SummaryRow,
-    by_model_and_judge,
     cells,
 )
+from edit_benchmark.report.scales import NO_SCALES, Scales
+from edit_benchmark.report.scales import sentence as scales_sentence
 from edit_benchmark.report.words import Words
 from edit_benchmark.results.files import write_bytes
 
-_DAGGERS = {FEW_MARK: "†", EQUAL_MARK: "‡"}
+_DAGGERS = {FEW_MARK: "†", EQUAL_MARK: "‡", DEVICES_MARK: "§"}
 #: The columns that are shown to readers; the CSV file has all.
 SHOWN = ("category", "n", *STATUSES, "mean", "interval", "std", "median", "min", "max")
 _FAILURE_KINDS = 20
@@ -68,7 +71,7 @@ def to_json(analysis: Analysis, run: Mapping[str, Any]) -> dict[str, Any]:
         "ranks": [cells(row) for row in analysis.ranks],
         "comparison": [cells(row) for row in analysis.comparison],
         "agreement": [cells(row) for row in analysis.agreement],
-        "agreement_of_all_judges": analysis.alpha,
+        "agreement_of_all_judges": analysis.alpha and asdict(analysis.alpha),
         "repeats": [asdict(row) for row in analysis.repeats],
         "warnings": analysis.warnings,
     }
@@ -128,7 +131,12 @@ def shown(row: SummaryRow, words: Words) -> dict[str, str]:
     }
 
 
-def to_markdown(summary: Sequence[SummaryRow], words: Words, warnings: Sequence[str]) -> str:
+def to_markdown(
+    summary: Sequence[SummaryRow],
+    words: Words,
+    warnings: Sequence[str],
+    scales: Scales = NO_SCALES,
+) -> str:
     """One Markdown table a model and judge; markup in texts is escaped."""
     lines = [f"> {_markdown(warning)}\n" for warning in warnings]
     for (model, judge), part in by_model_and_judge(summary).items():
@@ -140,8 +148,13 @@ def to_markdown(summary: Sequence[SummaryRow], words: Words, warnings: Sequence[
             texts = shown(row, words)
             lines.append("| " + " | ".join(_markdown(texts[name]) for name in SHOWN) + " |")
         lines.append("")
-    lines.append(words.sentence("caption"))
+    lines.append(_markdown(_caption(summary, words, scales)))
     return "\n".join(lines) + "\n"
+
+
+def _caption(summary: Sequence[SummaryRow], words: Words, scales: Scales) -> str:
+    judges = dict.fromkeys(row.judge for row in summary)
+    return words.sentence("caption", scales=scales_sentence(judges, scales, words))
 
 
 def _markdown(text: str) -> str:
@@ -159,11 +172,12 @@ _TEX = {
     "|": r"\textbar{}",
     "†": r"\textdagger{}",
     "‡": r"\textdaggerdbl{}",
+    "§": r"\textsection{}",
     "−": r"\textminus{}",
 } | {character: f"\\{character}" for character in "&%$#_{}"}
 
 
-def to_latex(summary: Sequence[SummaryRow], words: Words) -> str:
+def to_latex(summary: Sequence[SummaryRow], words: Words, scales: Scales = NO_SCALES) -> str:
     """A booktabs table environment to ``\\input``; needs booktabs, and ctex for Chinese.
 
     Compiles with XeLaTeX and LuaLaTeX, English ones with pdfLaTeX too.
@@ -173,7 +187,7 @@ def to_latex(summary: Sequence[SummaryRow], words: Words) -> str:
         f"% Needs the packages {packages}.",
         r"\begin{table}[tbp]",
         r"\centering",
-        rf"\caption{{{_tex(words.sentence('caption'))}}}",
+        rf"\caption{{{_tex(_caption(summary, words, scales))}}}",
         r"\label{tab:image-edit-benchmark}",
         # A wide table is scaled to the text's width, a narrow one is left as it is.
         r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",

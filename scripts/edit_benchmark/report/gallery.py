@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from edit_benchmark.categories import label
+from edit_benchmark.judging.rubrics import Scale
 from edit_benchmark.records import STATUSES, Sample, Score
 from edit_benchmark.report.inputs import Inputs
 from edit_benchmark.report.thumbnails import Thumbnail
@@ -26,8 +27,12 @@ def gallery(
     models = list(dict.fromkeys(row.model for row in inputs.scores))
     judges = list(dict.fromkeys(row.judge for row in inputs.scores))
     by_id: dict[str, list[Score]] = {}
+    repeats: dict[tuple[str, str, str], list[Score]] = {}
     for row in inputs.scores:
-        by_id.setdefault(row.id, []).append(row)
+        if row.repeat:
+            repeats.setdefault((row.model, row.judge, row.id), []).append(row)
+        else:
+            by_id.setdefault(row.id, []).append(row)
 
     def image(path: str) -> list[Any]:
         """Name of the copies, their size, and where the original lies as seen from the page."""
@@ -49,7 +54,10 @@ def gallery(
                 "human": sample.human_score,
                 "source": image(sample.source) if sample.source else None,
                 "edits": edits,
-                "rows": [_row(row, models, judges) for row in rows],
+                "rows": [
+                    _row(row, models, judges, repeats.get((row.model, row.judge, row.id), ()))
+                    for row in rows
+                ],
             }
         )
     categories = [{"key": key, "label": label(key, words.language)} for key in inputs.categories]
@@ -57,6 +65,7 @@ def gallery(
         "language": words.language,
         "models": models,
         "judges": judges,
+        "scales": [inputs.scales.get(judge, Scale()).ends for judge in judges],
         "categories": categories,
         "words": {status: words.cell(status) for status in STATUSES},
         "ui": words.script,
@@ -79,7 +88,10 @@ def _texts(sample: Sample) -> dict[str, str]:
     return {name: text for name, text in texts.items() if text}
 
 
-def _row(row: Score, models: Sequence[str], judges: Sequence[str]) -> dict[str, Any]:
+def _row(
+    row: Score, models: Sequence[str], judges: Sequence[str], repeats: Sequence[Score]
+) -> dict[str, Any]:
+    """The row of a sample's first repeat, with the scores of the others, or their status."""
     fields = {
         "model": models.index(row.model),
         "judge": judges.index(row.judge),
@@ -93,5 +105,8 @@ def _row(row: Score, models: Sequence[str], judges: Sequence[str]) -> dict[str, 
         "text": row.text,
         "seed": row.seed,
         "seconds": row.edit_seconds,
+        "repeats": [
+            other.status if other.score is None else round(other.score, 4) for other in repeats
+        ],
     }
     return {name: value for name, value in fields.items() if value not in ("", [])}

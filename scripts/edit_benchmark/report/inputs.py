@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from edit_benchmark.categories import canonical
+from edit_benchmark.config.run import HumanRatings
+from edit_benchmark.dataset.human_ratings import Rating, read_ratings
 from edit_benchmark.errors import UserError
+from edit_benchmark.judging.rubrics import Scale
 from edit_benchmark.records import Sample, Score
 from edit_benchmark.report import timings, verdicts
-from edit_benchmark.report.recorded_settings import normalised
+from edit_benchmark.report.checks import check_comparable, check_complete, check_same_sample
+from edit_benchmark.report.scales import Scales, scales_of
 from edit_benchmark.report.verdicts import SelfTest
 from edit_benchmark.results.layout import Layout
 from edit_benchmark.results.tables import read_rows
-
-# Settings of a judge that do not change its answers beyond rounding, and where a checkpoint lay:
-# its resolved commit or fingerprint is compared instead.
-_NOT_COMPARED = {"batch_size", "checkpoint", "revision"}
 
 
 @dataclass(frozen=True)
@@ -43,6 +42,8 @@ class Sources:
         Records of the judges' self-tests; those of models without a score row are left out.
     judges
         The judges' settings by name, if there is no record of the run that has them.
+    human
+        Where people's ratings are, None if there are none.
     """
 
     samples: Path
@@ -53,6 +54,18 @@ class Sources:
     merged: Sequence[Path] = ()
     selftests: Sequence[Path] = ()
     judges: Mapping[str, Any] = field(default_factory=dict)
+    human: HumanRatings | None = None
+
+
+@dataclass(frozen=True)
+class Human:
+    """What people gave edits, on a scale from ``lowest`` to ``highest``; ``of_benchmark`` if it is
+    the benchmark file that has the ratings."""
+
+    ratings: Sequence[Rating]
+    lowest: float
+    highest: float
+    of_benchmark: bool
 
 
 @dataclass(frozen=True)
@@ -62,7 +75,8 @@ class Inputs:
     ``results`` is the folder that the rows' image paths are relative to, ``run`` the record of
     the run (``run.json``), empty if there is none, ``selftests`` the records of the judges'
     self-tests, ``timings`` what the jobs wrote of their time, ``judges`` the judges' settings by
-    name, by which a self-test is known to be of the present judge.
+    name, by which a self-test is known to be of the present judge, ``scales`` the scale of each
+    judge's scores where it is known, ``human`` people's ratings, None if there are none.
     """
 
     samples: list[Sample]
@@ -73,6 +87,8 @@ class Inputs:
     selftests: Sequence[SelfTest] = ()
     timings: Sequence[Mapping[str, Any]] = ()
     judges: Mapping[str, Any] = field(default_factory=dict)
+    scales: Scales = field(default_factory=dict)
+    human: Human | None = None
 
 
 def load(sources: Sources) -> Inputs:
@@ -87,6 +103,7 @@ def load(sources: Sources) -> Inputs:
     scores = [row for path in sources.scores for row in read_rows(path, Score)]
     models = {row.model for row in scores}
     run = _record(sources.run) if sources.run else {}
+    judges = sources.judges or (run.get("config") or {}).get("judges") or {}
     inputs = Inputs(
         samples=read_rows(sources.samples, Sample),
         scores=scores,
@@ -95,11 +112,13 @@ def load(sources: Sources) -> Inputs:
         results=sources.results,
         run=run,
         selftests=[row for row in verdicts.read(sources.selftests) if row.model in models],
-        judges=sources.judges or (run.get("config") or {}).get("judges") or {},
+        judges=judges,
+        scales=scales_of(judges, run, scores),
         timings=timings.read(sources.results),
     )
     for folder in sources.merged:
         inputs = _merge(inputs, folder)
+    inputs = replace(inputs, human=_human(sources.human, inputs))
     if sources.category is not None:
         inputs = replace(inputs, categories=[_reported(sources.category, inputs.categories)])
     chosen = replace(
@@ -109,6 +128,14 @@ def load(sources: Sources) -> Inputs:
     )
     check_complete(chosen.samples, chosen.scores)
     return _with_approximations(chosen)
+
+
+def _human(settings: HumanRatings | None, inputs: Inputs) -> Human | None:
+    if settings is None:
+        return None
+    models = list(dict.fromkeys(row.model for row in inputs.scores))
+    ratings = read_ratings(settings, inputs.samples, models)
+    return Human(ratings, settings.lowest, settings.highest, settings.path is None)
 
 
 def _reported(category: str, categories: Sequence[str]) -> str:
@@ -169,38 +196,6 @@ def _record(path: Path) -> dict[str, Any]:
     return content
 
 
-def check_complete(samples: Sequence[Sample], scores: Sequence[Score]) -> None:
-    """Every model, judge and sample has exactly one row.
-
-    Raises
-    ------
-    UserError
-        Naming the first row that is missing, there twice or of no sample.
-    """
-    categories = {sample.id: sample.category for sample in samples}
-    seen = Counter((row.model, row.judge, row.id) for row in scores)
-    for row in scores:
-        who = f"of model {row.model} and judge {row.judge}"
-        if seen[row.model, row.judge, row.id] > 1:
-            raise UserError(
-                f"sample {row.id} has {seen[row.model, row.judge, row.id]} score rows {who}; give "
-                "each score table once."
-            )
-        if categories.get(row.id) != row.category:
-            raise UserError(
-                f"a score row {who} is of sample {row.id} in {row.category}, which the samples "
-                "table does not have; run the workflow again, it makes both from one benchmark."
-            )
-    for model, judge in dict.fromkeys((row.model, row.judge) for row in scores):
-        missing = [key for key in categories if (model, judge, key) not in seen]
-        if missing:
-            raise UserError(
-                f"{len(missing)} samples have no score row of model {model} and judge {judge}, the "
-                f"first is {missing[0]} in {categories[missing[0]]}; run the workflow again, or "
-                "report one category with --category."
-            )
-
-
 def _merge(mine: Inputs, folder: Path) -> Inputs:
     """``mine`` with the rows of the run in ``folder``."""
     layout = Layout(folder)
@@ -216,11 +211,11 @@ def _merge(mine: Inputs, folder: Path) -> Inputs:
         if sample.source:
             sample = replace(sample, source=str(here / sample.source))
         known = samples.setdefault(sample.id, sample)
-        _same_sample(known, sample, folder)
+        check_same_sample(known, sample, folder)
         if known.problem:  # the other run may have had its source image
             samples[sample.id] = sample
     rows = [row for path in tables for row in read_rows(path, Score)]
-    _check_comparable(mine, rows, other_run, folder)
+    check_comparable((mine.run, mine.scores), (other_run, rows), folder)
     present = {(row.model, row.judge, row.id) for row in mine.scores}
     for row in rows:
         if (row.model, row.judge, row.id) in present:
@@ -228,6 +223,8 @@ def _merge(mine: Inputs, folder: Path) -> Inputs:
                 f"--merge {folder}: sample {row.id} has a score of model {row.model} and judge "
                 f"{row.judge} in both runs; leave one of the two out or rename the model."
             )
+    judges = (other_run.get("config") or {}).get("judges") or {}
+    scales = scales_of(judges, other_run, rows)
     rows = [replace(row, image=str(here / row.image)) if row.image else row for row in rows]
     return replace(
         mine,
@@ -235,61 +232,16 @@ def _merge(mine: Inputs, folder: Path) -> Inputs:
         scores=[*mine.scores, *rows],
         categories=list(dict.fromkeys([*mine.categories, *(path.stem for path in tables)])),
         timings=[*mine.timings, *timings.read(folder)],
+        scales=_merged_scales(mine, scales, {row.judge for row in rows}),
         run=mine.run | {"merged": {**mine.run.get("merged", {}), str(folder): other_run}},
     )
 
 
-def _same_sample(mine: Sample, other: Sample, folder: Path) -> None:
-    # Not the instruction as given: runs in two languages can share samples, under other names.
-    keys = ["category", "instruction_en", "instruction_zh"]
-    if not (mine.problem or other.problem):
-        keys.append("source_sha256")
-    for key in keys:
-        if getattr(mine, key) != getattr(other, key):
-            raise UserError(
-                f"--merge {folder}: sample {mine.id} is another one there: its {key} differs."
-            )
-
-
-def _check_comparable(
-    mine: Inputs, rows: Sequence[Score], other_run: Mapping[str, Any], folder: Path
-) -> None:
-    """What shares a column has to be the same judge, rubric and model."""
-    for kind, here, there in (
-        ("judges", {row.judge for row in mine.scores}, {row.judge for row in rows}),
-        ("models", {row.model for row in mine.scores}, {row.model for row in rows}),
-    ):
-        for name in sorted(here & there):
-            one, two = _compared(mine.run, kind, name), _compared(other_run, kind, name)
-            for key in dict.fromkeys([*one, *two]):
-                if one.get(key) != two.get(key):
-                    raise UserError(
-                        f"--merge {folder}: {kind[:-1]} {name} is not the same in both runs: "
-                        f"{key} is {one.get(key)!r} here and {two.get(key)!r} there, so "
-                        "their numbers cannot share a column; rename it in one of the configs."
-                    )
-
-
-def _compared(run: Mapping[str, Any], kind: str, name: str) -> dict[str, Any]:
-    """What makes numbers of a judge or model comparable, by field.
-
-    ``kind`` is ``judges`` or ``models``, as in the configuration.
-    """
-    config = run.get("config") or {}
-    settings = normalised(config.get(kind, {}).get(name, {}), kind)
-    fields = {
-        field: value
-        for field, value in settings.items()
-        if field not in _NOT_COMPARED and field != "rubric"
+def _merged_scales(mine: Inputs, other: Scales, there: Collection[str]) -> dict[str, Scale]:
+    """A judge of both runs has a scale if it is known in both."""
+    here = {row.judge for row in mine.scores}
+    return {
+        name: scale
+        for name, scale in {**mine.scales, **other}.items()
+        if (name in mine.scales or name not in here) and (name in other or name not in there)
     }
-    folder = {"judges": "judges", "models": "editors"}[kind]
-    record = (run.get("checkpoints") or {}).get(f"{folder}/{name}") or {}
-    fields["checkpoint (commit or fingerprint)"] = record.get("commit") or record.get("fingerprint")
-    fields["benchmark.language"] = config.get("benchmark", {}).get("language")
-    if kind == "judges":
-        # A rubric is named by its file; what counts is the hash of its content.
-        stem = Path(str(settings.get("rubric"))).stem
-        fields["rubric hash"] = [
-            value for path, value in (run.get("rubrics") or {}).items() if Path(path).stem == stem
-        ]
-    return fields

@@ -17,7 +17,15 @@ from edit_benchmark.report import formats, plots
 from edit_benchmark.report.analysis import Analysis
 from edit_benchmark.report.gallery import gallery
 from edit_benchmark.report.inputs import Inputs, configured
-from edit_benchmark.report.rows import EQUAL_MARK, FEW_MARK, MACRO, MICRO
+from edit_benchmark.report.rows import (
+    CRITERIA_MARK,
+    DEVICES_MARK,
+    EQUAL_MARK,
+    FEW_MARK,
+    MACRO,
+    MICRO,
+)
+from edit_benchmark.report.scales import sentence
 from edit_benchmark.report.thumbnails import Thumbnail
 from edit_benchmark.report.verdicts import verdicts
 from edit_benchmark.report.words import Words
@@ -69,6 +77,7 @@ def write_page(content: Content, out: Path) -> None:
         notes=[note for note in content.notes if note.strip()],
         verdicts=verdicts(inputs.selftests, judges, inputs.judges, words),
         judges=judges,
+        scales=sentence(judges, inputs.scales, words),
         models=list(dict.fromkeys(row.model for row in inputs.scores)),
         statuses=STATUSES,
         figures={
@@ -78,7 +87,14 @@ def write_page(content: Content, out: Path) -> None:
         finished=inputs.run.get("finished"),
         run_details=_run_details(inputs),
         counts={"samples": len(inputs.samples), "few": FEW},
-        names={"micro": MICRO, "macro": MACRO, "few": FEW_MARK, "equal": EQUAL_MARK},
+        names={
+            "micro": MICRO,
+            "macro": MACRO,
+            "few": FEW_MARK,
+            "equal": EQUAL_MARK,
+            "criteria": CRITERIA_MARK,
+            "devices": DEVICES_MARK,
+        },
         data=_embedded(gallery(inputs, content.thumbnails, words, out)),
         style=Markup(_read("report.css")),
         script=Markup(_read("report.js")),
@@ -137,7 +153,11 @@ def _seconds(scores: Sequence[Score], section: str, name: str) -> dict[str, str]
     """Median seconds an image of a model or judge."""
     if section == "models":
         # Each judge has a row of the same edit.
-        once = {row.id: row.edit_seconds for row in scores if configured(row.model) == name}
+        once = {
+            (row.id, row.repeat): row.edit_seconds
+            for row in scores
+            if configured(row.model) == name
+        }
         seconds = [value for value in once.values() if value is not None]
     else:
         scored = [row for row in scores if row.judge == name and row.status == SCORED]

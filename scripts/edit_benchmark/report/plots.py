@@ -18,7 +18,6 @@ from matplotlib.figure import Figure
 from edit_benchmark.report.rows import MACRO, MICRO, SummaryRow
 from edit_benchmark.report.words import Words, load
 from edit_benchmark.results.files import write_bytes
-from edit_benchmark.stats.estimates import HIGHEST, LOWEST
 
 # People with any colour vision tell them apart on white; without colour the markers do.
 COLOURS = ("#0072b2", "#d55e00", "#007a5e", "#9b4f96", "#7a6a00", "#4d4d4d")
@@ -39,8 +38,12 @@ def chinese_font() -> font_manager.FontEntry | None:
     return next((installed[name] for name in _CHINESE_FONTS if name in installed), None)
 
 
-def overview(summary: Sequence[SummaryRow], judge: str, words: Words) -> Figure:
+def overview(
+    summary: Sequence[SummaryRow], judge: str, words: Words, scale: tuple[float, float]
+) -> Figure:
     """Means and 95 % intervals of one judge: a row a category, a mark a model.
+
+    The axis is the judge's ``scale``, its lowest and its highest score.
 
     Labels are in the language of ``words`` if it is English or a font for Chinese is installed,
     else English.
@@ -74,7 +77,7 @@ def overview(summary: Sequence[SummaryRow], judge: str, words: Words) -> Figure:
         axes.axhline(categories.index(MICRO) - 0.5, color=_LINE, linewidth=0.8)
         axes.set_yticks(range(len(categories)), [labels.cell(name) for name in categories])
         axes.set_ylim(len(categories) - 0.5, -0.5)
-        axes.set_xlim(LOWEST, HIGHEST)
+        axes.set_xlim(*scale)
         axes.set_xlabel(labels.sentence("plot_axis"))
         axes.grid(axis="x", color=_LINE, linewidth=0.5)
         axes.tick_params(length=0)

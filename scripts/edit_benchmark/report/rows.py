@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 from edit_benchmark.stats.comparison import SIZES
 
@@ -12,8 +12,11 @@ from edit_benchmark.stats.comparison import SIZES
 MICRO, MACRO = "overall (micro)", "overall (macro)"
 #: A criterion that the judge found not to apply; pandas and R read it as missing.
 NOT_APPLICABLE = "n/a"
-#: Marks of a cell: its scored samples are of few source images; its scores are mostly one number.
-FEW_MARK, EQUAL_MARK = "few_images", "equal_scores"
+#: Marks of a cell: its scored samples are of few source images; its scores are mostly one number;
+#: its edits were made on several kinds of devices, which round in different ways.
+FEW_MARK, EQUAL_MARK, DEVICES_MARK = "few_images", "equal_scores", "several_devices"
+#: Mark of a comparison of samples to which other criteria apply for one model than for the other.
+CRITERIA_MARK = "other_criteria"
 #: In place of the settings of a job that did not record them.
 NOT_RECORDED = "not recorded"
 #: Columns of :attr:`ComparisonRow.needed`, one for each size of a difference.
@@ -22,11 +25,13 @@ NEEDED = tuple(f"needed_{size}" for size in SIZES)
 
 @dataclass(frozen=True)
 class ScoreRow:
-    """One model, judge and sample.
+    """One model, judge, sample and repeat of its edit, counted from 0.
 
     ``criteria`` has a value for each criterion of all rubrics: None where it is not of the
     category or there is no answer, :data:`NOT_APPLICABLE` where the judge found that it does not
-    apply. ``flags`` and ``tags`` are joined by semicolons.
+    apply. ``not_applicable`` is the share (0 to 1) of criteria that do not apply, ``mass`` the mean
+    probability (0 to 1) that the judge put on the scale's labels, where it is known. ``flags`` and
+    ``tags`` are joined by semicolons.
     """
 
     model: str
@@ -34,10 +39,13 @@ class ScoreRow:
     category: str
     category_zh: str
     id: str
+    repeat: int
     status: str
     reason: str
     score: float | None
     criteria: Mapping[str, float | str | None]
+    not_applicable: float | None
+    mass: float | None
     flags: str
     difficulty: str
     tags: str
@@ -54,7 +62,9 @@ class SummaryRow:
     """One model, judge and category, or :data:`MICRO` or :data:`MACRO` in the category's place.
 
     What does not exist is None, never 0. The statistics of the macro row are those of the
-    categories' means.
+    categories' means. Where a model's edits are repeated with other seeds, a sample's score is the
+    mean of its repeats that have one: statistics are of these, and the interval holds both what
+    varies between samples and what varies between seeds.
 
     Attributes
     ----------
@@ -63,15 +73,21 @@ class SummaryRow:
     coverage
         ``scored / n``.
     mean, standard_error, ci95_low, ci95_high
-        Mean of the scores (0 to 10), its error and its 95 % bootstrap interval.
+        Mean of the scores, its error and its 95 % interval.
     std
         Standard deviation of the population.
     bound_low, bound_high
         The mean if every sample without a score had the lowest, or the highest score.
+    repeats, repeats_missing
+        The most edits of a sample, and edits without a score of samples that have one.
+    seed_std, sample_std
+        Standard deviations between the repeats of a sample, and between samples once that is taken
+        off, see :func:`~edit_benchmark.stats.components.components`; None without repeats.
     extreme
         ``best`` or ``worst`` among the categories, else empty.
     marks
-        :data:`FEW_MARK` and :data:`EQUAL_MARK` where they apply, joined by a semicolon.
+        :data:`FEW_MARK`, :data:`EQUAL_MARK` and :data:`DEVICES_MARK` where they apply, joined by
+        semicolons.
     """
 
     model: str
@@ -93,6 +109,10 @@ class SummaryRow:
     max: float | None
     bound_low: float | None
     bound_high: float | None
+    repeats: int
+    repeats_missing: int
+    seed_std: float | None
+    sample_std: float | None
     extreme: str
     marks: str
 
@@ -123,7 +143,9 @@ class BreakdownRow:
 class ComparisonRow:
     """Models ``a`` and ``b`` under one judge: see :class:`~edit_benchmark.stats.comparison.Paired`.
 
-    ``needed`` has the number of samples under each name of :data:`NEEDED`.
+    ``needed`` has the number of samples under each name of :data:`NEEDED`. ``other_criteria``
+    counts the samples, of the n, whose two scores are means over different criteria, because the
+    judge found that others apply; any of them is marked.
     """
 
     judge: str
@@ -137,6 +159,8 @@ class ComparisonRow:
     standard_error: float | None
     ci95_low: float | None
     ci95_high: float | None
+    bound_low: float | None
+    bound_high: float | None
     p: float | None
     p_holm: float | None
     wins: int
@@ -144,6 +168,7 @@ class ComparisonRow:
     losses: int
     effect_size: float | None
     needed: Mapping[str, int | None]
+    other_criteria: int
     marks: str
 
 
@@ -162,17 +187,31 @@ class RankRow:
 
 @dataclass(frozen=True)
 class AgreementRow:
-    """Two raters on one model's edits: see :class:`~edit_benchmark.stats.agreement.Agreement`."""
+    """Two raters on one model's edits: see :class:`~edit_benchmark.stats.agreement.Agreement`.
+
+    ``raters`` counts judges and people behind the row. Where ``a`` and ``b`` are both people, it is
+    all of them, and there is only alpha.
+    """
 
     model: str
     a: str
     b: str
+    raters: int
     n: int
+    images: int
     difference: float | None
     spearman: float | None
+    spearman_low: float | None
+    spearman_high: float | None
     kendall: float | None
+    kendall_low: float | None
+    kendall_high: float | None
     kappa: float | None
+    kappa_low: float | None
+    kappa_high: float | None
     alpha: float | None
+    alpha_low: float | None
+    alpha_high: float | None
 
 
 @dataclass(frozen=True)
@@ -260,24 +299,3 @@ def cells(row: Row) -> dict[str, Any]:
         value = getattr(row, field.name)
         values |= value if isinstance(value, Mapping) else {field.name: value}
     return values
-
-
-class OfModelAndJudge(Protocol):
-    """What belongs to one model and judge."""
-
-    @property
-    def model(self) -> str: ...
-
-    @property
-    def judge(self) -> str: ...
-
-
-Part = TypeVar("Part", bound=OfModelAndJudge)
-
-
-def by_model_and_judge(rows: Iterable[Part]) -> dict[tuple[str, str], list[Part]]:
-    """The rows of each model and judge, in the order of their first rows."""
-    parts: dict[tuple[str, str], list[Part]] = {}
-    for row in rows:
-        parts.setdefault((row.model, row.judge), []).append(row)
-    return parts

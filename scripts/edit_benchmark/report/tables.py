@@ -8,6 +8,7 @@ from dataclasses import replace
 from statistics import fmean, median, pstdev
 
 from edit_benchmark.categories import label
+from edit_benchmark.judging.rubrics import Scale
 from edit_benchmark.records import (
     EDIT_FAILED,
     JUDGE_FAILED,
@@ -16,7 +17,10 @@ from edit_benchmark.records import (
     Sample,
     Score,
 )
+from edit_benchmark.report.grouping import by_model_and_judge
+from edit_benchmark.report.per_sample import SampleScore, per_sample
 from edit_benchmark.report.rows import (
+    DEVICES_MARK,
     EQUAL_MARK,
     FEW_MARK,
     MACRO,
@@ -24,8 +28,9 @@ from edit_benchmark.report.rows import (
     NOT_APPLICABLE,
     ScoreRow,
     SummaryRow,
-    by_model_and_judge,
 )
+from edit_benchmark.report.scales import NO_SCALES, Scales
+from edit_benchmark.stats.components import components
 from edit_benchmark.stats.estimates import (
     FEW,
     bounds,
@@ -40,7 +45,7 @@ EQUAL_SHARE, EQUAL_FROM = 0.5, 10
 
 
 def score_rows(samples: Sequence[Sample], scores: Sequence[Score]) -> list[ScoreRow]:
-    """One row a model, judge and sample."""
+    """One row a model, judge, sample and repeat."""
     by_id = {sample.id: sample for sample in samples}
     names = criteria(scores)
     return [_score_row(by_id[row.id], row, names) for row in scores]
@@ -61,10 +66,17 @@ def _score_row(sample: Sample, row: Score, names: Sequence[str]) -> ScoreRow:
         category=row.category,
         category_zh=label(row.category, "zh"),
         id=row.id,
+        repeat=row.repeat,
         status=row.status,
         reason=row.reason,
         score=row.score,
         criteria={name: given.get(name) for name in names},
+        not_applicable=(
+            sum(value is None for value in row.criteria.values()) / len(row.criteria)
+            if row.criteria
+            else None
+        ),
+        mass=row.mass,
         flags=";".join(row.flags),
         difficulty=sample.difficulty,
         tags=";".join(sample.tags),
@@ -82,23 +94,26 @@ def summary_rows(
     scores: Sequence[Score],
     categories: Sequence[str],
     equal_share: float = EQUAL_SHARE,
+    scales: Scales = NO_SCALES,
 ) -> list[SummaryRow]:
     """One row a model, judge and category, then all samples pooled (micro) and the mean of the
     categories' means (macro).
 
-    The macro row has no statistics unless every category that has samples has a mean.
+    Statistics are of samples: the mean of a sample's repeats counts as its score. The macro row has
+    no statistics unless every category that has samples has a mean.
     ``equal_share`` (0 to 1) is the share of equal scores from which on a category is marked.
     """
     sources = {sample.id: sample.source_sha256 for sample in samples}
     rows: list[SummaryRow] = []
     for group in by_model_and_judge(scores).values():
+        scale = scales.get(group[0].judge, Scale())
         parts = []
         for category in categories:
             members = [row for row in group if row.category == category]
-            parts.append(_summary_row(group[0], category, members, sources, equal_share))
+            parts.append(_summary_row(group[0], category, members, sources, equal_share, scale))
         # The pooled scores are not marked: what is wrong is in a category.
-        micro = _summary_row(group[0], MICRO, group, sources, equal_share=1)
-        rows += [*_with_extremes(parts), micro, _macro_row(micro, parts, group, sources)]
+        micro = _summary_row(group[0], MICRO, group, sources, 1, scale)
+        rows += [*_with_extremes(parts), micro, _macro_row(micro, parts, group, sources, scale)]
     return rows
 
 
@@ -108,26 +123,30 @@ def _summary_row(
     rows: Sequence[Score],
     sources: Mapping[str, str],
     equal_share: float,
+    scale: Scale,
 ) -> SummaryRow:
     """The row of ``category`` from the scores ``rows``, of the model and judge of ``of``."""
-    counts = Counter(row.status for row in rows)
-    scored = _scored(rows)
+    samples = per_sample(rows)
+    counts = Counter(row.status for row in samples)
+    scored = _scored(samples)
     values = [value for _, value in scored]
-    result = estimate(values, [sources[row.id] for row, _ in scored])
-    bound_low, bound_high = bounds(result.mean, len(values), len(rows) - len(values))
-    marks = [FEW_MARK] if result.clusters < FEW else []
-    if len(values) >= EQUAL_FROM and largest_tie(values) > equal_share:
-        marks.append(EQUAL_MARK)
+    result = estimate(values, [sources[row.id] for row, _ in scored], scale.ends)
+    missing = sum(row.missing for row in samples)
+    known = len(samples) - missing
+    total = sum((1 - row.missing) * (row.score or 0.0) for row in samples)
+    mean = total / known if known else None
+    bound_low, bound_high = bounds(mean, known, missing, scale.ends)
+    seed_std, sample_std = components([row.repeats for row in samples])
     return SummaryRow(
         model=of.model,
         judge=of.judge,
         category=category,
-        n=len(rows),
+        n=len(samples),
         scored=counts[SCORED],
         edit_failed=counts[EDIT_FAILED],
         judge_failed=counts[JUDGE_FAILED],
         skipped=counts[SKIPPED],
-        coverage=len(values) / len(rows) if rows else None,
+        coverage=len(values) / len(samples) if samples else None,
         mean=result.mean,
         standard_error=result.standard_error,
         ci95_low=result.low,
@@ -138,9 +157,30 @@ def _summary_row(
         max=result.maximum,
         bound_low=bound_low,
         bound_high=bound_high,
+        repeats=1 + max((row.repeat for row in rows), default=0),
+        repeats_missing=_repeats_missing(rows, samples),
+        seed_std=seed_std,
+        sample_std=sample_std,
         extreme="",
-        marks=";".join(marks),
+        marks=";".join(_marks(rows, result.clusters, equal_share)),
     )
+
+
+def _repeats_missing(rows: Sequence[Score], samples: Sequence[SampleScore]) -> int:
+    """Edits without a score of samples that have one."""
+    scored = {row.id for row in samples if row.repeats}
+    return sum(row.score is None and row.id in scored for row in rows)
+
+
+def _marks(rows: Sequence[Score], images: int, equal_share: float) -> list[str]:
+    """What marks a cell of these edits, whose scored samples are of so many source images."""
+    marks = [FEW_MARK] if images < FEW else []
+    values = [value for _, value in _scored(rows)]
+    if len(values) >= EQUAL_FROM and largest_tie(values) > equal_share:
+        marks.append(EQUAL_MARK)
+    if len({row.device for row, _ in _scored(rows) if row.device}) > 1:
+        marks.append(DEVICES_MARK)
+    return marks
 
 
 def _scored(rows: Iterable[Score]) -> list[tuple[Score, float]]:
@@ -164,12 +204,15 @@ def _macro_row(
     parts: Sequence[SummaryRow],
     rows: Sequence[Score],
     sources: Mapping[str, str],
+    scale: Scale,
 ) -> SummaryRow:
     """The macro row: counts of the micro row, statistics of the categories' means."""
     filled = [part for part in parts if part.n]
     means = [part.mean for part in filled if part.mean is not None]
     lows = [part.bound_low for part in filled if part.bound_low is not None]
     highs = [part.bound_high for part in filled if part.bound_high is not None]
+    marks = [FEW_MARK] if any(FEW_MARK in part.marks for part in filled) else []
+    marks += [DEVICES_MARK] if DEVICES_MARK in micro.marks else []
     empty = replace(
         micro,
         category=MACRO,
@@ -183,15 +226,18 @@ def _macro_row(
         max=None,
         bound_low=fmean(lows) if lows else None,
         bound_high=fmean(highs) if highs else None,
-        marks=FEW_MARK if any(FEW_MARK in part.marks for part in filled) else "",
+        seed_std=None,
+        sample_std=None,
+        marks=";".join(marks),
     )
     if not means or len(means) < len(filled):
         return empty
-    scored = _scored(rows)
+    scored = _scored(per_sample(rows))
     result = macro_estimate(
         [value for _, value in scored],
         [entry.category for entry, _ in scored],
         [sources[entry.id] for entry, _ in scored],
+        scale.ends,
     )
     return replace(
         empty,

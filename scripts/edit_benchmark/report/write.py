@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from edit_benchmark.judging.rubrics import Scale
 from edit_benchmark.report import plots, thumbnails, timings, words
 from edit_benchmark.report.analysis import Analysis, analyse
 from edit_benchmark.report.contact_sheets import write_contact_sheets
@@ -59,17 +60,20 @@ def write_report(
     spoken = words.load(language)
     analysis = analyse(inputs, spoken, equal_share)
     _write_csv(inputs, analysis, out)
-    write_text(out / "summary.md", to_markdown(analysis.summary, spoken, analysis.warnings))
-    write_text(out / "summary.tex", to_latex(analysis.summary, spoken))
+    markdown = to_markdown(analysis.summary, spoken, analysis.warnings, inputs.scales)
+    write_text(out / "summary.md", markdown)
+    write_text(out / "summary.tex", to_latex(analysis.summary, spoken, inputs.scales))
     write_text(out / "summary.json", _json(to_json(analysis, inputs.run)))
     if inputs.run:
         write_text(out / "run.json", _json(inputs.run))
     figures = {}
     for judge in dict.fromkeys(row.judge for row in inputs.scores):
-        figures[judge] = plots.overview(analysis.summary, judge, spoken)
+        figures[judge] = plots.overview(
+            analysis.summary, judge, spoken, inputs.scales.get(judge, Scale()).ends
+        )
         plots.save(figures[judge], out / "plots" / f"overview-{judge}")
     paths = [sample.source for sample in inputs.samples if sample.source]
-    paths += [row.image for row in inputs.scores if row.image]
+    paths += [row.image for row in inputs.scores if row.image and not row.repeat]
     copies = thumbnails.make([inputs.results / path for path in paths], out)
     by_path = {path: copies[inputs.results / path] for path in paths}
     write_contact_sheets(inputs, by_path, out)

@@ -10,25 +10,25 @@ from edit_benchmark.categories import CATEGORIES
 from edit_benchmark.records import EDIT_FAILED, JUDGE_FAILED, Edit, Score
 
 
-def edit_line(model: str, category: str, rows: Sequence[Edit], samples: int, devices: int) -> str:
+def edit_line(model: str, category: str, rows: Sequence[Edit], wanted: int, devices: int) -> str:
     """How far the edits of a category are.
 
     Parameters
     ----------
     rows
         Those of all finished shards.
-    samples
-        Samples of the category.
+    wanted
+        Edits of the category: its samples, each so often as it is repeated.
     devices
         Devices that work at once, for the time that is left.
     """
     failed = [row.reason for row in rows if row.status == EDIT_FAILED]
-    parts = [f"{len(rows)} of {samples} edited{_reasons(failed)}"]
+    parts = [f"{len(rows)} of {wanted} edited{_reasons(failed)}"]
     seconds = [row.seconds for row in rows if row.seconds]
     if seconds:
         parts.append(f"{devices / fmean(seconds):.3g} images/s")
-        if len(rows) < samples:
-            left = (samples - len(rows)) * fmean(seconds) / devices
+        if len(rows) < wanted:
+            left = (wanted - len(rows)) * fmean(seconds) / devices
             parts.append(f"about {_duration(left)} left")
     return f"{_name(category)} · {model}: {', '.join(parts)}"
 

@@ -4,27 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 
 import numpy as np
 from scipy import stats
 
-from edit_benchmark.stats.estimates import Floats
+from edit_benchmark.stats import resampled_agreement as resampled
+from edit_benchmark.stats.estimates import NO_INTERVAL, Floats, Interval, interval
 
-#: The rater that stands for the scores of the benchmark file.
-HUMAN = "human"
+#: An edit: model, sample id, repeat of the edit.
+Key = tuple[str, str, int]
+Ratings = Mapping[str, Mapping[Key, float]]
 
 
 @dataclass(frozen=True)
 class Agreement:
     """Two raters on the edits that both scored; coefficients that do not exist are None.
 
+    The interval of a coefficient is that of a bootstrap over source images, see
+    :func:`~edit_benchmark.stats.estimates.interval`.
+
     Attributes
     ----------
-    n
-        Edits (sample and model) scored by both.
+    n, images
+        Edits scored by both, and source images among them.
     difference
-        Mean of a - b in points: a judge may order as another does and yet be stricter.
+        Mean of a - b in points: a judge may order as another does and yet be stricter. As kappa and
+        alpha only on one scale.
     spearman, kendall
         Rank correlation, tau-b for ties.
     kappa
@@ -36,11 +41,32 @@ class Agreement:
     a: str
     b: str
     n: int
+    images: int = 0
     difference: float | None = None
     spearman: float | None = None
+    spearman_low: float | None = None
+    spearman_high: float | None = None
     kendall: float | None = None
+    kendall_low: float | None = None
+    kendall_high: float | None = None
     kappa: float | None = None
+    kappa_low: float | None = None
+    kappa_high: float | None = None
     alpha: float | None = None
+    alpha_low: float | None = None
+    alpha_high: float | None = None
+
+
+@dataclass(frozen=True)
+class Alpha:
+    """Krippendorff's alpha of several raters over the ``n`` edits that two or more of them scored,
+    with its interval."""
+
+    n: int
+    images: int
+    value: float | None
+    low: float | None
+    high: float | None
 
 
 @dataclass(frozen=True)
@@ -51,6 +77,8 @@ class Repeats:
     ----------
     judges
         Names of the judges that are the same judge.
+    varied
+        What differed between the repeats, ``nothing`` if they were asked the same.
     n
         Edits that all of them scored.
     noise_std, sample_std
@@ -65,36 +93,71 @@ class Repeats:
     noise_std: float | None = None
     sample_std: float | None = None
     reliability: float | None = None
+    varied: str = "nothing"
 
 
-Ratings = Mapping[str, Mapping[tuple[str, str], float]]
+def agree(
+    a: str,
+    b: str,
+    scores_a: Mapping[Key, float],
+    scores_b: Mapping[Key, float],
+    clusters: Mapping[str, str],
+    *,
+    one_scale: bool,
+) -> Agreement:
+    """How rater ``a`` agrees with ``b``.
+
+    Parameters
+    ----------
+    scores_a, scores_b
+        Their scores.
+    clusters
+        The source image of each sample, by id.
+    one_scale
+        Whether both score on one scale; if not, only the rank correlations mean anything.
+    """
+    both = [key for key in scores_a if key in scores_b]
+    images = [clusters[key[1]] for key in both]
+    count = len(set(images))
+    if len(both) < 2:
+        return Agreement(a, b, len(both), count)
+    x = np.array([scores_a[key] for key in both])
+    y = np.array([scores_b[key] for key in both])
+    draws = resampled.Draws.of(images)
+    spearman = kendall = kappa = both_alpha = None
+    bands: dict[str, Interval] = dict.fromkeys(("s", "t", "k", "a"), NO_INTERVAL)
+    # Against a rater who gives everything the same score there is no correlation.
+    if np.ptp(x) > 0 and np.ptp(y) > 0:
+        spearman = float(stats.spearmanr(x, y).statistic)
+        kendall = float(stats.kendalltau(x, y).statistic)
+        bands["s"] = _band(resampled.spearman(x, y, draws), count)
+        bands["t"] = _band(resampled.kendall(x, y, draws), count)
+    if one_scale:
+        kappa, both_alpha = quadratic_kappa(x, y), alpha([x, y])
+        if kappa is not None:
+            bands["k"] = _band(resampled.kappa(x, y, draws), count)
+        if both_alpha is not None:
+            bands["a"] = _band(resampled.alpha(np.array([x, y]), draws), count)
+    return Agreement(
+        a,
+        b,
+        len(both),
+        count,
+        float((x - y).mean()) if one_scale else None,
+        spearman,
+        *bands["s"],
+        kendall,
+        *bands["t"],
+        kappa,
+        *bands["k"],
+        both_alpha,
+        *bands["a"],
+    )
 
 
-def pairs(ratings: Ratings) -> list[Agreement]:
-    """Each two raters; ``ratings`` has for each rater its scores by (model, sample id)."""
-    rows = []
-    for a, b in combinations(ratings, 2):
-        both = [key for key in ratings[a] if key in ratings[b]]
-        x = np.array([ratings[a][key] for key in both])
-        y = np.array([ratings[b][key] for key in both])
-        if len(both) < 2:
-            rows.append(Agreement(a, b, len(both)))
-            continue
-        # Against a rater who gives everything the same score there is no correlation.
-        vary = bool(np.ptp(x) > 0 and np.ptp(y) > 0)
-        rows.append(
-            Agreement(
-                a,
-                b,
-                len(both),
-                difference=float((x - y).mean()),
-                spearman=float(stats.spearmanr(x, y).statistic) if vary else None,
-                kendall=float(stats.kendalltau(x, y).statistic) if vary else None,
-                kappa=quadratic_kappa(x, y),
-                alpha=alpha([x, y]),
-            )
-        )
-    return rows
+def _band(values: Floats, clusters: int) -> Interval:
+    """The interval of a bootstrap distribution; draws in which nothing varies have no value."""
+    return NO_INTERVAL if np.isnan(values).mean() > 0.5 else interval(values, clusters)
 
 
 def quadratic_kappa(x: Floats, y: Floats) -> float | None:
@@ -109,7 +172,7 @@ def quadratic_kappa(x: Floats, y: Floats) -> float | None:
     return float(1 - observed / expected) if expected > 0 else None
 
 
-def alpha(rows: Sequence[Floats]) -> float | None:
+def alpha(rows: Sequence[Floats] | Floats) -> float | None:
     """Krippendorff's alpha, interval metric, of raters' scores (raters, edits); NaN is no score.
 
     1 - observed / expected disagreement, both mean squared differences: of two scores of one edit,
@@ -128,14 +191,26 @@ def alpha(rows: Sequence[Floats]) -> float | None:
     return 1 - observed / expected if expected > 0 else None
 
 
-def alpha_of_all(ratings: Ratings) -> float | None:
-    """Krippendorff's alpha of all raters over every edit that any of them scored."""
-    keys = list(dict.fromkeys(key for scores in ratings.values() for key in scores))
-    if len(ratings) < 2 or not keys:
+def alpha_of_all(ratings: Ratings, clusters: Mapping[str, str]) -> Alpha | None:
+    """Krippendorff's alpha of all raters over every edit that two or more of them scored.
+
+    ``clusters`` is the source image of each sample by id. None with fewer than two raters.
+    """
+    count: dict[Key, int] = {}
+    for scores in ratings.values():
+        for key in scores:
+            count[key] = count.get(key, 0) + 1
+    keys = [key for key, raters in count.items() if raters > 1]
+    if len(ratings) < 2:
         return None
-    return alpha(
-        [np.array([scores.get(key, np.nan) for key in keys]) for scores in ratings.values()]
-    )
+    if not keys:
+        return Alpha(0, 0, None, None, None)
+    table = np.array([[scores.get(key, np.nan) for key in keys] for scores in ratings.values()])
+    images = [clusters[key[1]] for key in keys]
+    value, size = alpha(table), len(set(images))
+    draws = resampled.Draws.of(images)
+    band = NO_INTERVAL if value is None else _band(resampled.alpha(table, draws), size)
+    return Alpha(len(keys), size, value, *band)
 
 
 def repeats(ratings: Ratings) -> Repeats:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
+from statistics import fmean
 
 import numpy as np
 
 from edit_benchmark.stats.estimates import (
-    HIGHEST,
-    LOWEST,
+    SCALE,
     Estimate,
     Floats,
     cluster_sums,
@@ -22,7 +22,6 @@ from edit_benchmark.stats.power import samples_needed
 
 #: Differences, in points of the score, for which the needed number of samples is told.
 SIZES = (0.25, 0.5)
-_SCALE = (LOWEST - HIGHEST, HIGHEST - LOWEST)
 
 
 @dataclass(frozen=True)
@@ -38,6 +37,10 @@ class Paired:
         Mean of a - b in points, its cluster-robust error and its interval, see
         :func:`~edit_benchmark.stats.estimates.mean_interval`. Of the macro row: of the mean of the
         categories' mean differences.
+    bound_low, bound_high
+        The difference over all samples of the scope if every score that is missing were the one
+        that is worst for a and best for b, or the other way round: nothing is assumed about what is
+        missing (Manski 1990, Nonparametric Bounds on Treatment Effects).
     p
         Two-sided permutation test, see :func:`permutation_p`; None with fewer than two clusters.
     p_holm
@@ -62,6 +65,8 @@ class Paired:
     standard_error: float | None = None
     low: float | None = None
     high: float | None = None
+    bound_low: float | None = None
+    bound_high: float | None = None
     p: float | None = None
     p_holm: float | None = None
     wins: int = 0
@@ -69,6 +74,10 @@ class Paired:
     losses: int = 0
     effect_size: float | None = None
     needed: tuple[int | None, ...] = (None,) * len(SIZES)
+
+
+#: For each model the lowest and the highest score that each sample may have.
+Ends = Mapping[str, Mapping[str, tuple[float, float]]]
 
 
 @dataclass(frozen=True)
@@ -86,6 +95,8 @@ def compare(
     clusters: Mapping[str, str],
     micro: str,
     macro: str,
+    scale: tuple[float, float] = SCALE,
+    ends: Ends | None = None,
 ) -> list[Paired]:
     """All pairs of models: over all samples, over the categories' means, and in each category.
 
@@ -98,6 +109,11 @@ def compare(
     micro, macro
         The names that stand in ``category`` for all samples together and for the mean of the
         categories' means.
+    scale
+        The lowest and the highest score that can be.
+    ends
+        What each sample's score may be, for the bounds, where it is not simply the score, or the
+        whole scale without one.
 
     Returns
     -------
@@ -109,14 +125,23 @@ def compare(
     ids: dict[str, list[str]] = {}
     for identifier, category in categories.items():
         ids.setdefault(category, []).append(identifier)
+    limits = (scale[0] - scale[1], scale[1] - scale[0])
+    ends = ends or {
+        model: {key: (known[key],) * 2 if key in known else scale for key in categories}
+        for model, known in scores.items()
+    }
     rows: dict[str, list[Paired]] = {micro: [], macro: [], "": []}
     for a, b in combinations(scores, 2):
         whole = _differences(list(categories), scores[a], scores[b], categories, clusters)
-        rows[micro].append(_paired(a, b, micro, len(categories), whole))
-        rows[macro].append(_macro(a, b, macro, len(categories), len(ids), whole))
+        pooled = _paired(a, b, micro, len(categories), whole, limits)
+        parts = []
         for category, members in ids.items():
             part = _differences(members, scores[a], scores[b], categories, clusters)
-            rows[""].append(_paired(a, b, category, len(members), part))
+            row = _paired(a, b, category, len(members), part, limits)
+            parts.append(_bounded(row, members, ends))
+        rows[micro].append(_bounded(pooled, list(categories), ends))
+        rows[macro].append(_macro(parts, macro, len(categories), whole, limits))
+        rows[""] += parts
     families = {name: _corrected(family) for name, family in rows.items()}
     result: list[Paired] = []
     for number, (first, second) in enumerate(zip(families[micro], families[macro], strict=True)):
@@ -141,11 +166,29 @@ def _differences(
     )
 
 
-def _paired(a: str, b: str, category: str, samples: int, differences: _Differences) -> Paired:
+def _bounded(row: Paired, ids: Sequence[str], ends: Ends) -> Paired:
+    """The row with the bounds of its difference over the samples ``ids``."""
+    a, b = ends[row.a], ends[row.b]
+    return replace(
+        row,
+        bound_low=fmean(a[key][0] - b[key][1] for key in ids),
+        bound_high=fmean(a[key][1] - b[key][0] for key in ids),
+    )
+
+
+def _paired(
+    a: str,
+    b: str,
+    category: str,
+    samples: int,
+    differences: _Differences,
+    limits: tuple[float, float],
+) -> Paired:
+    """The row without bounds; ``limits`` are the least and the greatest difference that can be."""
     values = differences.values
     if not len(values):
         return Paired(a, b, category, 0, 0, samples)
-    result = estimate(values.tolist(), differences.clusters, _SCALE)
+    result = estimate(values.tolist(), differences.clusters, limits)
     sums, _ = cluster_sums(values, differences.clusters)
     std = float(values.std(ddof=1)) if len(values) > 1 else 0.0
     # Equal differences leave a residue of rounding that is no variance.
@@ -163,21 +206,32 @@ def _paired(a: str, b: str, category: str, samples: int, differences: _Differenc
 
 
 def _macro(
-    a: str, b: str, macro: str, samples: int, categories: int, differences: _Differences
+    parts: Sequence[Paired],
+    macro: str,
+    samples: int,
+    differences: _Differences,
+    limits: tuple[float, float],
 ) -> Paired:
-    """The mean of the categories' mean differences; without one if a category has no difference."""
+    """The mean of the categories' mean differences; without one if a category has no difference.
+
+    ``parts`` are the rows of the categories; the bounds are the means of theirs.
+    """
+    a, b, categories = parts[0].a, parts[0].b, len(parts)
     values = differences.values
+    low = fmean(part.bound_low for part in parts if part.bound_low is not None)
+    high = fmean(part.bound_high for part in parts if part.bound_high is not None)
     names = np.unique(np.asarray(differences.categories, dtype=str))
     if len(names) < categories:
         images = len(set(differences.clusters))
-        return Paired(a, b, macro, len(values), images, samples - len(values))
-    result = macro_estimate(values.tolist(), differences.categories, differences.clusters, _SCALE)
+        empty = Paired(a, b, macro, len(values), images, samples - len(values))
+        return replace(empty, bound_low=low, bound_high=high)
+    result = macro_estimate(values.tolist(), differences.categories, differences.clusters, limits)
     # Each sample counts as its share of the macro mean.
     sizes = {name: differences.categories.count(name) for name in names}
     weights = np.array([1 / (categories * sizes[name]) for name in differences.categories])
     sums, _ = cluster_sums(values * weights, differences.clusters)
     row = _row(a, b, macro, samples, differences, result)
-    return replace(row, p=permutation_p(sums))
+    return replace(row, p=permutation_p(sums), bound_low=low, bound_high=high)
 
 
 def _row(

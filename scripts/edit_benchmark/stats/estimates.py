@@ -19,8 +19,8 @@ from scipy import stats
 LEVEL = 0.95
 #: A mean of fewer scored samples is marked.
 FEW = 5
-#: The scale of the scores.
-LOWEST, HIGHEST = 0.0, 10.0
+#: The widest scale that scores may have.
+LOWEST, HIGHEST = SCALE = 0.0, 10.0
 RESAMPLES = 4999
 SEED = 20_240_501
 # Resampling multiplies so many entries at a time, 64 MB of them.
@@ -62,7 +62,7 @@ class Estimate:
 def estimate(
     values: Sequence[float],
     clusters: Sequence[str],
-    scale: tuple[float, float] = (LOWEST, HIGHEST),
+    scale: tuple[float, float] = SCALE,
 ) -> Estimate:
     """The mean of ``values`` (n scores) with error and interval.
 
@@ -139,7 +139,7 @@ def resampled_means(sums: Floats, counts: Floats) -> Floats:
         Shape (RESAMPLES,) or (RESAMPLES, columns); NaN where a bootstrap sample drew nothing of a
         column. All columns are of the same draws.
     """
-    weights = _draws(len(sums))
+    weights = draws(len(sums))
     means = np.empty((RESAMPLES, *sums.shape[1:]))
     rows = max(1, _BATCH_ENTRIES // max(1, len(sums)))
     for start in range(0, RESAMPLES, rows):
@@ -151,7 +151,7 @@ def resampled_means(sums: Floats, counts: Floats) -> Floats:
 
 
 @lru_cache(maxsize=8)
-def _draws(clusters: int) -> NDArray[np.uint16]:
+def draws(clusters: int) -> NDArray[np.uint16]:
     """How often each bootstrap sample draws each cluster, shape (RESAMPLES, clusters)."""
     drawn = np.random.default_rng(SEED).integers(0, clusters, (RESAMPLES, clusters))
     offsets = clusters * np.arange(RESAMPLES)[:, None]
@@ -225,7 +225,7 @@ def macro_estimate(
     values: Sequence[float],
     groups: Sequence[str],
     clusters: Sequence[str],
-    scale: tuple[float, float] = (LOWEST, HIGHEST),
+    scale: tuple[float, float] = SCALE,
 ) -> Estimate:
     """The mean of the groups' means; ``groups`` are the categories of the n values.
 
@@ -281,7 +281,9 @@ def macro_error(sums: Floats, counts: Floats) -> tuple[float | None, float]:
     return error, degrees
 
 
-def bounds(mean: float | None, scored: int, missing: int) -> Interval:
+def bounds(
+    mean: float | None, scored: float, missing: float, scale: tuple[float, float] = SCALE
+) -> Interval:
     """The mean over all samples if every missing one had the lowest, or the highest score.
 
     Manski 1990, Nonparametric Bounds on Treatment Effects: nothing is assumed about what is
@@ -291,7 +293,7 @@ def bounds(mean: float | None, scored: int, missing: int) -> Interval:
     if total == 0:
         return NO_INTERVAL
     known = (mean or 0.0) * scored
-    return (known + missing * LOWEST) / total, (known + missing * HIGHEST) / total
+    return (known + missing * scale[0]) / total, (known + missing * scale[1]) / total
 
 
 def largest_tie(values: Sequence[float]) -> float:

@@ -24,6 +24,21 @@ def read_csv(path: Path) -> Iterator[RawSample]:
         For a header that does not name the fields, and for the first row that is not UTF-8 or not
         CSV, or has a wrong field.
     """
+    for place, fields in csv_fields(path):
+        if "tags" in fields:
+            fields["tags"] = [tag.strip() for tag in fields["tags"].split(";") if tag.strip()]
+        yield from_row(path, place, fields)
+
+
+def csv_fields(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each row of a CSV file: file and line for messages, and its cells that are not empty.
+
+    Raises
+    ------
+    UserError
+        For a header that does not name the fields, and for the first row that is not UTF-8 or not
+        CSV.
+    """
     header: list[str] | None = None
     for line, cells in _lines(path):
         place = f"{path}, line {line}"
@@ -42,9 +57,7 @@ def read_csv(path: Path) -> Iterator[RawSample]:
         }
         if "" in fields:
             raise UserError(f"{place}: {shorten(fields[''])!r} stands in a column without a name.")
-        if "tags" in fields:
-            fields["tags"] = [tag.strip() for tag in fields["tags"].split(";") if tag.strip()]
-        yield from_row(path, place, fields)
+        yield place, fields
 
 
 def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:

@@ -127,7 +127,8 @@
     return el("ul", { className: "criteria" }, ...entries.map(([key, value]) => {
       if (value === null) return el("li", {}, words(key), el("span", { className: "off", textContent: ui.not_applicable }));
       const bar = el("i");
-      bar.style.width = `${value * 10}%`;
+      const [lowest, highest] = data.scales[row.judge];
+      bar.style.width = `${100 * (value - lowest) / (highest - lowest)}%`;
       return el("li", {}, el("span", { textContent: words(key) }), el("span", { className: "track", ariaHidden: "true" }, bar), el("span", { className: "value", textContent: digits(value) }));
     }));
   }
@@ -140,6 +141,7 @@
         named ? el("span", { textContent: named }) : null,
         scored ? el("b", { textContent: digits(row.score) }) : el("span", { className: `status ${row.status}`, textContent: data.words[row.status] }),
         ...flags),
+      row.repeats ? el("div", { className: "quiet", textContent: `${ui.repeats} ${row.repeats.map((value) => (typeof value === "number" ? digits(value) : data.words[value])).join(", ")}` }) : null,
       row.reason ? el("div", { className: "reason", dir: "auto", textContent: row.reason }) : null,
       criteria(row),
       row.text ? el("blockquote", { dir: "auto", title: ui.words, textContent: row.text }) : null);

@@ -1,0 +1,123 @@
+"""Checks that rows are whole, and that those of several runs can stand beside one another."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from edit_benchmark.errors import UserError
+from edit_benchmark.records import Sample, Score
+from edit_benchmark.report.recorded_settings import normalised
+
+# Settings of a judge that do not change its answers beyond rounding, and where a checkpoint lay:
+# its resolved commit or fingerprint is compared instead.
+_NOT_COMPARED = {"batch_size", "checkpoint", "revision"}
+
+Run = tuple[Mapping[str, Any], Sequence[Score]]
+
+
+def check_complete(samples: Sequence[Sample], scores: Sequence[Score]) -> None:
+    """Every model, judge and sample has exactly one row for each repeat of the model's edits.
+
+    Raises
+    ------
+    UserError
+        Naming the first row that is missing, there twice or of no sample.
+    """
+    categories = {sample.id: sample.category for sample in samples}
+    seen = Counter((row.model, row.judge, row.id, row.repeat) for row in scores)
+    for row in scores:
+        who = f"of model {row.model} and judge {row.judge}"
+        if (rows := seen[row.model, row.judge, row.id, row.repeat]) > 1:
+            raise UserError(
+                f"sample {row.id} has {rows} score rows {who}; give each score table once."
+            )
+        if categories.get(row.id) != row.category:
+            raise UserError(
+                f"a score row {who} is of sample {row.id} in {row.category}, which the samples "
+                "table does not have; run the workflow again, it makes both from one benchmark."
+            )
+    for model, judge in dict.fromkeys((row.model, row.judge) for row in scores):
+        repeats = {row.repeat for row in scores if (row.model, row.judge) == (model, judge)}
+        missing = [
+            key
+            for key in categories
+            if any((model, judge, key, repeat) not in seen for repeat in repeats)
+        ]
+        if missing:
+            raise UserError(
+                f"{len(missing)} samples have no score row of model {model} and judge {judge}, the "
+                f"first is {missing[0]} in {categories[missing[0]]}; run the workflow again, or "
+                "report one category with --category."
+            )
+
+
+def check_same_sample(mine: Sample, other: Sample, folder: Path) -> None:
+    """Refuse two samples of one id that are not one sample."""
+    # Not the instruction as given: runs in two languages can share samples, under other names.
+    keys = ["category", "instruction_en", "instruction_zh"]
+    if not (mine.problem or other.problem):
+        keys.append("source_sha256")
+    for key in keys:
+        if getattr(mine, key) != getattr(other, key):
+            raise UserError(
+                f"--merge {folder}: sample {mine.id} is another one there: its {key} differs."
+            )
+
+
+def check_comparable(mine: Run, other: Run, folder: Path) -> None:
+    """What shares a column has to be the same judge, rubric and model.
+
+    Parameters
+    ----------
+    mine, other
+        Two runs, each its record and its rows.
+    folder
+        The results folder of the other one.
+
+    Raises
+    ------
+    UserError
+        Naming the first difference.
+    """
+    (run, scores), (other_run, rows) = mine, other
+    for kind, here, there in (
+        ("judges", {row.judge for row in scores}, {row.judge for row in rows}),
+        ("models", {row.model for row in scores}, {row.model for row in rows}),
+    ):
+        for name in sorted(here & there):
+            one, two = _compared(run, kind, name), _compared(other_run, kind, name)
+            for key in dict.fromkeys([*one, *two]):
+                if one.get(key) != two.get(key):
+                    raise UserError(
+                        f"--merge {folder}: {kind[:-1]} {name} is not the same in both runs: "
+                        f"{key} is {one.get(key)!r} here and {two.get(key)!r} there, so "
+                        "their numbers cannot share a column; rename it in one of the configs."
+                    )
+
+
+def _compared(run: Mapping[str, Any], kind: str, name: str) -> dict[str, Any]:
+    """What makes numbers of a judge or model comparable, by field.
+
+    ``kind`` is ``judges`` or ``models``, as in the configuration.
+    """
+    config = run.get("config") or {}
+    settings = normalised(config.get(kind, {}).get(name, {}), kind)
+    fields = {
+        field: value
+        for field, value in settings.items()
+        if field not in _NOT_COMPARED and field != "rubric"
+    }
+    folder = {"judges": "judges", "models": "editors"}[kind]
+    record = (run.get("checkpoints") or {}).get(f"{folder}/{name}") or {}
+    fields["checkpoint (commit or fingerprint)"] = record.get("commit") or record.get("fingerprint")
+    fields["benchmark.language"] = config.get("benchmark", {}).get("language")
+    if kind == "judges":
+        # A rubric is named by its file; what counts is the hash of its content.
+        stem = Path(str(settings.get("rubric"))).stem
+        fields["rubric hash"] = [
+            value for path, value in (run.get("rubrics") or {}).items() if Path(path).stem == stem
+        ]
+    return fields

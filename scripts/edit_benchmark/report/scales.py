@@ -1,0 +1,76 @@
+"""The scale of each judge's scores, from its rubric, and its words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from edit_benchmark.config.judges import rubric_file
+from edit_benchmark.errors import UserError
+from edit_benchmark.judging import rubrics
+from edit_benchmark.judging.rubrics import Scale
+from edit_benchmark.records import Score
+from edit_benchmark.report.words import Words
+
+# Scores nearer than this to an end of the scale are beyond it by rounding alone.
+_ROUNDING = 1e-6
+
+Scales = Mapping[str, Scale]
+NO_SCALES: Scales = MappingProxyType({})
+
+
+def scales_of(
+    judges: Mapping[str, Mapping[str, Any]], run: Mapping[str, Any], scores: Iterable[Score]
+) -> dict[str, Scale]:
+    """The scale of each judge whose rubric is there and is the one that the run had.
+
+    A judge that a score of its own contradicts (a class may answer beyond the labels) has none.
+
+    Parameters
+    ----------
+    judges
+        The judges' settings by name.
+    run
+        The record of the run, empty if there is none.
+    scores
+        The judges' scores.
+    """
+    reached: dict[str, list[float]] = {}
+    for row in scores:
+        values = reached.setdefault(row.judge, [])
+        values += [value for value in (row.score, *row.criteria.values()) if value is not None]
+    scales = {}
+    for name, settings in judges.items():
+        scale = _scale(str(settings.get("rubric")), run)
+        known = reached.get(name, [])
+        if scale is not None and all(
+            scale.lowest - _ROUNDING <= score <= scale.highest + _ROUNDING for score in known
+        ):
+            scales[name] = scale
+    return scales
+
+
+def _scale(rubric: str, run: Mapping[str, Any]) -> Scale | None:
+    path = rubric_file(rubric)
+    hashes = (run.get("rubrics") or {}).values()
+    try:
+        if hashes and rubrics.rubric_hash(path) not in hashes:
+            return None
+        return rubrics.scale(path)
+    except UserError:
+        # Of a merged run the rubric may be gone; its judge's scores are within the widest scale.
+        return None
+
+
+def sentence(judges: Iterable[str], scales: Scales, words: Words) -> str:
+    """What the scores of each judge can be; judges of one scale share a sentence."""
+    alike: dict[Scale, list[str]] = {}
+    for judge in judges:
+        alike.setdefault(scales.get(judge, Scale()), []).append(judge)
+    parts = []
+    for scale, names in alike.items():
+        values = {name: f"{value:g}" for name, value in vars(scale).items() if value is not None}
+        kind = "scale_words" if len(values) == 4 else "scale"
+        parts.append(words.sentence(kind, judges=words.list_separator.join(names), **values))
+    return " ".join(parts)

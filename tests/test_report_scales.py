@@ -1,0 +1,145 @@
+"""Scores stand on the scale of their judge's rubric: words, axes, bounds, and what is missing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+import report_fixtures as fixtures
+from edit_benchmark.config.judges import RUBRICS
+from edit_benchmark.judging.rubrics import Scale, rubric_hash, scale
+from edit_benchmark.records import Score
+from edit_benchmark.report import plots, words
+from edit_benchmark.report.comparisons import comparison_rows
+from edit_benchmark.report.inputs import Inputs, Sources, load
+from edit_benchmark.report.per_sample import per_sample
+from edit_benchmark.report.scales import scales_of
+from edit_benchmark.report.tables import summary_rows
+from edit_benchmark.report.write import write_report
+from edit_benchmark.stats.comparison import compare
+
+REASONING = RUBRICS / "reasoning.yaml"
+
+
+def on_the_scale(results: Path, **changes: object) -> Inputs:
+    """Two models and a judge of the rubric reasoning, all scores within 2 to 8."""
+    inputs = fixtures.synthesise(results, ("alpha", "beta"), ("judge",), each=4)
+    run = inputs.run | {"rubrics": {str(REASONING): rubric_hash(REASONING)}} | changes
+    scores = [
+        replace(row, score=min(max(row.score, 2), 8), criteria={}) if row.score else row
+        for row in inputs.scores
+    ]
+    return replace(inputs, run=run, scores=scores)
+
+
+def loaded(inputs: Inputs) -> Inputs:
+    tables = fixtures.write(inputs)
+    folder = inputs.results
+    return load(
+        Sources(folder / "benchmark" / "samples.jsonl", tables, folder, folder / "run.json")
+    )
+
+
+def test_every_table_says_what_scores_can_be(tmp_path: Path) -> None:
+    inputs = loaded(on_the_scale(tmp_path / "results"))
+    assert inputs.scales == {"judge": Scale(2, 8, neutral=5, violation=3)}
+    write_report(inputs, tmp_path / "report")
+    for name in ("summary.md", "summary.tex", "index.html"):
+        text = (tmp_path / "report" / name).read_text(encoding="utf-8")
+        assert "2 to 8; 5 is neutral, 3 and below a violation" in text, name
+        assert "0 to 10" not in text, name
+    summary = pd.read_csv(tmp_path / "report" / "summary.csv").set_index(["model", "category"])
+    row = summary.loc["alpha", "overall (micro)"]
+    assert row["scored"] < row["n"]
+    assert row["bound_high"] - row["bound_low"] == pytest.approx(6 * (1 - row["coverage"]))
+    figure = plots.overview(summary_rows(inputs.samples, inputs.scores, inputs.categories), "judge",
+                            words.load("en"), inputs.scales["judge"].ends)  # fmt: skip
+    assert figure.axes[0].get_xlim() == (2, 8)
+
+
+def test_a_scale_that_is_not_known_is_the_widest(tmp_path: Path) -> None:
+    """The rubric was changed since, is gone, or the judge's own class answers beyond it."""
+    inputs = on_the_scale(tmp_path / "a", rubrics={"resources/rubrics/reasoning.yaml": "0" * 64})
+    assert loaded(inputs).scales == {}
+    settings = {"judge": {"rubric": "gone.yaml"}}
+    assert scales_of(settings, {}, inputs.scores) == {}
+    beyond = replace(inputs.scores[0], status="scored", score=9.5, criteria={})
+    assert scales_of({"judge": {"rubric": "reasoning"}}, {}, [beyond]) == {}
+    write_report(replace(inputs, run={}), tmp_path / "report")
+    text = (tmp_path / "report" / "summary.md").read_text(encoding="utf-8")
+    assert "Scores of judge: 0 to 10." in text
+
+
+def test_words_for_the_report_do_not_make_another_rubric(tmp_path: Path) -> None:
+    content = yaml.safe_load(REASONING.read_text(encoding="utf-8"))
+    del content["scale"]["neutral"], content["scale"]["violation"]
+    path = tmp_path / "reasoning.yaml"
+    path.write_text(yaml.safe_dump(content, allow_unicode=True), encoding="utf-8")
+    assert rubric_hash(path) == rubric_hash(REASONING)
+    assert scale(path) == Scale(2, 8)
+
+
+# ----- What is missing from a comparison -----
+
+
+def test_a_model_that_fails_on_the_hard_samples_gains_nothing_for_certain() -> None:
+    """b equals a but fails on the half on which both are bad: the complete cases say that they are
+    equal, the bounds what the failures may hide."""
+    ids = [f"s{number}" for number in range(10)]
+    a = {key: 8.0 if number < 5 else 2.0 for number, key in enumerate(ids)}
+    b = {key: score for key, score in a.items() if score == 8}
+    row, macro, only = compare({"a": a, "b": b}, dict.fromkeys(ids, "x"), {key: key for key in ids},
+                               "all", "macro", (2, 8))  # fmt: skip
+    assert row.difference == 0
+    # The five of a are 2: b may have 2 (no difference), or 8.
+    assert (row.bound_low, row.bound_high) == (-3, 0)
+    assert (macro.bound_low, macro.bound_high) == (only.bound_low, only.bound_high) == (-3, 0)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_bounds_hold_the_difference_that_all_samples_would_give(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    ids = [f"s{number}" for number in range(12)]
+    whole = {model: {key: rng.uniform(2, 8) for key in ids} for model in "ab"}
+    seen = {
+        model: {key: value for key, value in scores.items() if rng.random() < 0.6}
+        for model, scores in whole.items()
+    }
+    categories = {key: "xyz"[number % 3] for number, key in enumerate(ids)}
+    truth = compare(whole, categories, {key: key for key in ids}, "all", "macro", (2, 8))
+    found = compare(seen, categories, {key: key for key in ids}, "all", "macro", (2, 8))
+    for whole_row, row in zip(truth, found, strict=True):
+        assert row.bound_low is not None
+        assert row.bound_high is not None
+        assert whole_row.difference is not None
+        assert row.bound_low - 1e-9 <= whole_row.difference <= row.bound_high + 1e-9
+        assert whole_row.bound_low == pytest.approx(whole_row.difference)
+
+
+def test_models_scored_over_other_criteria_are_marked(tmp_path: Path) -> None:
+    samples = [fixtures.sample(number, "physical", number) for number in range(6)]
+    keys = fixtures.CRITERIA["physical"]
+
+    def row(number: int, model: str, absent: str | None) -> Score:
+        criteria: dict[str, float | None] = dict.fromkeys(keys, 5.0)
+        if absent:
+            criteria[absent] = None
+        return fixtures.score(samples[number], model, criteria=criteria, mass=0.75)
+
+    same = [row(number, model, keys[0]) for number in range(6) for model in ("a", "b")]
+    assert {found.marks for found in comparison_rows(samples, per_sample(same))} == {""}
+    other = [replace(same[0], criteria=dict.fromkeys(keys, 5.0)), *same[1:]]
+    found = comparison_rows(samples, per_sample(other))
+    assert {(pair.marks, pair.other_criteria) for pair in found} == {("other_criteria", 1)}
+    for sample in samples:
+        fixtures.draw(tmp_path / sample.source, 0, "source")
+    write_report(Inputs(samples, other, ["physical"], tmp_path, {}), tmp_path / "report")
+    assert "other criteria apply" in (tmp_path / "report" / "index.html").read_text("utf-8")
+    table = pd.read_csv(tmp_path / "report" / "scores.csv")
+    assert table["not_applicable"].tolist() == [0, *[pytest.approx(1 / 3)] * 11]
+    assert set(table["mass"]) == {0.75}
