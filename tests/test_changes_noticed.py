@@ -124,6 +124,9 @@ def test_an_upgrade_is_accepted_on_purpose(project: Project) -> None:
     row = project.scores("physical")["physical-0"]
     assert "torch" in row.made_with
     assert "torch" in row.judged_with
+    page = (project.root / "results/report/index.html").read_text()
+    assert "2 edits were not made with the present versions" in page
+    assert "2 answers were not given with the present versions" in page
     # Other settings are another edit, whatever was accepted.
     seeded = {"editor": "class_path", "class_path": "toys.Painter", "seed": 5}
     two_edits(project, models={"painter": seeded})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from string import Formatter
 from typing import Any
 
@@ -12,8 +12,10 @@ from edit_benchmark.categories import CATEGORIES
 from edit_benchmark.records import STATUSES
 from edit_benchmark.report import words
 from edit_benchmark.report.formats import SHOWN
+from edit_benchmark.report.provenance import readings
 from edit_benchmark.report.rows import EQUAL_MARK, FEW_MARK, MACRO, MICRO, NOT_RECORDED
 from edit_benchmark.selftest.probes import BY_NAME, PROBES
+from report_fixtures import sample, score
 
 LANGUAGES = ("en", "zh")
 
@@ -63,3 +65,13 @@ def test_what_tables_show_has_a_word(language: str) -> None:
     assert {"edit", "score", "selftest", NOT_RECORDED} <= set(spoken.cells)  # of jobs
     assert spoken.cell("social") == ("social" if language == "en" else CATEGORIES["social"])
     assert spoken.cell("something else") == "something else"
+
+
+def test_the_report_counts_how_answers_were_read() -> None:
+    english = words.load("en")
+    row = sample(1, "physical", 0)
+    plain = [score(row, judge="j", score=5.0, criteria={"a": 5.0}, reading="strict")]
+    assert not readings(plain, english)
+    odd = [*plain, *(replace(plain[0], reading=rule) for rule in ("think+fence", "think+fence"))]
+    (told,) = readings(odd, english)
+    assert told == "j: its answers were read by these rules: think+fence 2, strict 1."

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edit_benchmark.records import JUDGE_FAILED, SCORED, STATUSES, Sample, Score
+from edit_benchmark.report import provenance
 from edit_benchmark.report.agreements import (
     agreement_rows,
     alpha_of_judges,
@@ -19,7 +20,6 @@ from edit_benchmark.report.grouping import by_model_and_judge
 from edit_benchmark.report.inputs import Inputs
 from edit_benchmark.report.per_sample import per_sample
 from edit_benchmark.report.rows import (
-    DEVICES_MARK,
     EQUAL_MARK,
     FEW_MARK,
     MACRO,
@@ -142,38 +142,15 @@ def _warnings(summary: Sequence[SummaryRow], scores: Sequence[Score], words: Wor
         if few:
             categories = words.list_separator.join(few)
             warnings.append(words.sentence("few", **names, categories=categories))
-    warnings += _several_devices(summary, scores, words)
+    warnings += provenance.several_devices(summary, scores, words)
     if any(0 < row.scored < RARE_BELOW for row in summary):
         warnings.append(words.sentence("rare", below=RARE_BELOW))
-    return [*warnings, *_mixed(scores, words)]
-
-
-def _mixed(scores: Sequence[Score], words: Words) -> list[str]:
-    """Warnings of models and judges that are not one thing: set up in several ways."""
-    edits: dict[str, set[str]] = {}
-    answers: dict[str, set[str]] = {}
-    for row in scores:
-        edits.setdefault(row.model, set()).update({row.recipe} - {""})
-        answers.setdefault(row.judge, set()).update({row.answer_recipe} - {""})
     return [
-        words.sentence(f"mixed_{kind}", who=name, ways=len(recipes))
-        for kind, recipes_of in (("edits", edits), ("answers", answers))
-        for name, recipes in recipes_of.items()
-        if len(recipes) > 1
+        *warnings,
+        *provenance.mixed(scores, words),
+        *provenance.accepted(scores, words),
+        *provenance.readings(scores, words),
     ]
-
-
-def _several_devices(
-    summary: Sequence[SummaryRow], scores: Sequence[Score], words: Words
-) -> list[str]:
-    """The warnings that a model's edits were made on several kinds of devices."""
-    marked = [row.model for row in summary if DEVICES_MARK in row.marks]
-    sentences = []
-    for model in dict.fromkeys(marked):
-        devices = Counter(row.device for row in scores if row.model == model and row.device)
-        named = words.list_separator.join(sorted(devices))
-        sentences.append(words.sentence("devices", model=model, devices=named))
-    return sentences
 
 
 def _not_compared(inputs: Inputs, words: Words) -> list[str]:

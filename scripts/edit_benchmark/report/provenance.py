@@ -1,0 +1,77 @@
+"""Warnings of how numbers came about: what made edits and answers, how answers were read."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from edit_benchmark.records import Score
+from edit_benchmark.report.rows import DEVICES_MARK, SummaryRow
+from edit_benchmark.report.words import Words
+
+# Rules that read an answer as it was meant to be given.
+_PLAIN = frozenset({"", "strict", "labels", "probabilities"})
+
+
+def mixed(scores: Sequence[Score], words: Words) -> list[str]:
+    """Warnings of models and judges that are not one thing: set up in several ways."""
+    edits: dict[str, set[str]] = {}
+    answers: dict[str, set[str]] = {}
+    for row in scores:
+        edits.setdefault(row.model, set()).update({row.recipe} - {""})
+        answers.setdefault(row.judge, set()).update({row.answer_recipe} - {""})
+    return [
+        words.sentence(f"mixed_{kind}", who=name, ways=len(recipes))
+        for kind, recipes_of in (("edits", edits), ("answers", answers))
+        for name, recipes in recipes_of.items()
+        if len(recipes) > 1
+    ]
+
+
+def several_devices(
+    summary: Sequence[SummaryRow], scores: Sequence[Score], words: Words
+) -> list[str]:
+    """The warnings that a model's edits were made on several kinds of devices."""
+    marked = [row.model for row in summary if DEVICES_MARK in row.marks]
+    sentences = []
+    for model in dict.fromkeys(marked):
+        devices = Counter(row.device for row in scores if row.model == model and row.device)
+        named = words.list_separator.join(sorted(devices))
+        sentences.append(words.sentence("devices", model=model, devices=named))
+    return sentences
+
+
+def accepted(scores: Sequence[Score], words: Words) -> list[str]:
+    """Warnings of edits and answers that other library versions made and that were kept."""
+    edits: Counter[tuple[str, str]] = Counter()
+    answers: Counter[tuple[str, str]] = Counter()
+    counted = set()
+    for row in scores:
+        edit = (row.model, row.id, row.repeat)
+        if row.made_with and edit not in counted:
+            edits[row.model, row.made_with] += 1
+        counted.add(edit)
+        if row.judged_with:
+            answers[row.judge, row.judged_with] += 1
+    return [
+        words.sentence(f"accepted_{kind}", who=name, n=count, versions=versions)
+        for kind, found in (("edits", edits), ("answers", answers))
+        for (name, versions), count in found.items()
+    ]
+
+
+def readings(scores: Sequence[Score], words: Words) -> list[str]:
+    """How many answers of each judge were read by which rule, if not all were as they should be."""
+    counts: dict[str, Counter[str]] = {}
+    for row in scores:
+        if row.reading:
+            counts.setdefault(row.judge, Counter())[row.reading] += 1
+    return [
+        words.sentence(
+            "readings",
+            who=judge,
+            rules=words.list_separator.join(f"{rule} {n}" for rule, n in rules.most_common()),
+        )
+        for judge, rules in counts.items()
+        if set(rules) - _PLAIN
+    ]
