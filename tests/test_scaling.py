@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -36,14 +37,21 @@ def test_the_model_adds_up_what_was_measured() -> None:
         "samples": 10, "devices": 1,
         "old": {"import_seconds": 1, "load_seconds": [5], "edit_seconds": [10] * 10,
                 "judge_load_seconds": 3, "judge_batch_seconds": [2, 2, 1]},
-        "ours": {"edit_seconds": [10] * 10, "edit_start_seconds": 5, "judge_seconds": [1] * 10,
-                 "score_start_seconds": 4, "edit_job_seconds": [25] * 5,
-                 "score_job_seconds": [6] * 5, "seconds": 160},
+        "ours": {"edit_seconds": [10] * 10, "judge_seconds": [1] * 10, "before_seconds": 4,
+                 "after_seconds": 1, "gap_seconds": 0.5,
+                 "jobs": [job("edit", 26, 2, loaded=True), job("edit", 20.5, 2),
+                          job("score", 7, 2, loaded=True), job("score", 2.5, 2)]},
     }  # fmt: skip
     assert predict_earlier(measured, 10, 1) == 1 + 5 + 100 + 3 + 3 * 2
     assert predict_earlier(measured, 10, 2) == 1 + 10 + 50 + 3 + 3 * 2
-    assert predict_workflow(measured, 10, 1) == pytest.approx(160)
-    # By hand: ten shards of 15 s on two devices, between them a score job of 6 s as soon as a
-    # category's second shard is done. The last shard begins at 78 s, its scoring ends at 99 s; 5 s
-    # are Snakemake's own.
-    assert predict_workflow(measured, 10, 2) == pytest.approx(99 + 5)
+    # A device: 6 s for the first edit job, 0.5 s for each of the others, 0.5 s between jobs; of
+    # the judge 5 s and 0.5 s.
+    edits, scores = 100 + 6 + 4 * 0.5 + 5 * 0.5, 10 + 5 + 4 * 0.5 + 5 * 0.5
+    assert predict_workflow(measured, 10, 1) == pytest.approx(4 + edits + scores + 1)
+    # Two devices have ten jobs of an image each, and three and two score jobs.
+    edits, scores = 50 + 6 + 4 * 0.5 + 5 * 0.5, 6 + 5 + 2 * 0.5 + 3 * 0.5
+    assert predict_workflow(measured, 10, 2) == pytest.approx(4 + edits + scores + 1)
+
+
+def job(stage: str, seconds: float, images: int, *, loaded: bool = False) -> dict[str, Any]:
+    return {"stage": stage, "began": 0, "ended": seconds, "images": images, "loaded": loaded}

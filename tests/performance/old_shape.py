@@ -51,7 +51,7 @@ def run(setup: Setup, samples: int, side: int, parts: list[str]) -> None:
         benchmark = write_benchmark(folder / "data", samples, side)
         # The old shape last: what it holds in this process would be in the way of the other.
         measures: dict[str, Callable[[], dict[str, Any]]] = {
-            "ours": lambda: workflow.measure(setup, benchmark, folder),
+            "ours": lambda: workflow.measure(setup, benchmark, folder, workflow.score_tables()),
             "old": lambda: earlier.measure(setup, benchmark),
         }
         for part in [name for name in measures if name in parts]:

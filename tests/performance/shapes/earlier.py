@@ -69,9 +69,8 @@ def _edit(setup: Setup, rows: list[Any], sources: Path, edited: Path) -> dict[st
                 image = pipeline(
                     image=Image.open(sources / row["image"]).convert("RGB"),
                     prompt=row["instruction"],
-                    negative_prompt=" ",
                     num_inference_steps=setup.steps,
-                    true_cfg_scale=4.0,
+                    **setup.guidance,
                     generator=torch.Generator("cpu").manual_seed(index),
                     **setup.image_size,
                 ).images[0]

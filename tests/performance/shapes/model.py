@@ -33,39 +33,61 @@ def predict_earlier(measured: dict[str, Any], samples: int, devices: int) -> flo
 def predict_workflow(measured: dict[str, Any], samples: int, devices: int) -> float:
     """Seconds of the workflow.
 
-    Each job of category and shard runs on the first free device, and the scoring of a category
-    before further edits.
+    Each device takes the next job as soon as it is free: edits first, then scores and the parts of
+    the self-test. It loads a model with the first job that needs it.
     """
     part = measured["ours"]
-    edit, start = fmean(part["edit_seconds"]), part["edit_start_seconds"]
-    judge, judge_start = fmean(part["judge_seconds"]), part["score_start_seconds"]
     sizes = [len(range(category, samples, 5)) for category in range(5)]
-    shards = [(category, len(range(shard, size, devices)))
-              for category, size in enumerate(sizes) for shard in range(devices)]  # fmt: skip
-    # Scoring, of priority 0, sorts before the edits, of priority 1.
-    waiting = [(1, order, category, start + count * edit)
-               for order, (category, count) in enumerate(shards)]  # fmt: skip
-    heapq.heapify(waiting)
-    edits_left = [devices] * 5
-    running: list[tuple[float, int, int]] = []
-    now = 0.0
-    while waiting or running:
-        while waiting and len(running) < devices:
-            priority, _, category, seconds = heapq.heappop(waiting)
-            heapq.heappush(running, (now + seconds, priority, category))
-        now, priority, category = heapq.heappop(running)
-        edits_left[category] -= priority
-        if priority == 1 and not edits_left[category]:
-            seconds = judge_start + sizes[category] * judge
-            heapq.heappush(waiting, (0, category, category, seconds))
-    return now + _seconds_without_jobs(measured)
+    edits = [len(range(shard, size, devices)) for size in sizes for shard in range(devices)]
+    edit = _Stage(part, "edit", fmean(part["edit_seconds"]))
+    judge = _Stage(part, "score", fmean(part["judge_seconds"]))
+    free = [0.0] * devices
+    free = edit.after(free, edits)
+    work = list(sizes)
+    selftest = _Stage(part, "selftest", judge.seconds)
+    free = judge.after(free, work)
+    if selftest.jobs:
+        asked = sum(job["images"] for job in selftest.jobs)
+        free = selftest.after(free, [asked / devices] * devices, is_loaded=True)
+    return float(part["before_seconds"] + max(free) + part["after_seconds"])
 
 
-def _seconds_without_jobs(measured: dict[str, Any]) -> float:
-    """What Snakemake itself takes, and the jobs that take no device."""
-    part = measured["ours"]
-    jobs = sum(part["edit_job_seconds"]) + sum(part["score_job_seconds"])
-    return max(0.0, part["seconds"] - jobs / measured["devices"])
+class _Stage:
+    """Jobs of one stage, by what they were measured to take."""
+
+    def __init__(self, part: dict[str, Any], stage: str, seconds: float) -> None:
+        self.jobs = [job for job in part["jobs"] if job["stage"] == stage]
+        self.seconds = seconds
+        self._gap = part["gap_seconds"]
+        if stage == "selftest" and self.jobs:
+            self.seconds = fmean((job["ended"] - job["began"]) / job["images"] for job in self.jobs)
+        self._loading, self._found = (self._start(loaded=loaded) for loaded in (True, False))
+
+    def _start(self, *, loaded: bool) -> float:
+        """What a job takes beside its images, if it loads the model or finds it loaded."""
+        starts = [job["ended"] - job["began"] - job["images"] * self.seconds
+                  for job in self.jobs if job["loaded"] == loaded]  # fmt: skip
+        return max(0.0, fmean(starts)) if starts else 0.0
+
+    def after(
+        self, free: list[float], counts: list[float], *, is_loaded: bool = False
+    ) -> list[float]:
+        """When each device is free again, of those that are free at ``free``.
+
+        Parameters
+        ----------
+        counts
+            Images of each job, in their order; jobs without any take no device.
+        """
+        waiting = [(time, device, is_loaded) for device, time in enumerate(free)]
+        heapq.heapify(waiting)
+        for count in counts:
+            if count:
+                time, device, has_model = heapq.heappop(waiting)
+                start = self._found if has_model else self._loading
+                ended = time + start + count * self.seconds + self._gap
+                heapq.heappush(waiting, (ended, device, True))
+        return [time for time, _, _ in sorted(waiting, key=lambda entry: entry[1])]
 
 
 def extend(measured_file: Path, out: Path) -> None:

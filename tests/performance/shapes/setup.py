@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 CATEGORIES = ["physical", "environmental", "social", "causal", "referential"]
 
@@ -23,6 +24,8 @@ class Setup:
         Sampler steps of an edit.
     out
         Folder for results and logs.
+    is_guided
+        Whether a step is of two forward passes, with and without the instruction.
     """
 
     editor: Path
@@ -30,10 +33,18 @@ class Setup:
     devices: tuple[str, ...]
     steps: int
     out: Path
+    is_guided: bool = True
 
     @property
     def is_on_cpu(self) -> bool:
         return self.devices[0] == "cpu"
+
+    @property
+    def guidance(self) -> dict[str, Any]:
+        """Classifier-free guidance, or none."""
+        if self.is_guided:
+            return {"true_cfg_scale": 4.0, "negative_prompt": " "}
+        return {"true_cfg_scale": 1.0}
 
     @property
     def image_size(self) -> dict[str, int]:

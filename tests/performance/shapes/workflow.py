@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 import shutil
@@ -13,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from shapes import job_logs
 from shapes.setup import CATEGORIES, Setup
 
 ROOT = Path(__file__).parents[3]
@@ -20,26 +20,27 @@ ROOT = Path(__file__).parents[3]
 FILES = ["Snakefile", "workflow", "scripts", "config", "profiles", "environment.yml"]
 
 
-def measure(setup: Setup, benchmark: Path, folder: Path) -> dict[str, Any]:
-    """Run the workflow in ``folder`` up to its score tables; seconds of its jobs."""
+def measure(setup: Setup, benchmark: Path, folder: Path, targets: Sequence[str]) -> dict[str, Any]:
+    """Run the workflow in ``folder`` up to ``targets``; what its time is made of."""
     prepare(setup, benchmark, folder)
-    targets = [f"results/scores/judge/editor/{category}.jsonl" for category in CATEGORIES]
+    began = time.time()
     seconds = snakemake(folder, targets, len(setup.devices), setup.out / "snakemake.log")
+    ended = time.time()
     results = folder / "results"
-    edit_jobs = _job_seconds(results, "edit")
-    score_jobs = _job_seconds(results, "score")
-    edits = [row["seconds"] for row in rows_of(results, "edits/editor/*/edits.jsonl")]
-    scores = [row["judge_seconds"] for row in rows_of(results, "scores/judge/editor/*.jsonl")]
+    shutil.copytree(results / "logs", setup.out / "logs", dirs_exist_ok=True)
+    edits = rows_of(results, "edits/editor/*/edits.jsonl")
+    scores = rows_of(results, "scores/judge/editor/*.jsonl")
     return {
         "seconds": seconds,
-        "edit_job_seconds": edit_jobs,
-        "score_job_seconds": score_jobs,
-        "edit_seconds": edits,
-        "judge_seconds": scores,
-        # What a job takes beside its images: process, imports, checks, loading.
-        "edit_start_seconds": (sum(edit_jobs) - sum(edits)) / len(edit_jobs),
-        "score_start_seconds": (sum(score_jobs) - sum(scores)) / len(score_jobs),
+        "edit_seconds": [row["seconds"] for row in edits],
+        "judge_seconds": [row["judge_seconds"] for row in scores],
+        **job_logs.constants(job_logs.read(results), began, ended),
     }
+
+
+def score_tables() -> list[str]:
+    """Targets of the scores alone: what the earlier program made."""
+    return [f"results/scores/judge/editor/{category}.jsonl" for category in CATEGORIES]
 
 
 def prepare(setup: Setup, benchmark: Path, folder: Path) -> None:
@@ -53,8 +54,8 @@ def prepare(setup: Setup, benchmark: Path, folder: Path) -> None:
         "device_ids": [name if name == "cpu" else int(name) for name in setup.devices],
         "models": {
             "editor": {"editor": "diffusers", "checkpoint": str(setup.editor), "dtype": dtype,
-                       "num_inference_steps": setup.steps, "true_cfg_scale": 4.0,
-                       "negative_prompt": " ", **setup.image_size},
+                       "num_inference_steps": setup.steps, **setup.guidance,
+                       **setup.image_size},
         },
         # A configuration has a judge, even where edits alone are asked for.
         "judges": {
@@ -96,12 +97,3 @@ def rows_of(results: Path, pattern: str) -> list[dict[str, Any]]:
         for path in sorted(results.glob(pattern))
         for line in path.read_text().splitlines()
     ]
-
-
-def _job_seconds(results: Path, kind: str) -> list[float]:
-    """Wall time of each ``edit`` or ``score`` job, as Snakemake measured it."""
-    seconds = []
-    for path in results.glob(f"benchmarks/{kind}/**/*.tsv"):
-        with path.open() as file:
-            seconds.append(float(next(csv.DictReader(file, delimiter="\t"))["s"]))
-    return seconds
