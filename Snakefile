@@ -31,6 +31,7 @@ pathvars:
 
 scattergather:
     edit=config["shards"],
+    selftest=SELFTEST_PARTS,
 
 
 wildcard_constraints:
@@ -79,4 +80,4 @@ for key, name in target_names(CATEGORIES):
 
 
 onstart:
-    check_places()
+    begin_run()

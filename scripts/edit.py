@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from edit_benchmark.config.resolve import editor_settings
 from edit_benchmark.dataset.samples import shard_of
@@ -16,7 +19,28 @@ from edit_benchmark.runtime.command_line import add_device_arguments, device_req
 from edit_benchmark.runtime.progress import edit_line
 
 
+def make(words: Sequence[str]) -> list[dict[str, Any]]:
+    """The rows of the job that a command's ``words`` describe, as JSON."""
+    return [asdict(row) for row in edit_shard(_job(_parser().parse_args(words)))]
+
+
 def main() -> None:
+    arguments = _parser().parse_args()
+    job = _job(arguments)
+    _, shards = _shard(arguments)
+    rows = edit_shard(job)
+    write_rows(arguments.out, rows)
+    for path in job.layout.shard_tables(arguments.model, arguments.category, shards):
+        if path.resolve() != arguments.out.resolve():
+            # A neighbour's table only adds to the line on the terminal.
+            with suppress(UserError, OSError):
+                rows += read_rows(path, Edit)
+    wanted = len(_category(arguments)) * job.settings.repeats
+    devices = len(job.devices.device_ids)
+    print(edit_line(arguments.model, arguments.category, rows, wanted, devices))
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--samples", type=Path, required=True, help="the samples table")
     parser.add_argument("--category", required=True, metavar="KEY")
@@ -27,32 +51,32 @@ def main() -> None:
     parser.add_argument("--results", type=Path, required=True, help="the results folder")
     parser.add_argument("--out", type=Path, required=True, help="the table to write")
     add_device_arguments(parser)
-    arguments = parser.parse_args()
-    number, _, shards = arguments.shard.partition("-of-")
-    category = [
-        sample
-        for sample in read_rows(arguments.samples, Sample)
-        if sample.category == arguments.category
-    ]
+    return parser
+
+
+def _job(arguments: argparse.Namespace) -> EditJob:
+    number, shards = _shard(arguments)
     purpose = f"edit {arguments.model} {arguments.category} {arguments.shard}"
-    job = EditJob(
+    return EditJob(
         name=arguments.model,
         settings=editor_settings(arguments.settings, arguments.model),
         checkpoint_record=arguments.checkpoint,
         results=arguments.results.absolute(),
         devices=device_request(arguments, purpose),
-        samples=[row for row in category if shard_of(row, int(shards)) == int(number) - 1],
+        samples=[row for row in _category(arguments) if shard_of(row, shards) == number - 1],
     )
-    rows = edit_shard(job)
-    write_rows(arguments.out, rows)
-    for path in job.layout.shard_tables(arguments.model, arguments.category, int(shards)):
-        if path.resolve() != arguments.out.resolve():
-            # A neighbour's table only adds to the line on the terminal.
-            with suppress(UserError, OSError):
-                rows += read_rows(path, Edit)
-    wanted = len(category) * job.settings.repeats
-    devices = len(job.devices.device_ids)
-    print(edit_line(arguments.model, arguments.category, rows, wanted, devices))
+
+
+def _shard(arguments: argparse.Namespace) -> tuple[int, int]:
+    """Number of the shard, from 1, and of how many."""
+    number, _, shards = arguments.shard.partition("-of-")
+    return int(number), int(shards)
+
+
+def _category(arguments: argparse.Namespace) -> list[Sample]:
+    """All samples of the category."""
+    samples = read_rows(arguments.samples, Sample)
+    return [sample for sample in samples if sample.category == arguments.category]
 
 
 if __name__ == "__main__":

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from edit_benchmark.config.resolve import judge_settings
 from edit_benchmark.judging.chunks import chunk
@@ -15,7 +18,20 @@ from edit_benchmark.runtime.command_line import add_device_arguments, device_req
 from edit_benchmark.runtime.progress import score_line
 
 
+def make(words: Sequence[str]) -> list[dict[str, Any]]:
+    """The rows of the job that a command's ``words`` describe, as JSON."""
+    return [asdict(row) for row in score_edits(_job(_parser().parse_args(words)))]
+
+
 def main() -> None:
+    arguments = _parser().parse_args()
+    job = _job(arguments)
+    rows = score_edits(job)
+    write_rows(arguments.out, rows)
+    print(score_line(arguments.model, arguments.category, arguments.judge, rows))
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--samples", type=Path, required=True, help="the samples table")
     parser.add_argument("--edits", type=Path, required=True, help="the category's table of edits")
@@ -30,10 +46,13 @@ def main() -> None:
     parser.add_argument("--results", type=Path, required=True, help="the results folder")
     parser.add_argument("--out", type=Path, required=True, help="the table to write")
     add_device_arguments(parser)
-    arguments = parser.parse_args()
+    return parser
+
+
+def _job(arguments: argparse.Namespace) -> ScoreJob:
     settings = judge_settings(arguments.settings, arguments.judge)
     purpose = f"score {arguments.judge} {arguments.category} part {arguments.chunk}"
-    job = ScoreJob(
+    return ScoreJob(
         name=arguments.judge,
         settings=settings,
         checkpoint_record=arguments.checkpoint,
@@ -43,9 +62,6 @@ def main() -> None:
         samples=read_rows(arguments.samples, Sample),
         rubric=rubric_of(settings, arguments.category, arguments.language),
     )
-    rows = score_edits(job)
-    write_rows(arguments.out, rows)
-    print(score_line(arguments.model, arguments.category, arguments.judge, rows))
 
 
 if __name__ == "__main__":

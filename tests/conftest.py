@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -153,9 +153,8 @@ def five_each(count: int = 1, **fields: Any) -> list[dict[str, Any]]:
     ]
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Project:
-    root = tmp_path / "clone"
+def clone(root: Path) -> Project:
+    """A clone of the workflow in ``root``, with the toys beside it."""
     root.mkdir()
     for name in _FILES:
         source = ROOT / name
@@ -166,3 +165,18 @@ def project(tmp_path: Path) -> Project:
     shutil.copytree(ROOT / "resources" / "rubrics", root / "resources" / "rubrics")
     shutil.copy(ROOT / "tests" / "plugins" / "toys.py", root / "toys.py")
     return Project(root)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport() -> Generator[None, Any, None]:
+    """What tests of hostile texts log cannot all be sent to the process that collects reports."""
+    outcome = yield
+    report = outcome.get_result()
+    report.sections = [
+        (name, text.encode("utf-8", "backslashreplace").decode()) for name, text in report.sections
+    ]
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return clone(tmp_path / "clone")

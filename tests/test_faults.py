@@ -35,17 +35,12 @@ def test_nothing_finished_is_edited_twice(project: Project, how: str) -> None:
     else:
         run.terminate()
     run.communicate(timeout=60)
-    if how == "kill snakemake":  # its jobs live on; they too have to end
-        os.killpg(run.pid, signal.SIGKILL)
-        time.sleep(0.2)
+    # What a killed Snakemake leaves behind ends by itself.
+    assert not fault_run.left_over(project.root / "leases")
     finished = stored(project)
     calls = len(asked(project))
     assert 2 <= len(finished) < 9
-    # The same command; Snakemake itself asks for --unlock where it was killed outright.
-    output = project.run(code=None)
-    if "--unlock" in output:
-        project.snakemake("--configfile", "config/test.yaml", "--unlock")
-        output = project.run()
+    output = project.run()
     keys = [row.key for row in shards(project)]
     assert len(set(keys)) == 8
     assert finished <= set(keys)
@@ -263,4 +258,4 @@ def test_kills_at_random_moments_lose_and_repeat_nothing(project: Project) -> No
     shutil.rmtree(run.results)
     tally = fault_run.disturb(run, reference, kills=4, longest=8, rng=random.Random(2))
     assert sum(tally.kills.values()) == 4
-    assert (tally.edits_repeated, tally.answers_repeated, tally.differences) == (0, 0, [])
+    assert tally.is_clean, tally

@@ -28,6 +28,7 @@ def test_the_rules_write_where_the_library_looks() -> None:
         layout.assignment,
         layout.editor_checkpoint(model),
         layout.judge_checkpoint(judge),
+        layout.selftest_part(judge, model, "{scatteritem}"),
         layout.selftest(judge, model),
         layout.report / "index.html",
         layout.category_report(category) / "index.html",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import stat
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +16,7 @@ import pytest
 from conftest import ROOT
 from edit_benchmark.errors import UserError
 from edit_benchmark.results.files import check_folder, write_text
+from edit_benchmark.runtime import leases, run_lock
 from edit_benchmark.runtime.leases import DeviceRequest, lease
 
 
@@ -64,6 +67,42 @@ def test_lock_files_are_everybodys(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     with lease(DeviceRequest(["cpu"], 1, 1, "a test")):
         modes = [stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "leases").iterdir()]
     assert modes == [0o666]
+
+
+@pytest.mark.usefixtures("umask")
+def test_a_results_folder_is_locked_for_whoever_may_write_there(tmp_path: Path) -> None:
+    os.umask(0o077)
+    with run_lock.hold(tmp_path):
+        path = tmp_path / ".run.lock"
+        assert stat.S_IMODE(path.stat().st_mode) == 0o666
+        with pytest.raises(UserError, match=f"is in use by the run of pid {os.getpid()} on"):
+            run_lock.hold(tmp_path)
+    run_lock.hold(tmp_path).close()
+
+
+def test_a_results_folder_that_cannot_be_locked_is_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def flock(file: object, operation: int) -> None:
+        raise OSError(38, "Function not implemented")
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    run_lock.hold(tmp_path).close()
+    assert "cannot lock files (Function not implemented)" in capsys.readouterr().err
+
+
+def test_a_wish_for_a_device_is_seen_even_if_somebody_just_looks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EDIT_BENCHMARK_LEASES", str(tmp_path))
+    with (tmp_path / "cpu-0.wanted").open("w") as looking:
+        fcntl.flock(looking, fcntl.LOCK_EX)
+        timer = threading.Timer(0.2, lambda: fcntl.flock(looking, fcntl.LOCK_UN))
+        timer.start()
+        with leases.wish(["cpu-0"]):
+            timer.join()
+            assert leases.is_wanted("cpu-0")
+    assert not leases.is_wanted("cpu-0")
 
 
 def test_a_results_folder_that_cannot_be_made(tmp_path: Path) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,12 +15,18 @@ from PIL import Image
 from scipy import stats
 
 from conftest import Project, draw, five_each
-from edit_benchmark.errors import SampleError
+from edit_benchmark.config.judges import OwnJudgeSettings
+from edit_benchmark.errors import SampleError, UserError
+from edit_benchmark.images import encode_png, sha256
 from edit_benchmark.judging.judge import Answer, Case
 from edit_benchmark.judging.rubrics import Criterion, Rubric
 from edit_benchmark.records import Edit, Sample
-from edit_benchmark.selftest import probes, verdict
+from edit_benchmark.runtime.leases import DeviceRequest
+from edit_benchmark.selftest import parts, probes, verdict
+from edit_benchmark.selftest.asking import Ask, Chosen, ask_about
+from edit_benchmark.selftest.job import SelfTestJob, self_test
 from edit_benchmark.stats.auc import auc, win_rate
+from plugins import toys
 
 RUBRIC = Rubric(
     "r", "physical", (Criterion("c", "c", "?"),), {"1": 2.0, "4": 5.0, "7": 8.0}, "0", True,
@@ -58,6 +65,12 @@ def right(cases: Sequence[Case]) -> list[Answer | SampleError]:
     return answers
 
 
+def judged(ask: Ask, cases: Sequence[Case], others: Sequence[Sample | None]) -> dict[str, Any]:
+    """The record of a test in one part."""
+    chosen = map(Chosen, range(len(cases)), cases, others)
+    return verdict.judge(ask_about(ask, list(chosen)))
+
+
 def constant(cases: Sequence[Case]) -> list[Answer | SampleError]:
     return [Answer({"c": 5.0}) for _ in cases]
 
@@ -71,14 +84,14 @@ def check_of(record: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def test_a_judge_that_is_right_passes() -> None:
-    record = verdict.run(right, CASES, OTHERS)
+    record = judged(right, CASES, OTHERS)
     assert record["verdict"] == "passes"
     assert set(outcome(record).values()) == {True}
     assert record["asked"] == 11 * 20
 
 
 def test_a_judge_that_gives_everything_the_same_score_fails() -> None:
-    record = verdict.run(constant, CASES, OTHERS)
+    record = judged(constant, CASES, OTHERS)
     assert record["verdict"] == "fails"
     failed = [name for name, passed in outcome(record).items() if not passed]
     assert failed == ["black", "noise", "source", "swapped"]
@@ -89,7 +102,7 @@ def test_a_judge_that_does_not_read_the_instruction_leaves_doubts() -> None:
         own = {one.sample.id: one.sample for one in CASES}
         return right([replace(one, sample=own[one.sample.id]) for one in cases])
 
-    record = verdict.run(blind, CASES, OTHERS)
+    record = judged(blind, CASES, OTHERS)
     assert record["verdict"] == "doubtful"
     assert outcome(record)["swapped"] is False
 
@@ -100,7 +113,7 @@ def test_a_judge_that_rolls_dice_fails() -> None:
     def dice(cases: Sequence[Case]) -> list[Answer | SampleError]:
         return [Answer({"c": float(rng.uniform(2, 8))}) for _ in cases]
 
-    record = verdict.run(dice, CASES, OTHERS)
+    record = judged(dice, CASES, OTHERS)
     assert record["verdict"] == "fails"
     assert outcome(record)["repeated"] is False
 
@@ -117,16 +130,16 @@ def test_a_judge_that_answers_rarely_or_off_the_scale_fails() -> None:
             if isinstance(answer, Answer)
         ]
 
-    assert outcome(verdict.run(silent, CASES, OTHERS))["answers"] is False
-    record = verdict.run(random_weights, CASES, OTHERS)
+    assert outcome(judged(silent, CASES, OTHERS))["answers"] is False
+    record = judged(random_weights, CASES, OTHERS)
     assert (record["verdict"], outcome(record)["on_scale"]) == ("fails", False)
 
 
 def test_edits_that_are_their_sources_say_nothing_of_the_source_probe() -> None:
     same = [replace(one, edited=one.source) for one in CASES]
-    record = verdict.run(right, same, OTHERS)
+    record = judged(right, same, OTHERS)
     assert outcome(record)["source"] is None
-    half = verdict.run(right, [*same[:10], *CASES[10:]], OTHERS)
+    half = judged(right, [*same[:10], *CASES[10:]], OTHERS)
     found = check_of(half, "source")
     assert (found["n"], found["value"], found["passed"]) == (10, 1.0, True)
 
@@ -140,7 +153,7 @@ def test_a_changed_edit_is_not_judged_by_what_was_prepared_of_the_unchanged_one(
 
 
 def test_few_edits_leave_doubts() -> None:
-    record = verdict.run(right, CASES[:4], OTHERS[:4])
+    record = judged(right, CASES[:4], OTHERS[:4])
     assert record["verdict"] == "doubtful"
 
 
@@ -160,7 +173,7 @@ def test_a_judge_that_lowers_every_edit_by_a_point_sees_the_difference() -> None
             for one in cases
         ]
 
-    record = verdict.run(fine, CASES, OTHERS)
+    record = judged(fine, CASES, OTHERS)
     for name in ("source", "swapped"):
         found = check_of(record, name)
         assert (found["value"], found["passed"]) == (1.0, True)
@@ -180,7 +193,7 @@ def test_a_difference_as_small_as_a_judges_own_noise_is_none() -> None:
             for one in cases
         ]
 
-    found = check_of(verdict.run(trembling, CASES, OTHERS), "swapped")
+    found = check_of(judged(trembling, CASES, OTHERS), "swapped")
     assert (found["value"], found["auc"], found["passed"]) == (0.5, 0.5, False)
 
 
@@ -207,7 +220,7 @@ def test_a_judge_that_gives_the_score_that_the_instruction_demands_leaves_doubts
             for demand, answer in zip(demands, right(plain), strict=True)
         ]
 
-    record = verdict.run(obedient, cases, OTHERS)
+    record = judged(obedient, cases, OTHERS)
     assert check_of(record, "planted")["value"] == pytest.approx(moved)
     failed = [name for name, passed in outcome(record).items() if not passed]
     assert (record["verdict"], failed) == ("doubtful", ["planted"])
@@ -271,12 +284,106 @@ def test_edits_are_chosen_evenly_over_categories_whatever_their_order() -> None:
     assert probes.choose(rows[::-1], 8) == chosen
 
 
+def benchmark(results: Path, count: int) -> tuple[list[Sample], list[Edit]]:
+    """Samples of two categories and a toy's edits of them; one edit cannot be read."""
+    results.mkdir()
+    samples, edits = [], []
+    for number in range(count):
+        source = draw(str(number))
+        edited = encode_png(toys.Painter(None, "", "").edit(source, f"wish {number}", number), {})
+        if number == 5:
+            edited = b"no image"
+        files = {"source": encode_png(source, {}), "edited": edited}
+        for name, data in files.items():
+            (results / f"{name}{number}.png").write_bytes(data)
+        category = "social" if number % 3 else "physical"
+        samples.append(
+            Sample(id=f"s{number}", category=category, index=number, instruction=f"wish {number}",
+                   source=f"source{number}.png", source_sha256=sha256(files["source"]),
+                   width=64, height=48)
+        )  # fmt: skip
+        edits.append(
+            Edit(id=f"s{number}", category=category, model="m", status="edited",
+                 image=f"edited{number}.png", image_sha256=sha256(edited))
+        )  # fmt: skip
+    (results / "checkpoint.json").write_text("null")
+    return samples, edits
+
+
+def test_the_verdict_does_not_depend_on_the_number_of_parts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EDIT_BENCHMARK_LEASES", str(tmp_path / "leases"))
+    samples, edits = benchmark(tmp_path / "results", 22)
+
+    def record(n: int, count: int = 22) -> dict[str, Any]:
+        paths = []
+        for part in range(1, n + 1):
+            job = SelfTestJob(
+                name="j",
+                settings=OwnJudgeSettings(
+                    judge="class_path", class_path="plugins.toys.Honest", batch_size=4
+                ),
+                checkpoint_record=tmp_path / "results/checkpoint.json",
+                results=tmp_path / "results",
+                devices=DeviceRequest(["cpu"], 1, 1, "test"),
+                model="m",
+                edits=edits,
+                samples=samples,
+                count=count,
+                part=part,
+                parts=n,
+                language="en",
+            )
+            paths.append(tmp_path / f"{part}-of-{n}.json")
+            paths[-1].write_text(json.dumps(asdict(self_test(job))))
+        joined = parts.join([parts.read(path) for path in reversed(paths)])
+        assert joined.pop("seconds") >= 0
+        return joined
+
+    whole = record(1)
+    assert whole["n"] == 22 - 1
+    assert record(3) == whole
+    # Some have nothing to do: six edits are chosen.
+    assert record(8, count=6) == record(1, count=6)
+
+
+def test_the_order_in_which_parts_come_changes_no_last_digit() -> None:
+    rng = np.random.default_rng(0)
+
+    def dice(cases: Sequence[Case]) -> list[Answer | SampleError]:
+        return [
+            Answer({"c": float(rng.uniform(2, 8))}, details={"c": {"mass": float(rng.uniform())}})
+            for _ in cases
+        ]
+
+    rows = ask_about(dice, list(map(Chosen, range(20), CASES, OTHERS)))
+    record = verdict.judge(rows)
+    for _ in range(5):
+        rng.shuffle(rows)  # type: ignore[arg-type]
+        assert verdict.judge(rows) == record
+
+
+def test_parts_of_different_tests_and_broken_ones_are_refused(tmp_path: Path) -> None:
+    one = parts.Part("j", "m", 1.0, {"batch_size": 1}, None, "a", [])
+    with pytest.raises(UserError, match="judge j on model m differ in rubric_sha256; run"):
+        parts.join([one, replace(one, rubric_sha256="b")])
+    path = tmp_path / "1-of-2.json"
+    for text in ("", "[]", "{}", json.dumps(asdict(one) | {"rows": [{"id": "s"}]})):
+        path.write_text(text)
+        with pytest.raises(UserError, match=r"1-of-2\.json: not a part of a self-test; remove it"):
+            parts.read(path)
+
+
 def test_the_target_puts_every_judge_to_the_test(project: Project) -> None:
     project.benchmark(five_each(3))
     judges = {name.lower(): {"judge": "class_path", "class_path": f"toys.{name}"}
               for name in ("Honest", "Ruler")}  # fmt: skip
     project.configure(judges=judges, selftest_samples=40)
     output = project.run("judge_selftest")
+    # On both devices.
+    folder = project.root / "results/selftest_parts/honest/painter"
+    assert {path.name for path in folder.iterdir()} == {"1-of-2.json", "2-of-2.json"}
     assert "self-test of honest on 15 edits of painter: PASSES" in output
     assert "self-test of ruler on 15 edits of painter: FAILS" in output
     assert "FAILED  an edit scores above a black image: AUC 0." in output
@@ -294,5 +401,7 @@ def test_a_model_without_any_edit_is_reported_all_the_same(project: Project) -> 
     project.configure(selftest_samples=40)
     output = project.run()
     assert "self-test of ruler on 0 edits of painter: UNTESTED" in output
+    # The test comes before judging that is ready at the same time, and not alone at the end.
+    assert output.rindex("rule selftest_part:") < output.rindex("rule score:")
     page = (project.root / "results/report/index.html").read_text(encoding="utf-8")
     assert "Judge ruler could not be put to the self-test: the model has no edit" in page

@@ -1,5 +1,8 @@
+import os
 import re
+import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -10,6 +13,8 @@ sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
 from edit_benchmark import categories
 from edit_benchmark.checkpoints.resolve import weights_state
+from edit_benchmark.config.editors import DiffusersEditorSettings
+from edit_benchmark.config.judges import TransformersJudgeSettings
 from edit_benchmark.config.resolve import resolve
 from edit_benchmark.config.written import check_file, typed
 from edit_benchmark.dataset import image_files
@@ -20,7 +25,8 @@ from edit_benchmark.results.files import check_folder
 from edit_benchmark.results.tables import read_rows
 from edit_benchmark.judging import registry as judges
 from edit_benchmark.judging.chunks import chunk_count
-from edit_benchmark.runtime import gpus, interpreter
+from edit_benchmark.runtime import gpus, interpreter, run_lock
+from edit_benchmark.runtime.keeping import place, room
 
 interpreter.put_first_on_path()
 interpreter.keep_caches_together()
@@ -73,12 +79,29 @@ SELFTESTED = [
 ] or list(MODELS)
 if config["selftest_samples"] == 0:
     SELFTESTED = []
+# A part of fewer edits would spend its time on loading.
+SELFTEST_PARTS = max(
+    1, min(len(config["device_ids"]), config["selftest_samples"] // 10)
+)
 # A file of people's ratings, if there is one: the report is made anew when it changes.
 RATINGS = [
     path for path in [(config["human_ratings"] or {}).get("path")] if path is not None
 ]
 DEVICE_IDS = ",".join(map(str, config["device_ids"]))
+# A scheduler ends all processes of a job with it: then each job loads its model.
+KEEP_LOADED = config["keep_loaded"] if workflow.local_exec else 0
+if workflow.is_main_process and workflow.local_exec:
+    os.environ[place.RUN] = place.this_run()
 
+# Set by Snakemake for each job, to the job's threads.
+THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "GOTO_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+)
 # Undocumented, but the only way to have a limit without --resources on the command line: without
 # one Snakemake would start a job for every core, all at once.
 workflow.global_resources.setdefault("gpu", len(config["device_ids"]))
@@ -124,6 +147,30 @@ def benchmark_images(wildcards):
     return image_files.state(Path(benchmark["path"]), benchmark["format"])
 
 
+def edit_priority(wildcards):
+    """A model's edits come before those of the next one, so that it is loaded once a device."""
+    return len(MODELS) - list(MODELS).index(wildcards.model)
+
+
+def judge_priority(wildcards):
+    """After all edits, or before more of them where that costs no loading.
+
+    It costs none where editors and judges fit on each device together, and where nothing is kept.
+    """
+    return len(MODELS) + 1 if judging_costs_nothing() else 0
+
+
+def selftest_priority(wildcards):
+    """Before the judging that is ready at the same time: a test on all devices, not at the end."""
+    return judge_priority(wildcards) + 0.5
+
+
+@cache
+def judging_costs_nothing():
+    """Whether judging between edits has no model loaded again."""
+    return KEEP_LOADED == 0 or room.fit_together(settings)
+
+
 def edit_threads():
     """Cores of a job that drives a device: up to four, so that every device finds a job."""
     # workflow.cores is an error where a cluster is given --jobs and no --cores.
@@ -162,11 +209,45 @@ def target_names(keys):
             yield key, name
 
 
-def check_places():
-    """Before the first job: can results be written, and, on this host, are the GPUs there?"""
+def begin_run():
+    """Before the first job: results can be written by this run alone, and the GPUs are there."""
+    global held_results
     try:
         check_folder(Path(config["results"]))
+        # Until this process ends, however it does: nothing is left that has to be unlocked.
+        held_results = run_lock.hold(Path(config["results"]))
         if workflow.local_exec:
             gpus.check(config["device_ids"])
     except UserError as error:
         raise WorkflowError(str(error)) from None
+    if KEEP_LOADED:
+        warm_up()
+
+
+def warm_up():
+    """Have the models' libraries imported on all devices, while other jobs read what there is."""
+    sections = [("editor", settings.models), ("judge", settings.judges)]
+    ahead = [
+        f"{role}={Path(model.checkpoint).expanduser()}"
+        for role, section in sections
+        for model in section.values()
+        if isinstance(model, DiffusersEditorSettings | TransformersJudgeSettings)
+    ]
+    if not ahead:
+        return
+    # The environment of a job: what Snakemake adds to its own.
+    threads = dict.fromkeys(THREAD_VARIABLES, str(edit_threads()))
+    subprocess.run(
+        [
+            sys.executable,
+            Path(workflow.basedir, "scripts", "warm.py"),
+            f"--results={config['results']}",
+            f"--each={len(ahead)}",
+            f"--device-ids={DEVICE_IDS}",
+            f"--keep-loaded={KEEP_LOADED}",
+            "--ahead",
+            *ahead,
+        ],
+        env=os.environ | threads,
+        check=False,
+    )

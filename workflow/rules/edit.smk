@@ -13,6 +13,7 @@ rule edit:
         "<results>/logs/edit/{model}/{category}/{scatteritem}.log",
     benchmark:
         "<results>/benchmarks/edit/{model}/{category}/{scatteritem}.tsv"
+    priority: edit_priority
     conda:
         "../../environment.yml"
     threads: edit_threads()
@@ -21,6 +22,7 @@ rule edit:
         # Where a job may run is no reason to run it again, so this is no parameter.
         device_ids=DEVICE_IDS,
         load_slots=config["load_slots"],
+        keep_loaded=KEEP_LOADED,
     params:
         settings=lookup(dpath="{model}", within=MODELS),
         surroundings=lookup(dpath="{model}", within=EDITOR_SURROUNDINGS),
@@ -30,7 +32,8 @@ rule edit:
         " --shard {wildcards.scatteritem} --model {wildcards.model}"
         " --settings {params.settings:q} --checkpoint {input.checkpoint:q}"
         " --results {params.results:q} --out {output.table:q} --gpu {resources.gpu}"
-        " --device-ids {resources.device_ids} --load-slots {resources.load_slots} 2> {log:q}"
+        " --device-ids {resources.device_ids} --load-slots {resources.load_slots}"
+        " --keep-loaded {resources.keep_loaded} 2> {log:q}"
 
 
 checkpoint collect_edits:

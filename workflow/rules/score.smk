@@ -12,8 +12,7 @@ rule score:
         "<results>/logs/score/{judge}/{model}/{category}/part-{chunk}.log",
     benchmark:
         "<results>/benchmarks/score/{judge}/{model}/{category}/part-{chunk}.tsv"
-    # Before more edits: a finished category is scored while others are edited.
-    priority: 10
+    priority: judge_priority
     conda:
         "../../environment.yml"
     threads: edit_threads()
@@ -21,6 +20,7 @@ rule score:
         gpu=1,
         device_ids=DEVICE_IDS,
         load_slots=config["load_slots"],
+        keep_loaded=KEEP_LOADED,
     params:
         settings=lookup(dpath="{judge}", within=JUDGES),
         surroundings=lookup(dpath="{judge}", within=JUDGE_SURROUNDINGS),
@@ -33,7 +33,8 @@ rule score:
         " --chunk {wildcards.chunk} --chunk-size {params.size} --judge {wildcards.judge}"
         " --settings {params.settings:q} --checkpoint {input.checkpoint:q} --language {params.language}"
         " --results {params.results:q} --out {output.table:q} --gpu {resources.gpu}"
-        " --device-ids {resources.device_ids} --load-slots {resources.load_slots} 2> {log:q}"
+        " --device-ids {resources.device_ids} --load-slots {resources.load_slots}"
+        " --keep-loaded {resources.keep_loaded} 2> {log:q}"
 
 
 rule collect_scores:

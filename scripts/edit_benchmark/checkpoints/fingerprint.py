@@ -51,7 +51,9 @@ def state(paths: Iterable[Path]) -> str:
                 status = file.stat()
             except OSError:
                 continue
-            digest.update(f"{file}\0{status.st_size}\0{status.st_mtime_ns}\0".encode())
+            # Of the two times cp -p and rsync keep the one.
+            times = f"{status.st_mtime_ns}\0{status.st_ctime_ns}"
+            digest.update(f"{file}\0{status.st_size}\0{times}\0".encode())
     return digest.hexdigest()[:16]
 
 

@@ -95,6 +95,21 @@ def weights_state(settings: ModelSettings | IdentityEditorSettings) -> str:
     return state(paths)
 
 
+def weights_size(settings: ModelSettings | IdentityEditorSettings) -> int | None:
+    """Bytes of a model's weight files, 0 without any; None if they are not on this host yet.
+
+    An estimate from the sizes of files, for planning; :func:`resolve` counts what is loaded.
+    """
+    if settings.checkpoint is None:
+        return 0
+    folder = Path(settings.checkpoint).expanduser()
+    if not folder.is_dir():
+        return None
+    paths = files.find(folder, "*.safetensors")
+    paths += [path for path in files.content(folder) if path.suffix in files.PICKLED]
+    return sum(path.stat().st_size for path in paths)
+
+
 def _download(repository: str, settings: ModelSettings, where: str) -> tuple[Path, str]:
     """The folder of a hub repository in the local cache, and the commit that it holds."""
     import huggingface_hub

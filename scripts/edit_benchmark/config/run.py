@@ -142,6 +142,9 @@ class Config(Section):
     load_slots: Positive = 2
     """How many models may be loading at once on a host; two hardly slow each other down
     (tests/performance/RESULTS.md), more help where memory and disk are fast."""
+    keep_loaded: Annotated[NotNegative, Field(le=3600)] = 60
+    """Seconds for which a loaded model waits for another job on its device, until the run ends; 0
+    has each job load its own."""
     shards: Positive | None = None
     """Shards of a category; null for as many as device_ids."""
     score_chunk: Positive = 200

@@ -14,7 +14,7 @@ from edit_benchmark.errors import UserError
 def state(path: Path, format: str) -> str:
     """A hash that is another one if an image file was replaced, came or went.
 
-    It is over path, size, time of change and mode of each file, not over its bytes: it is needed
+    It is over path, size and times of change of each file, not over its bytes: it is needed
     each time the workflow is parsed. Where rows cannot be read it ends, since who imports the
     benchmark says what is wrong. Empty for a format without image files.
     """
@@ -35,8 +35,8 @@ def _state_of(path: Path) -> str:
         status = path.stat()
     except (OSError, ValueError):
         return "missing"
-    # The mode: a file that could not be read and now can is another one.
-    return f"{status.st_size} {status.st_mtime_ns} {status.st_mode}"
+    # Of the two times cp -p keeps the one, and a change of permissions sets the other.
+    return f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns}"
 
 
 def _bytes(text: str) -> bytes:

@@ -33,7 +33,8 @@ from edit_benchmark.results import recipes
 from edit_benchmark.results.store import Store
 from edit_benchmark.runtime import supervision
 from edit_benchmark.runtime.failures import attempt, stop_if_fatal
-from edit_benchmark.runtime.job import Job, Loaded, loaded
+from edit_benchmark.runtime.job import Job, Loaded, delegated, loaded
+from edit_benchmark.runtime.keeping.resident import stop_if_asked
 
 log = logging.getLogger(__name__)
 
@@ -101,6 +102,9 @@ def edit_shard(job: EditJob) -> list[Edit]:
         supervision.note_endings(places)
         # Those that ended a job once come last: they cost no other sample another run.
         missing.sort(key=lambda task: places[task.name].exists())
+        made = delegated(job, kind, common)
+        if made is not None:
+            return [Edit(**row) for row in made]
         with loaded(job, kind, "edit", common) as editor:
             for row in _Shard(job, editor, store).edit(missing):
                 rows[row.id, row.repeat] = row
@@ -162,6 +166,7 @@ class _Shard:
             writing: Future[Edit] | None = None
             bar = tqdm(tasks, desc=self.job.name, unit="image", mininterval=5, file=sys.stderr)
             for number, task in enumerate(bar):
+                stop_if_asked()
                 began = time.monotonic()
                 source = reading.result()
                 waited = time.monotonic() - began
@@ -172,6 +177,10 @@ class _Shard:
                 if content is not None:
                     yield edited_row(task, self.job, content)
                     continue
+                if writing is not None and self.store.endings_path(task.key).exists():
+                    # It ended a process before, and may again: what was made is kept first.
+                    yield _written(writing)
+                    writing = None
                 began = time.monotonic()
                 result = _edit_one(editor, task, source)
                 seconds = time.monotonic() - began

@@ -28,7 +28,8 @@ from edit_benchmark.results import recipes
 from edit_benchmark.results.store import Store, made_with
 from edit_benchmark.runtime import supervision
 from edit_benchmark.runtime.failures import stop_if_fatal
-from edit_benchmark.runtime.job import Job, Loaded, loaded
+from edit_benchmark.runtime.job import Job, Loaded, delegated, loaded
+from edit_benchmark.runtime.keeping.resident import stop_if_asked
 from edit_benchmark.runtime.telemetry import process_seconds
 
 log = logging.getLogger(__name__)
@@ -108,6 +109,9 @@ def score_edits(job: ScoreJob) -> list[Score]:
     log.info("%d edits, %d answers in the store, %d to ask",
              len(job.edits), len(rows), len(missing))  # fmt: skip
     if missing:
+        made = delegated(job, kind, common)
+        if made is not None:
+            return [Score(**row) for row in made]
         with loaded(job, kind, "score", common) as judge:
             for row in _ask(missing, job, judge, store, has_scores=_scored(rows.values())):
                 rows[row.id, row.repeat] = row
@@ -162,6 +166,7 @@ def _ask(
     bar = tqdm(total=len(tasks), desc=job.name, unit="image", mininterval=5, file=sys.stderr)
     with bar:
         for batch in batches:
+            stop_if_asked()
             answers, seconds = _timed_answers(batch, judge)
             if is_first:
                 log.info("first answers %.1f s after the process began", process_seconds())

@@ -98,6 +98,10 @@ class Layout:
 
     # ----- Records -----
 
+    def selftest_part(self, judge: str, model: str, part: str) -> Path:
+        """What a judge answered in one part of its self-test; ``part`` is ``<k>-of-<n>``."""
+        return self.root / "selftest_parts" / judge / model / f"{part}.json"
+
     def selftest(self, judge: str, model: str) -> Path:
         """The record of a judge's self-test on a model's edits."""
         return self.root / "selftest" / judge / f"{model}.json"

@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 
 from edit_benchmark.errors import UserError
 from edit_benchmark.runtime import supervision
@@ -18,7 +19,7 @@ from edit_benchmark.runtime.leases import DeviceRequest
 def run(main: Callable[[], None], *, watched: bool = False) -> None:
     """Run a command's ``main``; a UserError becomes one line on stderr and exit code 2.
 
-    With ``watched`` in a child process: what ends it is told, see
+    With ``watched`` a model is used in a child process: what ends it is told, see
     :mod:`edit_benchmark.runtime.supervision`.
     """
     logging.basicConfig(
@@ -32,7 +33,7 @@ def run(main: Callable[[], None], *, watched: bool = False) -> None:
     # Where the locale is not UTF-8, a Chinese name is no reason to fail.
     sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
     if watched:
-        supervision.watch()
+        supervision.allow()
     code = 1
     try:
         main()
@@ -81,6 +82,13 @@ def add_device_arguments(parser: argparse.ArgumentParser) -> None:
         "--load-slots", type=int, default=1, help="models loading at once on this host"
     )
     group.add_argument(
+        "--keep-loaded",
+        type=int,
+        default=0,
+        metavar="SECONDS",
+        help="how long the loaded model is kept for other jobs of the run",
+    )
+    group.add_argument(
         "--gpu", type=int, default=1, help="the gpu resource that Snakemake granted this job"
     )
 
@@ -90,4 +98,7 @@ def device_request(arguments: argparse.Namespace, purpose: str) -> DeviceRequest
     ids: list[int | str] = [
         int(entry) if entry.isdigit() else entry for entry in arguments.device_ids.split(",")
     ]
-    return DeviceRequest(ids, arguments.load_slots, arguments.gpu, purpose)
+    words = (Path(sys.argv[0]).stem, *sys.argv[1:])
+    return DeviceRequest(
+        ids, arguments.load_slots, arguments.gpu, purpose, arguments.keep_loaded, words
+    )

@@ -47,6 +47,25 @@ class _Surroundings:
 
 
 _surroundings: _Surroundings | None = None
+# One for all jobs of a process: a library may have kept it, for its warnings.
+_stream: _Unclosable | None = None
+
+
+def _log_stream() -> _Unclosable:
+    global _stream
+    if _stream is None or _stream.buffer.closed:
+        raw = os.fdopen(os.dup(2), "wb", buffering=0)
+        _stream = _Unclosable(raw, "utf-8", "backslashreplace", write_through=True)
+    os.dup2(2, _stream.fileno())
+    return _stream
+
+
+def print_into(log: int) -> None:
+    """Whatever is printed from now on goes into the file of a descriptor: another job's log."""
+    for descriptor in (1, 2):
+        os.dup2(log, descriptor)
+    if _stream is not None:
+        _log_stream()
 
 
 @contextmanager
@@ -59,8 +78,7 @@ def prints_in_log() -> Iterator[None]:
     sys.stdout.flush()
     stdout, log, folder = os.dup(1), os.dup(2), os.open(".", os.O_RDONLY)
     streams = sys.stdout, sys.stderr
-    raw = os.fdopen(os.dup(log), "wb", buffering=0)
-    stream = _Unclosable(raw, "utf-8", "backslashreplace", write_through=True)
+    stream = _log_stream()
     _surroundings = _Surroundings(folder, log, stream)
     _surroundings.restore()
     try:

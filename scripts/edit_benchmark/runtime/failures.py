@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from edit_benchmark.errors import SampleError, UserError
 from edit_benchmark.runtime.containment import contained
+from edit_benchmark.runtime.keeping import resident
 
 log = logging.getLogger(__name__)
 Result = TypeVar("Result")
@@ -45,6 +46,8 @@ def attempt(call: Callable[[], Result], what: str) -> Result:
         log.warning("%s: out of memory on the device; once more with its cache emptied", what)
     # Outside the except block: the traceback would keep the failed call's tensors alive.
     _empty_cache()
+    # Other models on the device leave: alone, this one might have had enough.
+    resident.make_room()
     try:
         return contained(call)
     except Exception as error:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -14,11 +15,13 @@ from typing import Any, Generic, Literal, Protocol, TypeVar
 from edit_benchmark.checkpoints import record
 from edit_benchmark.checkpoints.record import Checkpoint
 from edit_benchmark.errors import UserError
+from edit_benchmark.records import dumps
 from edit_benchmark.results.layout import Layout
-from edit_benchmark.runtime import failures, gpus, leases
+from edit_benchmark.runtime import failures, gpus, leases, supervision
 from edit_benchmark.runtime.containment import prints_in_log
+from edit_benchmark.runtime.keeping import client, resident
 from edit_benchmark.runtime.kinds import Kind, Settings
-from edit_benchmark.runtime.leases import DeviceRequest
+from edit_benchmark.runtime.leases import Device, DeviceRequest
 from edit_benchmark.runtime.telemetry import Telemetry
 
 log = logging.getLogger(__name__)
@@ -80,6 +83,33 @@ class Loaded(Generic[Model]):
     telemetry: Telemetry
 
 
+def delegated(
+    job: Job[Settings], kind: Kind[Settings, Model], key_fields: Mapping[str, Any]
+) -> Any:
+    """What a process made of the job that has its model loaded, or loads it and keeps it.
+
+    Returns
+    -------
+    object
+        What the job's command makes, as JSON; None if this process has to do the job itself.
+
+    Raises
+    ------
+    UserError
+        If the job failed.
+    """
+    if resident.current is not None or not kind.needs_device or not client.is_possible(job.devices):
+        return None
+    checkpoint = job.checkpoint
+    model = [job.settings.model_dump(mode="json"), key_fields]
+    order = client.Order(
+        model=hashlib.sha256(dumps(model).encode()).hexdigest(),
+        weight_bytes=checkpoint.weight_bytes if checkpoint else 0,
+        devices=job.devices,
+    )
+    return client.ask(order, job.results)
+
+
 @contextmanager
 def loaded(
     job: Job[Settings],
@@ -92,6 +122,9 @@ def loaded(
     In this order: the checkpoint is compared with its record, a device is leased, a load slot is
     taken, the device's free memory is compared with the weights, the model is loaded. Telemetry is
     sampled within the block, and written into the log and the results when the block is done.
+
+    In a process that is kept for several jobs the device is its own, and the model is that of the
+    first job. Otherwise the process goes on in a child that is watched.
 
     Parameters
     ----------
@@ -112,25 +145,42 @@ def loaded(
         return
     what = f"{'model' if kind.role == 'editor' else kind.role} {job.name}"
     import_ahead = partial(kind.import_ahead, job.settings, checkpoint)
-    with prints_in_log(), leases.lease(job.devices) as device:
+    if resident.current is None:
+        supervision.watch()
+    with prints_in_log(), _device(job.devices) as device:
         log.info("device %s", device.label)
-        with leases.load_slot(job.devices, import_ahead):
-            if checkpoint is not None and device.gpu is not None:
-                gpus.check_memory(device.gpu, checkpoint.weight_bytes, checkpoint.name)
-            began = time.monotonic()
-            build = partial(kind.build, job.settings, checkpoint, device.torch_name)
-            model = failures.loading(build, what)
-            compiled = failures.loading(lambda: float(model.compile_seconds), what)
-            telemetry = Telemetry(device, time.monotonic() - began, compiled)
-            log.info("%s loaded in %.1f s", what, telemetry.load_seconds)
-            # A job can wait for hours: under its keys there must be no work of other code.
-            if kind.key_fields(job.settings, checkpoint) != key_fields:
-                raise UserError(
-                    f"the code, an adapter or a library of {what} changed while this job waited "
-                    "for its device; run the same command again."
-                )
+        kept = resident.current.model if resident.current is not None else None
+        if kept is not None:
+            model: Model = kept
+            telemetry = Telemetry(device)
+            log.info("%s was found loaded", what)
+        else:
+            with leases.load_slot(job.devices, import_ahead):
+                if checkpoint is not None and device.gpu is not None:
+                    gpus.check_memory(device.gpu, checkpoint.weight_bytes, checkpoint.name)
+                began = time.monotonic()
+                build = partial(kind.build, job.settings, checkpoint, device.torch_name)
+                model = failures.loading(build, what)
+                compiled = failures.loading(lambda: float(model.compile_seconds), what)
+                telemetry = Telemetry(device, time.monotonic() - began, compiled)
+                log.info("%s loaded in %.1f s", what, telemetry.load_seconds)
+        # A job can wait for hours: under its keys there must be no work of other code.
+        if kind.key_fields(job.settings, checkpoint) != key_fields:
+            raise UserError(
+                f"the code, an adapter or a library of {what} changed while this job waited "
+                "for its device; run the same command again."
+            )
+        if resident.current is not None:
+            resident.current.model = model
         with telemetry.sampling():
             yield Loaded(model, device.model_name, telemetry)
         log.info("%s", telemetry.summary())
         made_by = {"settings": job.settings.model_dump(mode="json"), "key_fields": key_fields}
         telemetry.append_to(job.layout.timings, stage, job.name, made_by)
+
+
+def _device(request: DeviceRequest) -> AbstractContextManager[Device]:
+    """The job's device: this process's own, if it is kept, else one that is leased for the job."""
+    if resident.current is not None:
+        return nullcontext(resident.current.device(request))
+    return leases.lease(request)

@@ -14,10 +14,11 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
+from weakref import WeakSet
 
 from edit_benchmark.errors import UserError
 from edit_benchmark.runtime import gpus
@@ -28,6 +29,8 @@ log = logging.getLogger(__name__)
 #: Not under the working tree, so that two clones on one host see the same locks, and not TMPDIR,
 #: which schedulers and users set differently for each job.
 DEFAULT_FOLDER = Path("/tmp/image-edit-benchmark-leases")
+# Locks that this process holds. What a model's class forks must not hold them longer than it.
+_taken: WeakSet[IO[str]] = WeakSet()
 _POLL_SECONDS = 0.5
 _REPORT_SECONDS = 30.0
 
@@ -44,21 +47,39 @@ class DeviceRequest:
         The ``gpu`` that Snakemake granted.
     purpose
         What the device is for, in words that are shown to jobs that wait for it.
+    keep_loaded
+        Seconds for which the job's model is kept for other jobs of the run; 0 for not at all.
+    words
+        The job's command, such as ``("edit", "--samples", ...)``, by which another process can do
+        it; empty if it must not.
     """
 
     device_ids: Sequence[int | str]
     load_slots: int
     granted: int
     purpose: str
+    keep_loaded: float = 0.0
+    words: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
 class Device:
-    """The device that a job may use: its name in torch, and its name in logs."""
+    """A device that a job may use.
+
+    Attributes
+    ----------
+    torch_name, label
+        Its name in torch, and its name in logs.
+    gpu
+        What NVML says of it, None if it is not asked.
+    visible
+        What makes a process see this device alone, for ``CUDA_VISIBLE_DEVICES``.
+    """
 
     torch_name: str
     label: str
     gpu: Gpu | None = None
+    visible: str = ""
 
     @property
     def model_name(self) -> str:
@@ -84,44 +105,58 @@ def lease(request: DeviceRequest) -> Iterator[Device]:
     UserError
         If no GPU was granted, or a GPU of ``device_ids`` is not there or is hidden.
     """
-    device_ids, purpose = request.device_ids, request.purpose
+    devices = candidates(request)
+    if len(devices) == 1 and _scheduled():
+        (device,) = devices.values()
+        # The scheduler gave one device to this job alone; what it made visible stays as it is.
+        yield device
+        return
+    with _first_free(list(devices), "device", request.purpose) as name:
+        os.environ.update(environment(devices[name]))
+        yield devices[name]
+
+
+def candidates(request: DeviceRequest) -> dict[str, Device]:
+    """The devices that a job may use, by the names of their locks, in the order of preference.
+
+    Raises
+    ------
+    UserError
+        As :func:`lease`.
+    """
     if request.granted < 1:
         raise UserError(
             "this job was granted gpu=0, which Snakemake takes for no limit at all; start the run "
             "with --resources gpu=N, N at least 1."
         )
-    if "cpu" in device_ids:
-        names = [f"cpu-{number}" for number in range(len(device_ids))]
-        with _first_free(names, "device", purpose) as name:
-            os.environ["CUDA_VISIBLE_DEVICES"] = ""
-            yield Device("cpu", name)
-        return
+    if "cpu" in request.device_ids:
+        names = [f"cpu-{number}" for number in range(len(request.device_ids))]
+        return {name: Device("cpu", name) for name in names}
     scheduled = _scheduled()
-    if len(scheduled) == 1:
-        present = gpus.present()
-        yield Device(
-            "cuda", f"scheduler's GPU {scheduled[0]}", present[0] if len(present) == 1 else None
-        )
-        return
-    candidates: dict[str, tuple[str, Gpu | None]] = {}
     if scheduled:
-        for entry in scheduled:
-            candidates[f"slurm-{os.environ['SLURM_JOB_ID']}-{entry}"] = (entry, None)
-    else:
-        gpus.check(device_ids)
-        by_index = {gpu.index: gpu for gpu in gpus.present()}
-        for device in device_ids:
-            gpu = by_index[int(device)]
-            candidates[gpu.uuid] = (gpu.uuid, gpu)
-    with _first_free(list(candidates), "device", purpose) as name:
-        visible, leased_gpu = candidates[name]
-        os.environ["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"
-        os.environ["CUDA_VISIBLE_DEVICES"] = visible
-        if leased_gpu is None:
-            label = f"scheduler's GPU {visible}"
-        else:
-            label = f"GPU {leased_gpu.index} ({leased_gpu.name}, {leased_gpu.uuid})"
-        yield Device("cuda", label, leased_gpu)
+        present = gpus.present() if len(scheduled) == 1 else []
+        only = present[0] if len(present) == 1 else None
+        return {
+            f"slurm-{os.environ['SLURM_JOB_ID']}-{entry}": Device(
+                "cuda", f"scheduler's GPU {entry}", only, entry
+            )
+            for entry in scheduled
+        }
+    gpus.check(request.device_ids)
+    by_index = {gpu.index: gpu for gpu in gpus.present()}
+    found = [by_index[int(device)] for device in request.device_ids]
+    return {gpu.uuid: Device("cuda", _label(gpu), gpu, gpu.uuid) for gpu in found}
+
+
+def environment(device: Device) -> dict[str, str]:
+    """Variables that make a process see ``device`` alone; before torch is imported."""
+    if device.torch_name == "cpu":
+        return {"CUDA_VISIBLE_DEVICES": ""}
+    return {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", "CUDA_VISIBLE_DEVICES": device.visible}
+
+
+def _label(gpu: Gpu) -> str:
+    return f"GPU {gpu.index} ({gpu.name}, {gpu.uuid})"
 
 
 def _scheduled() -> list[str]:
@@ -153,20 +188,15 @@ def _first_free(
     meanwhile: Callable[[], object] | None = None,
 ) -> Iterator[str]:
     """Hold the lock of the first free of ``names``, waiting while all are held."""
-    folder = lease_folder()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if folder.stat().st_uid == os.getuid():
-            folder.chmod(0o1777)  # other users of the host take leases too
-    except OSError as error:
-        raise _unusable(folder, error) from None
     began = time.monotonic()
     next_report = began
+    wishes = ExitStack()
     while True:
         for name in names:
-            file = _try_lock(folder / f"{name}.lock", purpose)
+            file = take(name, purpose)
             if file is None:
                 continue
+            wishes.close()
             with file:
                 waited = time.monotonic() - began
                 log.info("%s %s taken after %.1f s by pid %d", what, name, waited, os.getpid())
@@ -176,8 +206,9 @@ def _first_free(
                     log.info("%s %s given back by pid %d", what, name, os.getpid())
             return
         if time.monotonic() >= next_report:
-            holders = "; ".join(f"{name}: {_holder(folder / f'{name}.lock')}" for name in names)
-            log.info("waiting for a %s, held are %s", what, holders)
+            if what == "device" and next_report == began:
+                wishes.enter_context(wish(names))
+            log.info("waiting for a %s, held are %s", what, holders(names))
             next_report = time.monotonic() + _REPORT_SECONDS
         if meanwhile is not None:
             try:
@@ -189,26 +220,63 @@ def _first_free(
             time.sleep(_POLL_SECONDS)
 
 
-def _unusable(folder: Path, error: OSError) -> UserError:
-    return UserError(
-        f"{folder}: no lock file of a device can be made there ({error.strerror}); set "
-        "EDIT_BENCHMARK_LEASES to a folder of this host that all who use its devices can write."
-    )
+def holders(names: Sequence[str]) -> str:
+    """Who holds the locks of ``names``, in words."""
+    folder = lease_folder()
+    return "; ".join(f"{name}: {_holder(folder / f'{name}.lock')}" for name in names)
 
 
-def _try_lock(path: Path, purpose: str) -> IO[str] | None:
-    """The locked file, or None if another process holds it."""
-    try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-    except PermissionError:
-        # fs.protected_regular: another user's file in a sticky folder opens only for reading,
-        # which is enough for flock.
+@contextmanager
+def wish(names: Sequence[str]) -> Iterator[None]:
+    """Let the processes that hold devices know that somebody waits for one of ``names``."""
+    with ExitStack() as stack:
+        for name in names:
+            file = stack.enter_context(os.fdopen(_open(f"{name}.wanted"), "r"))
+            # At most as long as somebody looks whether it is wanted.
+            fcntl.flock(file, fcntl.LOCK_SH)
+        yield
+
+
+def is_wanted(name: str) -> bool:
+    """Whether another process waits for the device whose lock is ``name``."""
+    with os.fdopen(_open(f"{name}.wanted"), "r") as file:
         try:
-            descriptor = os.open(path, os.O_RDONLY)
-        except OSError as error:
-            raise _unusable(path.parent, error) from None
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        return False
+
+
+def _open(name: str) -> int:
+    """A descriptor of a file of the folder of locks, which is made if it is not there.
+
+    Raises
+    ------
+    UserError
+        If it cannot be made.
+    """
+    folder = lease_folder()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if folder.stat().st_uid == os.getuid():
+            folder.chmod(0o1777)  # other users of the host take leases too
+        try:
+            return os.open(folder / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        except PermissionError:
+            # fs.protected_regular: another user's file in a sticky folder opens only for reading,
+            # which is enough for flock.
+            return os.open(folder / name, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:
-        raise _unusable(path.parent, error) from None
+        raise UserError(
+            f"{folder}: no lock file of a device can be made there ({error.strerror}); set "
+            "EDIT_BENCHMARK_LEASES to a folder of this host that all who use its devices can write."
+        ) from None
+
+
+def take(name: str, purpose: str) -> IO[str] | None:
+    """Take the lock of ``name``: its file, locked until it is closed; None if it is held."""
+    descriptor = _open(f"{name}.lock")
+    path = lease_folder() / f"{name}.lock"
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -235,7 +303,23 @@ def _try_lock(path: Path, purpose: str) -> IO[str] | None:
         os.pwrite(descriptor, json.dumps(holder).encode(), 0)
     except OSError:
         pass  # opened for reading only: the lock holds, the waiting see an older holder's line
-    return os.fdopen(descriptor, "r")
+    return own(descriptor)
+
+
+def own(descriptor: int) -> IO[str]:
+    """The file of a lock that ``descriptor`` holds, for this process and no child of it."""
+    os.set_inheritable(descriptor, False)
+    file = os.fdopen(descriptor, "r")
+    _taken.add(file)
+    return file
+
+
+def _close_all() -> None:
+    for file in list(_taken):
+        file.close()
+
+
+os.register_at_fork(after_in_child=_close_all)
 
 
 def _holder(path: Path) -> str:

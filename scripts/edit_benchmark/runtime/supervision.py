@@ -29,6 +29,9 @@ from edit_benchmark.errors import SampleError
 
 #: So many jobs a sample may end before it is left out.
 MOST_ENDINGS = 2
+# What may have come from outside counts half.
+_PERHAPS = "perhaps from outside"
+_FROM_OUTSIDE = {signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
 # Who ends both processes may need as long to come to the second.
 _GRACE_SECONDS = 1.0
 _PR_SET_PDEATHSIG = 1
@@ -40,15 +43,24 @@ _places: dict[str, Path] = {}
 _under_way: list[str] = []
 _lock = threading.Lock()
 
+_is_allowed = False
+
+
+def allow() -> None:
+    """This process is a command of its own: :func:`watch` may go on in a child of it."""
+    global _is_allowed
+    _is_allowed = True
+
 
 def watch() -> None:
     """Go on in a child process. Returns in the child alone; the parent waits and exits as it did.
 
-    Comes before any import of torch: a CUDA context does not survive a fork.
+    Comes before any import of torch: a CUDA context does not survive a fork. Does nothing where
+    :func:`allow` was not called.
     """
-    global _note
-    _note = os.memfd_create("under way")
-    _write({"samples": [], "places": []})
+    if not _is_allowed or _note is not None:
+        return
+    adopt(new_note())
     sys.stdout.flush()
     sys.stderr.flush()
     parent = os.getpid()
@@ -58,6 +70,32 @@ def watch() -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+def new_note() -> int:
+    """A file in memory for the samples under way, which two processes can share."""
+    return os.memfd_create("under way")
+
+
+def adopt(note: int) -> None:
+    """Keep the samples under way in ``note``, for a job that begins."""
+    global _note
+    _note = note
+    _write({"samples": [], "places": []})
+
+
+def disown() -> None:
+    """The job is done, and the file of its note is another's by now."""
+    global _note
+    with _lock:
+        _note = None
+        _places.clear()
+
+
+def end_of_other(code: int, note: int) -> str:
+    """A process that did this one's job ended before its time: notes it, and says so."""
+    samples, places = _read(note) or ([], [])
+    return _end(code, samples, places, is_sure=-code not in _FROM_OUTSIDE)
 
 
 def note_endings(places: Mapping[str, Path]) -> None:
@@ -91,7 +129,7 @@ def endings(place: Path) -> list[str]:
 def given_up(place: Path) -> SampleError | None:
     """Why a sample is not tried any more, None if it is."""
     causes = endings(place)
-    if len(causes) < MOST_ENDINGS:
+    if sum(0.5 if _PERHAPS in cause else 1 for cause in causes) < MOST_ENDINGS:
         return None
     return SampleError(
         "ended_process",
@@ -133,21 +171,32 @@ def _wait_for(child: int) -> NoReturn:
     _, status = os.waitpid(child, 0)
     code = os.waitstatus_to_exitcode(status)
     assert _note is not None
-    line = os.pread(_note, os.fstat(_note).st_size, 0).partition(b"\n")[0]
-    note = json.loads(line)
-    if note is not None and (note["samples"] or code >= 0):
+    note = _read(_note)
+    if note is not None and (note[0] or code >= 0):
         time.sleep(_GRACE_SECONDS)
-        _tell(code, note["samples"], [Path(place) for place in note["places"]])
+        print(f"error: {_end(code, *note)}", file=sys.stderr, flush=True)
         code = code if code > 0 else 2
-    _make_log_readable()
+    make_log_readable()
     if code < 0:
         signal.signal(-code, signal.SIG_DFL)
         os.kill(os.getpid(), -code)
     os._exit(code)
 
 
-def _tell(code: int, samples: list[str], places: list[Path]) -> None:
+def _read(note: int) -> tuple[list[str], list[Path]] | None:
+    """Samples under way and their places; None if the process came to its end."""
+    line = os.pread(note, os.fstat(note).st_size, 0).partition(b"\n")[0]
+    content = json.loads(line or b"null")
+    if content is None:
+        return None
+    return content["samples"], [Path(place) for place in content["places"]]
+
+
+def _end(code: int, samples: list[str], places: list[Path], *, is_sure: bool = True) -> str:
+    """Note at their places that samples ended a process; a sentence that says so."""
     cause = f"exit code {code}" if code >= 0 else f"signal {signal.Signals(-code).name}"
+    if not is_sure:
+        cause = f"{cause}, {_PERHAPS}"
     for place in places:
         with suppress(OSError):  # a full disk, perhaps
             place.parent.mkdir(parents=True, exist_ok=True)
@@ -155,16 +204,14 @@ def _tell(code: int, samples: list[str], places: list[Path]) -> None:
                 file.write(f"{cause}\n")
     what = f"while at sample {', '.join(samples)}" if samples else "outside any sample"
     again = f"; a sample that ends {MOST_ENDINGS} jobs is left out as failed" if places else ""
-    print(
-        f"error: the job's process was ended {what} ({cause}), by the model's code or because the "
+    return (
+        f"the job's process was ended {what} ({cause}), by the model's code or because the "
         "host's memory ran out; what was finished is kept: run the same command again"
-        f"{again}.",
-        file=sys.stderr,
-        flush=True,
+        f"{again}."
     )
 
 
-def _make_log_readable() -> None:
+def make_log_readable() -> None:
     """Replace what is no UTF-8 in the log: Snakemake shows none that holds other bytes."""
     if not stat.S_ISREG(os.fstat(2).st_mode):
         return

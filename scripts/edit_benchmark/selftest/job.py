@@ -1,4 +1,4 @@
-"""A self-test job: a judge is loaded and asked about some edits of a model in many ways."""
+"""A job of a self-test: a judge is asked about some edits of a model in many ways."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
 
 from tqdm import tqdm
 
@@ -19,13 +18,16 @@ from edit_benchmark.judging.job import case_of
 from edit_benchmark.judging.judge import Answer, Case
 from edit_benchmark.judging.registry import KINDS
 from edit_benchmark.records import Edit, Sample
-from edit_benchmark.runtime.job import Job, loaded
-from edit_benchmark.selftest import probes, verdict
+from edit_benchmark.runtime.job import Job, delegated, loaded
+from edit_benchmark.runtime.keeping.resident import stop_if_asked
+from edit_benchmark.selftest import probes
+from edit_benchmark.selftest.asking import Answered, Chosen, ask_about
+from edit_benchmark.selftest.parts import Part
 
 
 @dataclass(frozen=True, kw_only=True)
 class SelfTestJob(Job[JudgeSettings]):
-    """A judge to be tested on a model's edits.
+    """A part of a judge's test on a model's edits.
 
     Attributes
     ----------
@@ -36,7 +38,9 @@ class SelfTestJob(Job[JudgeSettings]):
     samples
         All samples of the benchmark.
     count
-        Edits to test with, at most.
+        Edits that the whole test takes, at most.
+    part, parts
+        Which part of the test, from 1, and of how many.
     language
         Of the rubric's questions.
     """
@@ -45,20 +49,16 @@ class SelfTestJob(Job[JudgeSettings]):
     edits: Sequence[Edit]
     samples: Sequence[Sample]
     count: int
+    part: int
+    parts: int
     language: str
 
 
-def self_test(job: SelfTestJob) -> dict[str, Any]:
-    """Test a judge on at most ``count`` of one model's edits.
+def self_test(job: SelfTestJob) -> Part:
+    """Ask a judge about this part's share of at most ``count`` of one model's edits.
 
     Its answers are neither taken from the store nor kept there: the judge really is asked again.
-
-    Returns
-    -------
-    dict
-        What :func:`verdict.run` gives, and what identifies the test: ``judge``, ``model``,
-        ``settings``, ``checkpoint`` and ``rubric_sha256``. If the model has no edit at all, the
-        verdict is ``untested``: a report of nothing but failures is a report.
+    No judge is loaded and no device taken if the part has no edit.
 
     Raises
     ------
@@ -66,54 +66,65 @@ def self_test(job: SelfTestJob) -> dict[str, Any]:
         If the judge cannot be loaded.
     """
     rubric_sha256 = rubrics.rubric_hash(job.settings.rubric_file)
-    cases = _cases(job)
+    chosen = _chosen(job)
     began = time.monotonic()
-    if cases:
-        record = _test(job, cases)
-    else:
-        record = {"verdict": verdict.UNTESTED, "checks": [], "n": 0, "asked": 0}
+    rows = _ask(job, chosen) if chosen else []
     if rubrics.rubric_hash(job.settings.rubric_file) != rubric_sha256:
         raise UserError(
             f"rubric {job.settings.rubric_file} changed while judge {job.name} was put to the test "
             "with it; run the same command again."
         )
-    return {
-        "judge": job.name,
-        "model": job.model,
-        **record,
-        "seconds": round(time.monotonic() - began, 1),
-        "settings": job.settings.model_dump(mode="json"),
-        "checkpoint": job.checkpoint.identity if job.checkpoint else None,
-        "rubric_sha256": rubric_sha256,
-    }
+    return Part(
+        judge=job.name,
+        model=job.model,
+        seconds=round(time.monotonic() - began, 1),
+        settings=job.settings.model_dump(mode="json"),
+        checkpoint=job.checkpoint.identity if job.checkpoint else None,
+        rubric_sha256=rubric_sha256,
+        rows=rows,
+    )
 
 
-def _cases(job: SelfTestJob) -> list[Case]:
-    """The chosen edits as cases; those that cannot be read are left out."""
+def _chosen(job: SelfTestJob) -> list[Chosen]:
+    """This part's edits; those that cannot be read are left out.
+
+    Which edits are chosen, and which instruction each is probed with, does not depend on the parts.
+    """
     by_id = {sample.id: sample for sample in job.samples}
-    cases = []
-    for edit in probes.choose(job.edits, job.count):
-        rubric = rubrics.load(job.settings.rubric_file, edit.category, job.language)
+    edits = probes.choose(job.edits, job.count)
+    others = probes.partners([by_id[edit.id] for edit in edits], job.samples)
+    places = range(job.part - 1, len(edits), job.parts)
+    rubric_of = {
+        category: rubrics.load(job.settings.rubric_file, category, job.language)
+        for category in {edits[place].category for place in places}
+    }
+    chosen = []
+    for place in places:
+        edit = edits[place]
         with suppress(SampleError):
-            cases.append(case_of(by_id[edit.id], edit, rubric, job.results))
-    return cases
+            case = case_of(by_id[edit.id], edit, rubric_of[edit.category], job.results)
+            chosen.append(Chosen(place, case, others[place]))
+    return chosen
 
 
-def _test(job: SelfTestJob, cases: Sequence[Case]) -> dict[str, Any]:
-    others = probes.partners([case.sample for case in cases], job.samples)
+def _ask(job: SelfTestJob, chosen: Sequence[Chosen]) -> list[Answered]:
     bar = tqdm(desc=f"self-test of {job.name}", unit="image", mininterval=5, file=sys.stderr)
     kind = KINDS[job.settings.judge]
     key_fields = kind.key_fields(job.settings, job.checkpoint)
+    made = delegated(job, kind, key_fields)
+    if made is not None:
+        return Part.of(made).rows
     with loaded(job, kind, "selftest", key_fields) as judge, bar:
 
         def ask(asked: Sequence[Case]) -> list[Answer | SampleError]:
             answers: list[Answer | SampleError] = []
             began = time.monotonic()
             for start in range(0, len(asked), job.settings.batch_size):
+                stop_if_asked()
                 batch = asked[start : start + job.settings.batch_size]
                 answers += answers_of(judge.model, batch)
                 bar.update(len(batch))
             count_answers(judge.telemetry, answers, judging=time.monotonic() - began)
             return answers
 
-        return verdict.run(ask, cases, others)
+        return ask_about(ask, chosen)

@@ -1,26 +1,19 @@
-"""Self-test of a judge: does it tell edits from broken ones, and does it repeat itself?"""
+"""The verdict on a judge: does it tell edits from broken ones, and does it repeat itself?"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from statistics import fmean
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from edit_benchmark.errors import SampleError
-from edit_benchmark.judging.judge import Answer, Case
-from edit_benchmark.judging.rubrics import overall
-from edit_benchmark.records import Sample
-from edit_benchmark.selftest.probes import AT_MOST, BY_NAME, PROBES, REPEATED, Change, Probe
+from edit_benchmark.selftest.asking import Answered, Probed
+from edit_benchmark.selftest.probes import AT_MOST, BY_NAME, PROBES, REPEATED, Probe
 from edit_benchmark.stats.auc import auc, win_rate
 from edit_benchmark.stats.estimates import HIGHEST, LOWEST, Floats, estimate
-
-#: Asks the judge: an answer for each case, in their order.
-Ask = Callable[[Sequence[Case]], Sequence[Answer | SampleError]]
 
 #: With fewer edits nothing is said for sure.
 FEW = 10
@@ -28,6 +21,9 @@ FEW = 10
 PASSES, DOUBTFUL, FAILS = "passes", "doubtful", "fails"
 #: There was nothing to test with.
 UNTESTED = "untested"
+
+# Of an edit that a probe cannot change.
+_NOT_CHANGED = Probed(None, differs=False)
 
 
 @dataclass(frozen=True)
@@ -63,61 +59,28 @@ class Check:
     auc_high: float | None = None
 
 
-@dataclass(frozen=True)
-class _Probed:
-    """The judge's scores of the changed edits.
-
-    ``scores`` are (n,), NaN where there is none; ``asked`` is how many cases the judge was asked
-    about; ``differs`` (n,) is False where the changed image is the same one.
-    """
-
-    scores: Floats
-    asked: int
-    differs: NDArray[np.bool_]
-
-
-def run(ask: Ask, cases: Sequence[Case], others: Sequence[Sample | None]) -> dict[str, Any]:
-    """Ask about ``cases`` and all their probes, and say what the answers are worth.
+def judge(rows: Sequence[Answered]) -> dict[str, Any]:
+    """Say what a judge's answers are worth.
 
     Parameters
     ----------
-    ask
-        Gives an answer to each of the cases, in their order.
-    cases
-        Edits with their sources, at least one.
-    others
-        For each case the sample whose instruction it is probed with, None where there is none.
+    rows
+        What it answered about each edit, in any order.
 
     Returns
     -------
     dict
-        ``verdict`` (passes, doubtful, fails), ``checks`` (fields of :class:`Check`), ``n`` edits,
-        ``asked`` questions about an image.
+        ``verdict`` (passes, doubtful, fails; untested without a row: a report of nothing but
+        failures is a report), ``checks`` (fields of :class:`Check`), ``n`` edits, ``asked``
+        questions about an image.
     """
-    clusters = [case.sample.source_sha256 for case in cases]
-    answers = ask(cases)
-    scores = _scores(answers)
-    asked = len(cases)
-    checks = []
-    for probe in PROBES:
-        if probe.change is not None:
-            probed = _probe(probe, probe.change, ask, cases, others)
-            asked += probed.asked
-            compared = scores
-            if probe.against is not None:
-                against = _probe(probe, probe.against, ask, cases, others)
-                asked += against.asked
-                compared = against.scores
-            compare = _above_check if probe.measure in ("auc", "wins") else _change_check
-            checks.append(compare(probe, compared, probed, clusters))
-        elif probe.measure == "share":
-            checks.append(_at_least(probe, len(cases), float(np.mean(~np.isnan(scores)))))
-        elif masses := [mass for answer in answers for mass in _masses(answer)]:
-            checks.append(_at_least(probe, len(cases), fmean(masses)))
+    # One order, so that sums do not depend on how the test was divided.
+    rows = sorted(rows, key=lambda row: row.place)
+    checks = [check for probe in PROBES if (check := _check(probe, rows))] if rows else []
     return {
-        "verdict": verdict(checks),
-        "n": len(cases),
-        "asked": asked,
+        "verdict": verdict(checks) if rows else UNTESTED,
+        "n": len(rows),
+        "asked": sum(row.asked for row in rows),
         "checks": [asdict(check) for check in checks],
     }
 
@@ -134,63 +97,41 @@ def verdict(checks: Sequence[Check]) -> str:
     return PASSES if all(check.passed for check in certain) else DOUBTFUL
 
 
-def _probe(
-    probe: Probe,
-    change: Change,
-    ask: Ask,
-    cases: Sequence[Case],
-    others: Sequence[Sample | None],
-) -> _Probed:
-    """Ask the judge about all of ``cases`` that can be changed, once they are."""
-    pairs = zip(cases, others, strict=True)
-    changed = [
-        (row, result)
-        for row, (case, other) in enumerate(pairs)
-        if (result := change(case, other)) is not None
-    ]
-    if probe.reverse:
-        changed.reverse()
-    scores = np.full(len(cases), np.nan)
-    scores[[row for row, _ in changed]] = _scores(ask([result for _, result in changed]))
-    differs = np.zeros(len(cases), bool)
-    for row, result in changed:
-        differs[row] = not _same_pixels(cases[row].edited, result.edited)
-    return _Probed(scores, len(changed), differs)
+def _check(probe: Probe, rows: Sequence[Answered]) -> Check | None:
+    """What a probe found, None where the judge tells nothing of what it looks at."""
+    scores = _floats(row.score for row in rows)
+    if probe.measure == "share":
+        return _at_least(probe, len(rows), float(np.mean(~np.isnan(scores))))
+    if probe.measure == "mass":
+        masses = [mass for row in rows for mass in row.masses]
+        return _at_least(probe, len(rows), fmean(masses)) if masses else None
+    probed = [row.probes.get(probe.name, _NOT_CHANGED) for row in rows]
+    if probe.against is not None:
+        scores = _floats(one.against for one in probed)
+    if probe.needs_difference:
+        scores = np.where([one.differs for one in probed], scores, np.nan)
+    compare = _above_check if probe.measure in ("auc", "wins") else _change_check
+    return compare(
+        probe, scores, _floats(one.score for one in probed), [row.cluster for row in rows]
+    )
 
 
-def _same_pixels(image: Image.Image, other: Image.Image) -> bool:
-    return image.size == other.size and image.tobytes() == other.tobytes()
-
-
-def _scores(answers: Sequence[Answer | SampleError]) -> Floats:
-    """A score for each answer, NaN where there is none."""
-    values = [
-        overall(answer.criteria) if isinstance(answer, Answer) else None for answer in answers
-    ]
-    return np.array([np.nan if value is None else value for value in values])
-
-
-def _masses(answer: Answer | SampleError) -> list[float]:
-    """The probability on the scale's labels for each criterion; empty of a judge without any."""
-    if isinstance(answer, SampleError):
-        return []
-    masses = [entry.get("mass") for entry in answer.details.values() if isinstance(entry, Mapping)]
-    return [mass for mass in masses if mass is not None]
+def _floats(scores: Iterable[float | None]) -> Floats:
+    """Shape (n,), NaN where there is no score."""
+    return np.array([np.nan if score is None else score for score in scores])
 
 
 def _at_least(probe: Probe, n: int, value: float) -> Check:
     return Check(probe.name, probe.measure, n, probe.limit, value, passed=value >= probe.limit)
 
 
-def _above_check(probe: Probe, scores: Floats, probed: _Probed, clusters: Sequence[str]) -> Check:
+def _above_check(probe: Probe, scores: Floats, probed: Floats, clusters: Sequence[str]) -> Check:
     """Whether edits score above what the probe made of them."""
-    if probe.needs_difference:
-        scores = np.where(probed.differs, scores, np.nan)
-    present, kept = _with_both(scores, probed.scores, clusters)
+    present, kept = _with_both(scores, probed, clusters)
     n = int(present.sum())
     if n == 0:
         return Check(probe.name, probe.measure, n, probe.limit)
-    pairs = scores[present], probed.scores[present]
+    pairs = scores[present], probed[present]
     area = auc(*pairs, kept, REPEATED)
     value, low, high = area if probe.measure == "auc" else win_rate(*pairs, kept, REPEATED)
     passed = None if n < FEW or low is None else bool(value >= probe.limit and low > 0.5)
@@ -200,10 +141,10 @@ def _above_check(probe: Probe, scores: Floats, probed: _Probed, clusters: Sequen
     return replace(check, auc=area[0], auc_low=area[1], auc_high=area[2])
 
 
-def _change_check(probe: Probe, scores: Floats, probed: _Probed, clusters: Sequence[str]) -> Check:
+def _change_check(probe: Probe, scores: Floats, probed: Floats, clusters: Sequence[str]) -> Check:
     """How far the probe moves the scores of edits."""
-    present, kept = _with_both(scores, probed.scores, clusters)
-    moves = probed.scores[present] - scores[present]
+    present, kept = _with_both(scores, probed, clusters)
+    moves = probed[present] - scores[present]
     span = HIGHEST - LOWEST
     if probe.measure == "toward":
         change = estimate((moves / 2).tolist(), kept, (-span / 2, span / 2))

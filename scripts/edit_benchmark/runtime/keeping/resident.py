@@ -1,0 +1,67 @@
+"""The model process's side: what it is, and the model that it has loaded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import IO, Any
+
+from edit_benchmark.runtime import leases
+from edit_benchmark.runtime.keeping.channel import Channel, Closed
+from edit_benchmark.runtime.leases import Device, DeviceRequest
+
+
+@dataclass
+class Resident:
+    """A process that does jobs with one model on one device.
+
+    Attributes
+    ----------
+    channel
+        To the keeper.
+    device_name, lease
+        The name of the device's lock, and its file, which lasts as long as this process.
+    model
+        What was loaded for the first job.
+    """
+
+    channel: Channel
+    device_name: str
+    lease: IO[str]
+    model: Any = None
+
+    def device(self, request: DeviceRequest) -> Device:
+        """The device, which the keeper has leased."""
+        return leases.candidates(request)[self.device_name]
+
+
+#: This process, if it is one.
+current: Resident | None = None
+
+
+class Stopped(Exception):
+    """The job's client is gone: what is at hand was finished, the rest is left."""
+
+
+def become(resident: Resident) -> None:
+    """Make this process a model process."""
+    global current
+    current = resident
+
+
+def stop_if_asked() -> None:
+    """To be called between pictures; raises :class:`Stopped`."""
+    # A keeper gives no other job to a process whose job has lost its client.
+    if current is not None and current.channel.gets_no_more():
+        raise Stopped
+
+
+def make_room() -> bool:
+    """Have other models leave the device; whether there were any to ask for."""
+    if current is None:
+        return False
+    try:
+        current.channel.send({"needs_memory": True})
+        current.channel.receive()
+    except Closed:
+        raise Stopped from None
+    return True

@@ -1,0 +1,95 @@
+"""A self-test in parts: each a job of its own, joined into one record."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edit_benchmark.errors import UserError
+from edit_benchmark.selftest.asking import Answered
+from edit_benchmark.selftest.verdict import judge
+
+# What identifies a test: it is the same in all of its parts.
+_IDENTITY = ("judge", "model", "settings", "checkpoint", "rubric_sha256")
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one part of a self-test found.
+
+    Attributes
+    ----------
+    judge, model
+        Who was put to the test, and whose edits it was asked about.
+    seconds
+        That asking took, with loading the judge.
+    settings, checkpoint, rubric_sha256
+        Of the judge.
+    rows
+        What it answered, a row an edit; none if the part has no edit.
+    """
+
+    judge: str
+    model: str
+    seconds: float
+    settings: dict[str, Any]
+    checkpoint: str | None
+    rubric_sha256: str
+    rows: list[Answered]
+
+    @classmethod
+    def of(cls, fields: Mapping[str, Any]) -> Part:
+        """What ``dataclasses.asdict`` made of it; KeyError, TypeError or AttributeError if not."""
+        return cls(**{**fields, "rows": [Answered.of(row) for row in fields["rows"]]})
+
+
+def read(path: Path) -> Part:
+    """A part that a job wrote.
+
+    Raises
+    ------
+    UserError
+        If the file is none.
+    """
+    try:
+        return Part.of(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        raise UserError(
+            f"{path}: not a part of a self-test; remove it and run snakemake judge_selftest "
+            "--forcerun selftest_part."
+        ) from None
+
+
+def join(parts: Sequence[Part]) -> dict[str, Any]:
+    """The record of a self-test, whatever number of parts it was divided into.
+
+    Returns
+    -------
+    dict
+        What :func:`verdict.judge` gives, what identifies the test (``judge``, ``model``,
+        ``settings``, ``checkpoint``, ``rubric_sha256``), and the ``seconds`` of all parts together.
+
+    Raises
+    ------
+    UserError
+        If they are parts of different tests.
+    """
+    first = parts[0]
+    for name in _IDENTITY:
+        if any(getattr(part, name) != getattr(first, name) for part in parts):
+            raise UserError(
+                f"the parts of the self-test of judge {first.judge} on model {first.model} differ "
+                f"in {name}; run snakemake judge_selftest --forcerun selftest_part."
+            )
+    return {
+        **judge([row for part in parts for row in part.rows]),
+        "judge": first.judge,
+        "model": first.model,
+        "seconds": round(sum(part.seconds for part in parts), 1),
+        "settings": first.settings,
+        "checkpoint": first.checkpoint,
+        "rubric_sha256": first.rubric_sha256,
+    }

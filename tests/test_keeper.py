@@ -1,0 +1,463 @@
+"""The keeper and its model processes, by themselves: nobody's fault is another's, nothing leaks."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from conftest import ROOT, draw
+from edit_benchmark.dataset.samples import Import, prepare
+from edit_benchmark.results.tables import write_rows
+from edit_benchmark.runtime import leases
+from edit_benchmark.runtime.keeping import client, keeper, place, processes
+from edit_benchmark.runtime.keeping.channel import KIND, Channel, Closed
+from edit_benchmark.runtime.keeping.keeper import Keeper
+from edit_benchmark.runtime.leases import DeviceRequest
+
+# Does what a job's first word says, without a model.
+FAKE = f"""
+import os, socket, subprocess, sys, time
+sys.path.insert(0, {str(ROOT / "scripts")!r})
+from edit_benchmark.runtime.keeping.channel import Channel, Closed
+channel = Channel(socket.socket(fileno=int(sys.argv[2])))
+try:
+    while True:
+        message, descriptors = channel.receive()
+        for descriptor in descriptors:
+            os.close(descriptor)
+        deed = message["words"][0]
+        answer = {{"made": os.getpid()}}
+        if deed == "fail":
+            answer = {{"error": "it failed."}}
+        if deed == "exit with a child" and os.fork():
+            os._exit(3)
+        if deed in ("exit with a child", "hang"):
+            time.sleep(1000)
+        if deed == "wait until stopped":
+            while not channel.gets_no_more():
+                time.sleep(0.01)
+            open(message["words"][1], "w").close()
+        if deed == "was stopped":
+            time.sleep(0.3)
+            answer = {{"made": channel.gets_no_more()}}
+        channel.send(answer)
+        if deed == "exit after it":
+            os._exit(0)
+except Closed:
+    pass
+"""
+
+
+class Running:
+    """A keeper in a thread, and what clients of it do."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.keeper = Keeper(place.listen(path))
+        self.thread = threading.Thread(target=self.keeper.serve)
+
+    def connect(self) -> Channel:
+        connection = place.connect(self.path)
+        assert connection is not None
+        connection.settimeout(20)
+        return Channel(connection)
+
+    def order(self, *words: str, device: str = "cpu", model: str = "m") -> Channel:
+        channel = self.connect()
+        request = DeviceRequest([device], 1, 1, "test", 60, words)
+        note = os.memfd_create("note")
+        channel.send({"order": asdict(client.Order(model, 0, request))}, [2, note])
+        os.close(note)
+        return channel
+
+    def result(self, *words: str) -> Any:
+        channel = self.order(*words)
+        message, _ = channel.receive()
+        channel.close()
+        return message
+
+
+@pytest.fixture
+def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
+    script = tmp_path / "fake.py"
+    script.write_text(FAKE)
+    monkeypatch.setattr(processes, "_MODEL_PROCESS", script)
+    monkeypatch.setenv("EDIT_BENCHMARK_LEASES", str(tmp_path / "leases"))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+    monkeypatch.setenv(place.RUN, place.this_run())
+    started = Running(tmp_path / "test.keeper")
+    started.thread.start()
+    yield started
+    monkeypatch.setenv(place.RUN, "0:0")  # the run has ended
+    started.thread.join(10)
+    assert not started.thread.is_alive()
+    # With the keeper's own process nothing is left that holds a device.
+    for held in started.keeper._held.values():
+        held.lease.close()
+    file = leases.take("cpu-0", "test")
+    assert file is not None
+    file.close()
+
+
+def within(seconds: float, holds: Callable[[], bool]) -> bool:
+    """Whether something comes to hold in so many seconds."""
+    deadline = time.monotonic() + seconds
+    while not holds() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return holds()
+
+
+def test_who_says_nothing_half_or_nonsense_holds_up_nobody(running: Running) -> None:
+    silent, half, nonsense, hasty = (running.connect() for _ in range(4))
+    half.socket.send(b"\0")
+    nonsense.send({"order": {"model": 1}}, [2])
+    hasty.close()
+    first = running.result("do")
+    assert first == running.result("do")  # one process did both
+    for channel in (half, nonsense):
+        with pytest.raises(Closed):
+            channel.receive()
+    silent.close()
+
+
+def test_jobs_leave_no_descriptors_and_no_processes(running: Running) -> None:
+    running.result("do")
+    time.sleep(0.3)  # the keeper closes what is a job's once it has answered
+    before = psutil.Process().num_fds()
+    for _ in range(20):
+        assert "made" in running.result("do")
+        assert running.result("fail") == {"error": "it failed."}
+    running.result("do")
+    assert within(5, lambda: psutil.Process().num_fds() == before)
+    assert len(psutil.Process().children()) == 1
+
+
+def test_a_job_that_was_done_does_not_stop_the_next_one(running: Running) -> None:
+    assert [running.result("was stopped") for _ in range(3)] == [{"made": False}] * 3
+
+
+def test_a_job_without_its_client_stops_and_its_device_is_free_again(
+    running: Running, tmp_path: Path
+) -> None:
+    channel = running.order("wait until stopped", str(tmp_path / "stopped"))
+    time.sleep(0.5)
+    channel.close()
+    assert "made" in running.result("do")
+    assert (tmp_path / "stopped").exists()
+
+
+def test_a_process_that_ends_while_a_child_of_it_lives_on_is_missed(running: Running) -> None:
+    """The child has its parent's end of the channel, as a forked worker of a class has."""
+    assert running.result("exit with a child") == {"ended": 3}
+    assert within(5, lambda: not psutil.Process().children(recursive=True))
+
+
+def test_a_process_that_ends_between_two_jobs_is_replaced(running: Running) -> None:
+    pid = running.result("exit after it")["made"]
+    time.sleep(0.3)
+    assert running.result("do")["made"] != pid
+
+
+def test_a_device_that_cannot_be_asked_for_fails_its_job_alone(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = running.order("wait until stopped", "/dev/null", model="other")
+    time.sleep(0.3)
+    candidates = leases.candidates
+
+    def lost(request: DeviceRequest) -> dict[str, leases.Device]:
+        if request.words[0] == "lost":
+            raise RuntimeError("GPU is lost")
+        return candidates(request)
+
+    monkeypatch.setattr(leases, "candidates", lost)
+    assert "GPU is lost" in running.result("lost")["error"]
+    other.socket.settimeout(0.5)
+    with pytest.raises(Closed):  # it works on: there is no answer yet
+        other.receive()
+    other.close()
+
+
+def test_events_of_who_was_ended_by_an_event_before_are_no_events(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An answer, and the end of the client that it is for, come to the keeper in one turn."""
+    paused, resume = threading.Event(), threading.Event()
+    run_pid = place.run_pid
+
+    def pausing() -> int | None:
+        paused.set()
+        resume.wait()
+        return run_pid()
+
+    channel = running.order("do")
+    time.sleep(0.05)
+    monkeypatch.setattr(place, "run_pid", pausing)
+    paused.wait()
+    time.sleep(0.5)  # its process has answered by now
+    channel.close()
+    resume.set()
+    assert "made" in running.result("do")
+
+
+def test_a_process_that_cannot_be_ended_keeps_its_device_and_holds_up_nobody(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A driver or a file system may hold a process in the kernel."""
+    pid = running.result("do")["made"]
+    has_exited = processes.ModelProcess.has_exited
+
+    def never(process: processes.ModelProcess) -> bool:
+        return process.process.pid != pid and has_exited(process)
+
+    monkeypatch.setattr(processes, "_STUCK_SECONDS", 0.1)
+    monkeypatch.setattr(keeper, "LAST_SECONDS", 0.1)
+    monkeypatch.setattr(keeper, "_COURTESY_SECONDS", 0)
+    monkeypatch.setattr(processes.ModelProcess, "has_exited", never)
+    monkeypatch.setattr(leases, "is_wanted", lambda name: True)
+    # Its lease is its own from now on: here it is gone, and so the device is free.
+    assert within(5, lambda: not running.keeper._held)
+    assert running.result("do")["made"] != pid
+
+
+def test_clients_that_start_at_once_have_one_keeper(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[socket.socket] = []
+    monkeypatch.setattr(client, "_start", lambda path, results: started.append(place.listen(path)))
+    monkeypatch.setattr(place, "_PARENTS", [tmp_path])
+    with ThreadPoolExecutor(8) as threads:
+        channels = list(threads.map(client._keeper, [tmp_path] * 8))
+    for channel in channels:
+        assert channel is not None
+        channel.close()
+    (listener,) = started
+    listener.close()
+
+
+# ----- Where a keeper is, and whose -----
+
+
+def test_a_socket_can_have_a_long_path_and_a_dead_one_is_removed(tmp_path: Path) -> None:
+    folder = tmp_path / ("x" * 120)
+    folder.mkdir()
+    path = folder / "a.keeper"
+    assert place.connect(path) is None
+    with place.listen(path):
+        place.forget_dead(folder)
+        connection = place.connect(path)
+        assert connection is not None
+        connection.close()
+    assert place.connect(path) is None
+    place.forget_dead(folder)
+    assert not path.exists()
+
+
+def test_the_folder_of_sockets_is_the_first_that_is_this_users_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    others = tmp_path / "others"
+    name = f"image-edit-benchmark-{os.getuid()}"
+    (others / name).mkdir(parents=True)
+    (others / name).chmod(0o755)  # others can enter it
+    good = tmp_path / "good"
+    good.mkdir()
+    unusable = [tmp_path / "file", Path("/proc"), tmp_path / "gone", others]
+    monkeypatch.setattr(place, "_PARENTS", [*unusable, good])
+    assert place.folder() == good / name
+    assert place.folder() == good / name
+    monkeypatch.setattr(place, "_PARENTS", unusable)
+    assert place.folder() is None
+    # Then there is no keeper: each job loads its model.
+    order = client.Order("m", 0, DeviceRequest(["cpu"], 1, 1, "test", 60, ["edit"]))
+    assert client.ask(order, tmp_path) is None
+
+
+def test_a_keeper_that_cannot_be_started_is_done_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*arguments: object, **options: object) -> None:
+        raise OSError(12, "Cannot allocate memory")
+
+    monkeypatch.setattr(place, "_PARENTS", [tmp_path])
+    monkeypatch.setattr(subprocess, "Popen", full)
+    order = client.Order("m", 0, DeviceRequest(["cpu"], 1, 1, "test", 60, ["edit"]))
+    assert client.ask(order, tmp_path) is None
+
+
+def test_a_run_has_ended_even_where_nobody_asks_for_its_exit_code(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As in a container whose first process does not."""
+    run = subprocess.Popen(["sleep", "1000"])
+    monkeypatch.setenv(place.RUN, f"{run.pid}:{place.start_time(run.pid)}")
+    assert place.run_pid() == run.pid
+    run.kill()
+    while psutil.Process(run.pid).status() != psutil.STATUS_ZOMBIE:
+        time.sleep(0.01)
+    assert place.run_pid() is None
+    run.wait()
+
+
+def test_a_forked_child_does_not_keep_a_device(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EDIT_BENCHMARK_LEASES", str(tmp_path))
+    held = leases.take("cpu-0", "test")
+    assert held is not None
+    child = os.fork()
+    if child == 0:
+        time.sleep(1000)
+        os._exit(0)
+    try:
+        time.sleep(0.2)
+        assert leases.take("cpu-0", "test") is None
+        held.close()
+        again = leases.take("cpu-0", "test")
+        assert again is not None
+        again.close()
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+
+
+# ----- A model process -----
+
+OWN = """
+import atexit, os, sys
+from pathlib import Path
+
+import numpy as np
+
+import toys
+
+kept = sys.stderr
+
+class Painter(toys.Painter):
+    def __init__(self, checkpoint, dtype, device):
+        super().__init__(checkpoint, dtype, device)
+        atexit.register(Path("ended").touch)
+        self._stream = sys.stderr
+
+    def edit(self, source, instruction, seed):
+        self._stream.write(f"the class says {instruction}\\n")
+        if instruction == "fork":
+            child = os.fork()
+            if child == 0:
+                os.setsid()
+                os.execvp("sleep", ["sleep", "1000"])
+            Path("child").write_text(str(child))
+        self._waste = np.zeros(3_000_000)
+        return super().edit(source, instruction, seed)
+"""
+
+
+class Process:
+    """A model process with the toy, and its jobs."""
+
+    def __init__(self, folder: Path, samples: Path) -> None:
+        self.folder, self.samples = folder, samples
+        (folder / "checkpoint.json").write_text("null")
+        ours, theirs = socket.socketpair(socket.AF_UNIX, KIND)
+        self.channel = Channel(ours)
+        lease = leases.take("cpu-0", "test")
+        assert lease is not None
+        with lease, theirs, (folder / "own.log").open("wb") as log:
+            self.popen = subprocess.Popen(
+                [sys.executable, ROOT / "scripts/model_process.py", "--channel",
+                 str(theirs.fileno()), "--device", "cpu-0", "--lease", str(lease.fileno())],
+                pass_fds=[theirs.fileno(), lease.fileno()], start_new_session=True, cwd=folder,
+                stdout=log, stderr=log,
+                env=os.environ | {"PYTHONPATH": f"{folder}:{ROOT / 'tests/plugins'}"},
+            )  # fmt: skip
+
+    def edit(self, category: str, number: int) -> dict[str, bytes]:
+        """A job in results of its own; the images that it made."""
+        results = self.folder / f"results-{number}"
+        (results / "benchmark").mkdir(parents=True)
+        (results / "benchmark/sources").symlink_to(self.samples.parent / "sources")
+        settings = {"editor": "class_path", "class_path": "own.Painter"}
+        words = ["edit", "--samples", self.samples, "--category", category, "--shard", "1-of-1",
+                 "--model", "own", "--settings", json.dumps(settings), "--checkpoint",
+                 self.folder / "checkpoint.json", "--results", results, "--out", "x",
+                 "--device-ids", "cpu"]  # fmt: skip
+        note = os.memfd_create("note")
+        with (self.folder / f"{number}.log").open("wb") as log:
+            self.channel.send({"words": list(map(str, words))}, [log.fileno(), note])
+        os.close(note)
+        message, _ = self.channel.receive()
+        assert "made" in message, message
+        return {path.name: path.read_bytes() for path in results.glob("store/edits/*/*.png")}
+
+    def log(self, number: int) -> str:
+        return (self.folder / f"{number}.log").read_text()
+
+
+def test_a_hundred_jobs_in_one_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EDIT_BENCHMARK_LEASES", str(tmp_path / "leases"))
+    (tmp_path / "own.py").write_text(OWN)
+    draw("x").save(tmp_path / "x.png")
+    wishes = [("physical", "paint"), ("physical", "again"), ("causal", "fail"), ("causal", "more"),
+              ("social", "fork")]  # fmt: skip
+    lines = [
+        json.dumps({"id": f"s{k}", "category": category, "instruction": text, "image": "x.png"})
+        for k, (category, text) in enumerate(wishes)
+    ]
+    (tmp_path / "b.jsonl").write_text("\n".join(lines))
+    benchmark = tmp_path / "benchmark"
+    benchmark.mkdir()
+    names = ["physical", "causal", "social"]
+    rows = prepare(Import(tmp_path / "b.jsonl", "jsonl", "en", names), benchmark / "sources",
+                   tmp_path)  # fmt: skip
+    write_rows(benchmark / "samples.jsonl", rows)
+    process = Process(tmp_path, benchmark / "samples.jsonl")
+    watched = psutil.Process(process.popen.pid)
+    try:
+        first = process.edit("physical", 0)
+        assert len(first) == 2
+        # Whatever was done before, a job's images are the same, and its words are in its own log.
+        for number in range(1, 20):
+            process.edit("causal", number)
+        memory, descriptors = watched.memory_info().rss, watched.num_fds()
+        for number in range(20, 100):
+            assert process.edit("physical", number) == first
+        assert within(5, lambda: watched.num_fds() == descriptors)
+        assert watched.memory_info().rss < memory + 4 * 2**20
+        assert process.log(99).count("the class says") == 2
+        assert "loaded in" in process.log(0)
+        assert "was found loaded" in process.log(99)
+        # A child that the class starts keeps neither the device nor the connection.
+        process.edit("social", 100)
+        assert leases.take("cpu-0", "test") is None
+        process.channel.send_no_more()
+        with pytest.raises(Closed):
+            process.channel.receive()
+        assert process.popen.wait(10) == 0
+        lease = leases.take("cpu-0", "test")
+        assert lease is not None
+        lease.close()
+        assert psutil.pid_exists(int((tmp_path / "child").read_text()))
+        assert (tmp_path / "ended").exists()  # the class could tidy up
+        assert (tmp_path / "own.log").read_text() == ""
+    finally:
+        process.popen.kill()
+        process.popen.wait()
+        with suppress(OSError, ProcessLookupError):
+            os.kill(int((tmp_path / "child").read_text()), signal.SIGKILL)
