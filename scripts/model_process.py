@@ -55,7 +55,9 @@ def main() -> None:
         message, (lease,) = channel.receive()
     except Closed:
         return
-    resident.become(resident.Resident(channel, message["hold"], leases.own(lease)))
+    # As it was found by who sees all of them: this process sees no other.
+    device = leases.device_from(message["hold"])
+    resident.become(resident.Resident(channel, device, leases.own(lease)))
     own_log = os.dup(2)
     with suppress(Closed):
         while True:

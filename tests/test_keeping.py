@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 
 import psutil
@@ -15,6 +17,8 @@ import pytest
 
 import fault_run
 from conftest import Project
+from edit_benchmark.runtime import leases
+from edit_benchmark.runtime.gpus import Gpu
 from runs import SLOW, one_category, start, stored, tables, wait_for_edits
 
 TWO = {"one": {"editor": "class_path", "class_path": "toys.Painter"},
@@ -128,3 +132,17 @@ def test_two_runs_share_a_device_by_turns(project: Project, tmp_path: Path) -> N
     for one in (project, other):
         assert len(one.calls("edit")) == 4
         assert len(one.edits("physical")) == 4
+
+
+def test_a_model_process_takes_its_device_as_the_keeper_found_it() -> None:
+    # It sees no other GPU, so it could not find this one by its number.
+    gpu = Gpu(1, "GPU-1", "H100", "1", 5, 9, {7: 3})
+    device = leases.Device("cuda", "GPU 1 (H100, GPU-1)", gpu, "GPU-1")
+    received = leases.device_from(json.loads(json.dumps(asdict(device))))
+    assert (received.label, received.visible, received.model_name) == (
+        device.label,
+        "GPU-1",
+        "H100",
+    )
+    assert received.gpu is not None
+    assert (received.gpu.uuid, received.gpu.total) == ("GPU-1", 9)

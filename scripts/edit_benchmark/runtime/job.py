@@ -182,5 +182,5 @@ def loaded(
 def _device(request: DeviceRequest) -> AbstractContextManager[Device]:
     """The job's device: this process's own, if it is kept, else one that is leased for the job."""
     if resident.current is not None:
-        return nullcontext(resident.current.device(request))
+        return nullcontext(resident.current.device)
     return leases.lease(request)

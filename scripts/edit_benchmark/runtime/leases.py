@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 from weakref import WeakSet
 
 from edit_benchmark.errors import UserError
@@ -85,6 +85,12 @@ class Device:
     def model_name(self) -> str:
         """What kind of device it is, for tables: ``NVIDIA H100 80GB HBM3``, ``cpu``."""
         return self.gpu.name if self.gpu else self.torch_name
+
+
+def device_from(fields: dict[str, Any]) -> Device:
+    """The device of ``dataclasses.asdict``, as JSON has it."""
+    gpu = Gpu(**fields["gpu"]) if fields["gpu"] else None
+    return Device(**{**fields, "gpu": gpu})
 
 
 def lease_folder() -> Path:

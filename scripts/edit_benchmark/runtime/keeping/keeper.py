@@ -220,14 +220,14 @@ class Keeper:
         if now - client.since < 1 or now - client.reported < _REPORT_SECONDS:
             return
         client.reported = now
-        held = leases.holders(client.names)
+        held = leases.holders(list(client.candidates))
         with suppress(Closed):
             client.channel.send({"log": f"waiting for a device, held are {held}"})
 
     def _wish(self) -> None:
         """Let other runs know for which of their devices jobs of this one wait."""
         names = frozenset(
-            name for client in self._waiting for name in client.names if name not in self._held
+            name for client in self._waiting for name in client.candidates if name not in self._held
         )
         if names == self._wished:
             return
@@ -242,7 +242,7 @@ class Keeper:
 
     def _loaded_on(self, client: Client) -> ModelProcess | None:
         """An idle process that has the client's model loaded, on a device that it may use."""
-        for name in leases.candidates(client.devices):
+        for name in self._candidates(client):
             held = self._held.get(name)
             if held is None or held.is_busy:
                 continue
@@ -251,10 +251,15 @@ class Keeper:
                     return process
         return None
 
+    def _candidates(self, client: Client) -> dict[str, Device]:
+        """The devices that a client may use, which are asked for once: that takes a while."""
+        if not client.candidates:
+            client.candidates = leases.candidates(client.devices)
+        return client.candidates
+
     def _device_for(self, client: Client) -> ModelProcess | None:
         """A new process for the client's model; None if no device can be had now."""
-        names = leases.candidates(client.devices)
-        client.names = list(names)
+        names = self._candidates(client)
         for name, device in names.items():
             if name not in self._held and (held := self._lease(name, device, client)):
                 return self._start(held, client)

@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
@@ -35,8 +35,8 @@ class Client:
     ----------
     descriptors
         Of the job's log and of its note of the samples under way.
-    names
-        The devices that it may use, once they were looked for.
+    candidates
+        The devices that it may use, by the names of their locks, once they were looked for.
     """
 
     channel: Channel
@@ -44,7 +44,7 @@ class Client:
     weight_bytes: int = 0
     devices: DeviceRequest = field(default_factory=lambda: DeviceRequest((), 1, 1, ""))
     descriptors: Sequence[int] = ()
-    names: Sequence[str] = ()
+    candidates: dict[str, Device] = field(default_factory=dict)
     since: float = field(default_factory=time.monotonic)
     reported: float = 0.0
 
@@ -154,7 +154,7 @@ class Held:
         process.since = time.monotonic()
         # The lease lasts until the last process on the device has ended.
         with suppress(Closed):  # it has just ended: that is noticed
-            process.channel.send({"hold": self.name}, [self.lease.fileno()])
+            process.channel.send({"hold": asdict(self.device)}, [self.lease.fileno()])
         self.processes.append(process)
         return process
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import IO, Any
 
-from edit_benchmark.runtime import leases
 from edit_benchmark.runtime.keeping.channel import Channel, Closed
-from edit_benchmark.runtime.leases import Device, DeviceRequest
+from edit_benchmark.runtime.leases import Device
 
 
 @dataclass
@@ -18,20 +17,16 @@ class Resident:
     ----------
     channel
         To the keeper.
-    device_name, lease
-        The name of the device's lock, and its file, which lasts as long as this process.
+    device, lease
+        The device, and the file of its lock, which lasts as long as this process.
     model
         What was loaded for the first job.
     """
 
     channel: Channel
-    device_name: str
+    device: Device
     lease: IO[str]
     model: Any = None
-
-    def device(self, request: DeviceRequest) -> Device:
-        """The device, which the keeper has leased."""
-        return leases.candidates(request)[self.device_name]
 
 
 #: This process, if it is one.
