@@ -22,7 +22,6 @@ import selftest
 from edit_benchmark.errors import UserError
 from edit_benchmark.runtime import leases, supervision
 from edit_benchmark.runtime.command_line import run
-from edit_benchmark.runtime.containment import print_into
 from edit_benchmark.runtime.keeping import resident
 from edit_benchmark.runtime.keeping.channel import Channel, Closed
 
@@ -63,9 +62,9 @@ def main() -> None:
         while True:
             message, (job_log, note) = channel.receive()
             supervision.adopt(note)
-            print_into(job_log)
+            _print_into(job_log)
             answer = _do(message["words"])
-            print_into(own_log)
+            _print_into(own_log)
             supervision.disown()
             os.close(job_log)
             os.close(note)
@@ -88,6 +87,11 @@ def _import_judge(folder: Path) -> None:
 
 
 _IMPORTS = {"editor": _import_editor, "judge": _import_judge}
+
+
+def _print_into(log: int) -> None:
+    for descriptor in (1, 2):
+        os.dup2(log, descriptor)
 
 
 def _do(words: list[str]) -> dict[str, Any]:

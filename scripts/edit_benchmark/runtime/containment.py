@@ -60,14 +60,6 @@ def _log_stream() -> _Unclosable:
     return _stream
 
 
-def print_into(log: int) -> None:
-    """Whatever is printed from now on goes into the file of a descriptor: another job's log."""
-    for descriptor in (1, 2):
-        os.dup2(log, descriptor)
-    if _stream is not None:
-        _log_stream()
-
-
 @contextmanager
 def prints_in_log() -> Iterator[None]:
     """For the ``with`` block whatever is printed goes to stderr, a job's log.

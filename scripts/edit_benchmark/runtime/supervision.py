@@ -85,7 +85,7 @@ def adopt(note: int) -> None:
 
 
 def disown() -> None:
-    """The job is done, and the file of its note is another's by now."""
+    """The job is done: another one comes with a note and places of its own."""
     global _note
     with _lock:
         _note = None

@@ -15,9 +15,8 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from functools import partial
-from typing import Any
 
 from edit_benchmark.errors import UserError
 from edit_benchmark.runtime import leases
@@ -25,7 +24,8 @@ from edit_benchmark.runtime.keeping import place, room
 from edit_benchmark.runtime.keeping.channel import Channel, Closed
 from edit_benchmark.runtime.keeping.processes import LAST_SECONDS, Client, Held, ModelProcess
 from edit_benchmark.runtime.keeping.spares import Spares
-from edit_benchmark.runtime.leases import Device, DeviceRequest
+from edit_benchmark.runtime.keeping.wishes import Wishes, is_wanted
+from edit_benchmark.runtime.leases import Device
 
 log = logging.getLogger(__name__)
 
@@ -51,8 +51,7 @@ class Keeper:
         self._waiting: list[Client] = []
         self._held: dict[str, Held] = {}
         self._given_back: dict[str, float] = {}
-        self._wishes = ExitStack()
-        self._wished: frozenset[str] = frozenset()
+        self._wishes = Wishes()
         self._spares = Spares()
 
     def serve(self) -> None:
@@ -91,21 +90,14 @@ class Keeper:
         try:
             message, client.descriptors = client.channel.receive()
             if "warm" in message:
-                self._warm(**message["warm"])
+                self._spares.begin(**message["warm"])
                 self._forget(client)
                 return
             client.take(message["order"])
-        except (Closed, KeyError, TypeError, UserError):
+        except (Closed, KeyError, TypeError):
             self._forget(client)
             return
         self._waiting.append(client)
-
-    def _warm(self, devices: dict[str, Any], ahead: list[str], each: int) -> None:
-        """Have spares for all devices that the run may use, ``each`` of them in all."""
-        found = leases.candidates(DeviceRequest(**devices))
-        self._spares = Spares(ahead, dict.fromkeys(found, each))
-        for name, device in found.items():
-            self._spares.start(name, device)
 
     def _hear_process(self, process: ModelProcess) -> None:
         try:
@@ -171,7 +163,7 @@ class Keeper:
     def _give_back_wanted(self) -> None:
         """Devices without a model, and devices without a job that other runs wait for."""
         for held in list(self._held.values()):
-            if held.processes and (held.is_busy or not self._is_wanted(held)):
+            if held.processes and (held.is_busy or not is_wanted(held.name)):
                 continue
             if held.processes:
                 log.info("%s given back: another run waits for it", held.device.label)
@@ -180,13 +172,6 @@ class Keeper:
                 self._end(process)
             held.lease.close()
             del self._held[held.name]
-
-    def _is_wanted(self, held: Held) -> bool:
-        try:
-            return leases.is_wanted(held.name)
-        except UserError as error:
-            log.error("%s", error)
-            return False
 
     def _share_out(self) -> None:
         """Give devices to the jobs that wait, in their order, those first that cost no loading."""
@@ -225,18 +210,9 @@ class Keeper:
             client.channel.send({"log": f"waiting for a device, held are {held}"})
 
     def _wish(self) -> None:
-        """Let other runs know for which of their devices jobs of this one wait."""
-        names = frozenset(
+        self._wishes.change_to(
             name for client in self._waiting for name in client.candidates if name not in self._held
         )
-        if names == self._wished:
-            return
-        self._wishes.close()
-        self._wished = names
-        try:
-            self._wishes.enter_context(leases.wish(sorted(names)))
-        except UserError as error:
-            log.error("%s", error)
 
     # ----- Devices -----
 

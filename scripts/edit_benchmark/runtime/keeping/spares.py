@@ -7,11 +7,19 @@ and again while a model works that another one will follow.
 
 from __future__ import annotations
 
+import logging
+import sysconfig
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
+from edit_benchmark.runtime import leases
 from edit_benchmark.runtime.keeping.processes import ModelProcess, spawn
-from edit_benchmark.runtime.leases import Device
+from edit_benchmark.runtime.leases import Device, DeviceRequest
+
+log = logging.getLogger(__name__)
+_LIBRARIES = Path(sysconfig.get_paths()["purelib"])
 
 
 @dataclass
@@ -29,17 +37,37 @@ class Spares:
     ahead: Sequence[str] = ()
     left: dict[str, int] = field(default_factory=dict)
     _waiting: dict[str, ModelProcess] = field(default_factory=dict)
+    _libraries: dict[str, int] = field(default_factory=dict)
+
+    def begin(self, devices: dict[str, Any], ahead: Sequence[str], each: int) -> None:
+        """Have spares for all devices of a request, ``each`` of them in all."""
+        self.end()
+        try:
+            found = leases.candidates(DeviceRequest(**devices))
+        except Exception:  # of a driver: the jobs will meet it too, and say so
+            log.exception("no process can be had ahead of its job")
+            return
+        self.ahead, self.left = ahead, dict.fromkeys(found, each)
+        for name, device in found.items():
+            self.start(name, device)
 
     def start(self, name: str, device: Device) -> None:
         """Have a spare for a device, if there is none and it is worth it."""
-        if name not in self._waiting and self.left.get(name, 0) > 0:
-            self.left[name] -= 1
+        if name in self._waiting or self.left.get(name, 0) <= 0:
+            return
+        self.left[name] -= 1
+        try:
+            self._libraries[name] = _LIBRARIES.stat().st_mtime_ns
             self._waiting[name] = spawn(name, device, self.ahead)
+        except OSError as error:
+            log.warning("no process can be had ahead of its job: %s", error)
 
     def take(self, name: str) -> ModelProcess | None:
-        """The device's spare, None if there is none that lives."""
+        """The device's spare, None if there is none that lives and has the libraries of today."""
         spare = self._waiting.pop(name, None)
-        if spare is None or not spare.has_exited():
+        if spare is None:
+            return None
+        if not spare.has_exited() and _LIBRARIES.stat().st_mtime_ns == self._libraries[name]:
             return spare
         spare.end(0)
         return None
