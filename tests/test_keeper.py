@@ -21,10 +21,15 @@ import psutil
 import pytest
 
 from conftest import ROOT, draw
+from edit_benchmark.config.editors import OwnEditorSettings
 from edit_benchmark.dataset.samples import Import, prepare
+from edit_benchmark.editing.job import EditJob
+from edit_benchmark.editing.registry import KINDS
+from edit_benchmark.errors import UserError
 from edit_benchmark.results.tables import write_rows
 from edit_benchmark.runtime import leases
-from edit_benchmark.runtime.keeping import client, keeper, place, processes
+from edit_benchmark.runtime.job import delegated
+from edit_benchmark.runtime.keeping import client, keeper, place, processes, spares
 from edit_benchmark.runtime.keeping.channel import KIND, Channel, Closed
 from edit_benchmark.runtime.keeping.keeper import Keeper
 from edit_benchmark.runtime.leases import DeviceRequest
@@ -38,6 +43,8 @@ channel = Channel(socket.socket(fileno=int(sys.argv[2])))
 try:
     while True:
         message, descriptors = channel.receive()
+        if "hold" in message:
+            continue  # with the lease, for as long as this process lives
         for descriptor in descriptors:
             os.close(descriptor)
         deed = message["words"][0]
@@ -206,8 +213,9 @@ def test_events_of_who_was_ended_by_an_event_before_are_no_events(
         resume.wait()
         return run_pid()
 
-    channel = running.order("do")
-    time.sleep(0.05)
+    running.result("do")
+    channel = running.order("was stopped")
+    time.sleep(0.15)  # its process is at it
     monkeypatch.setattr(place, "run_pid", pausing)
     paused.wait()
     time.sleep(0.5)  # its process has answered by now
@@ -236,11 +244,41 @@ def test_a_process_that_cannot_be_ended_keeps_its_device_and_holds_up_nobody(
     assert running.result("do")["made"] != pid
 
 
+def test_processes_ahead_of_their_jobs_end_with_the_run_or_when_libraries_change(
+    running: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    libraries = tmp_path / "libraries"
+    libraries.mkdir()
+    monkeypatch.setattr(spares, "_LIBRARIES", libraries)
+    for _ in range(2):
+        channel = running.connect()
+        devices = asdict(DeviceRequest(["cpu"], 1, 1, "test", 60, ["warm"]))
+        channel.send({"warm": {"devices": devices, "ahead": [], "each": 2}})
+        with pytest.raises(Closed):
+            channel.receive()
+        channel.close()
+    (spare,) = psutil.Process().children()
+    assert running.result("do") == {"made": spare.pid}
+    # The next one is there now; an upgrade makes it one of another key than its jobs'.
+    assert within(5, lambda: len(psutil.Process().children()) == 2)
+    (outdated,) = {child.pid for child in psutil.Process().children()} - {spare.pid}
+    os.utime(libraries, (1, 1))
+    running.result("fail")
+    assert within(5, lambda: not psutil.pid_exists(spare.pid))
+    assert running.result("do")["made"] != outdated
+    assert not psutil.pid_exists(outdated)
+
+
 def test_clients_that_start_at_once_have_one_keeper(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     started: list[socket.socket] = []
-    monkeypatch.setattr(client, "_start", lambda path, results: started.append(place.listen(path)))
+
+    def start(path: Path, results: Path) -> None:
+        time.sleep(0.2)
+        started.append(place.listen(path))
+
+    monkeypatch.setattr(client, "_start", start)
     monkeypatch.setattr(place, "_PARENTS", [tmp_path])
     with ThreadPoolExecutor(8) as threads:
         channels = list(threads.map(client._keeper, [tmp_path] * 8))
@@ -307,13 +345,40 @@ def test_a_run_has_ended_even_where_nobody_asks_for_its_exit_code(
 ) -> None:
     """As in a container whose first process does not."""
     run = subprocess.Popen(["sleep", "1000"])
-    monkeypatch.setenv(place.RUN, f"{run.pid}:{place.start_time(run.pid)}")
+    _, _, numbering = place.this_run().split(":")
+    monkeypatch.setenv(place.RUN, f"{run.pid}:{place.start_time(run.pid)}:{numbering}")
     assert place.run_pid() == run.pid
+    assert not place.run_has_ended()
     run.kill()
     while psutil.Process(run.pid).status() != psutil.STATUS_ZOMBIE:
         time.sleep(0.01)
     assert place.run_pid() is None
+    assert place.run_has_ended()
     run.wait()
+    # In a container's own numbering of processes nothing is known of it.
+    monkeypatch.setenv(place.RUN, f"{run.pid}:1:1")
+    assert place.run_pid() is None
+    assert not place.run_has_ended()
+
+
+def test_a_job_that_begins_when_its_run_has_ended_does_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its Snakemake was killed while it imported."""
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    _, started, numbering = place.this_run().split(":")
+    monkeypatch.setenv(place.RUN, f"{ended.pid}:{started}:{numbering}")
+    job = EditJob(
+        name="own",
+        settings=OwnEditorSettings(editor="class_path", class_path="toys.Painter"),
+        checkpoint_record=tmp_path / "none",
+        results=tmp_path,
+        devices=DeviceRequest(["cpu"], 1, 1, "test"),
+        samples=[],
+    )
+    with pytest.raises(UserError, match="the run of this job was ended"):
+        delegated(job, KINDS["class_path"], {})
 
 
 def test_a_forked_child_does_not_keep_a_device(
@@ -382,14 +447,23 @@ class Process:
         with lease, theirs, (folder / "own.log").open("wb") as log:
             self.popen = subprocess.Popen(
                 [sys.executable, ROOT / "scripts/model_process.py", "--channel",
-                 str(theirs.fileno()), "--device", "cpu-0", "--lease", str(lease.fileno())],
-                pass_fds=[theirs.fileno(), lease.fileno()], start_new_session=True, cwd=folder,
+                 str(theirs.fileno())],
+                pass_fds=[theirs.fileno()], start_new_session=True, cwd=folder,
                 stdout=log, stderr=log,
                 env=os.environ | {"PYTHONPATH": f"{folder}:{ROOT / 'tests/plugins'}"},
             )  # fmt: skip
+            device = asdict(leases.Device("cpu", "cpu-0"))
+            self.channel.send({"hold": device}, [lease.fileno()])
 
     def edit(self, category: str, number: int) -> dict[str, bytes]:
-        """A job in results of its own; the images that it made."""
+        """The images that a job made."""
+        message = self.answer(category, number)
+        assert "made" in message, message
+        images = (self.folder / f"results-{number}").glob("store/edits/*/*.png")
+        return {path.name: path.read_bytes() for path in images}
+
+    def answer(self, category: str, number: int) -> dict[str, Any]:
+        """The answer to a job with results of its own."""
         results = self.folder / f"results-{number}"
         (results / "benchmark").mkdir(parents=True)
         (results / "benchmark/sources").symlink_to(self.samples.parent / "sources")
@@ -403,8 +477,7 @@ class Process:
             self.channel.send({"words": list(map(str, words))}, [log.fileno(), note])
         os.close(note)
         message, _ = self.channel.receive()
-        assert "made" in message, message
-        return {path.name: path.read_bytes() for path in results.glob("store/edits/*/*.png")}
+        return message
 
     def log(self, number: int) -> str:
         return (self.folder / f"{number}.log").read_text()
@@ -446,6 +519,9 @@ def test_a_hundred_jobs_in_one_process(tmp_path: Path, monkeypatch: pytest.Monke
         # A child that the class starts keeps neither the device nor the connection.
         process.edit("social", 100)
         assert leases.take("cpu-0", "test") is None
+        # What another class made has no place under the keys of the one that is there now.
+        (tmp_path / "own.py").write_text(OWN + "changed = True\n")
+        assert "changed while this job waited" in process.answer("physical", 101)["error"]
         process.channel.send_no_more()
         with pytest.raises(Closed):
             process.channel.receive()

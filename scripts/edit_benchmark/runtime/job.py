@@ -19,7 +19,7 @@ from edit_benchmark.records import dumps
 from edit_benchmark.results.layout import Layout
 from edit_benchmark.runtime import failures, gpus, leases, supervision
 from edit_benchmark.runtime.containment import prints_in_log
-from edit_benchmark.runtime.keeping import client, resident
+from edit_benchmark.runtime.keeping import client, place, resident
 from edit_benchmark.runtime.kinds import Kind, Settings
 from edit_benchmark.runtime.leases import Device, DeviceRequest
 from edit_benchmark.runtime.telemetry import Telemetry
@@ -96,9 +96,13 @@ def delegated(
     Raises
     ------
     UserError
-        If the job failed.
+        If the job failed, or its run has ended.
     """
-    if resident.current is not None or not kind.needs_device or not client.is_possible(job.devices):
+    if resident.current is not None or not kind.needs_device:
+        return None
+    if place.run_has_ended():
+        raise UserError("the run of this job was ended: run the same command again.")
+    if not client.is_possible(job.devices):
         return None
     checkpoint = job.checkpoint
     model = [job.settings.model_dump(mode="json"), key_fields]
@@ -149,9 +153,11 @@ def loaded(
         supervision.watch()
     with prints_in_log(), _device(job.devices) as device:
         log.info("device %s", device.label)
-        kept = resident.current.model if resident.current is not None else None
-        if kept is not None:
-            model: Model = kept
+        kept = resident.current
+        loaded_as = key_fields
+        if kept is not None and kept.model is not None:
+            model: Model = kept.model
+            loaded_as = kept.key_fields
             telemetry = Telemetry(device)
             log.info("%s was found loaded", what)
         else:
@@ -165,13 +171,13 @@ def loaded(
                 telemetry = Telemetry(device, time.monotonic() - began, compiled)
                 log.info("%s loaded in %.1f s", what, telemetry.load_seconds)
         # A job can wait for hours: under its keys there must be no work of other code.
-        if kind.key_fields(job.settings, checkpoint) != key_fields:
+        if not kind.key_fields(job.settings, checkpoint) == key_fields == loaded_as:
             raise UserError(
                 f"the code, an adapter or a library of {what} changed while this job waited "
                 "for its device; run the same command again."
             )
-        if resident.current is not None:
-            resident.current.model = model
+        if kept is not None:
+            kept.model, kept.key_fields = model, key_fields
         with telemetry.sampling():
             yield Loaded(model, device.model_name, telemetry)
         log.info("%s", telemetry.summary())

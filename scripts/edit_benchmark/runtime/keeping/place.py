@@ -15,7 +15,8 @@ from pathlib import Path
 from edit_benchmark.records import dumps
 from edit_benchmark.runtime.keeping.channel import KIND
 
-#: Set by the workflow for the jobs of a run on this host: pid and start time of its Snakemake.
+#: Set by the workflow for the jobs of a run on this host: pid and start time of its Snakemake,
+#: and where that pid counts.
 RUN = "EDIT_BENCHMARK_RUN"
 # Variables that differ from job to job of one run and change nothing that a model makes.
 _VOLATILE = frozenset({
@@ -44,16 +45,40 @@ def start_time(pid: int) -> int:
 
 def this_run() -> str:
     """What the Snakemake of a run sets as :data:`RUN`."""
-    return f"{os.getpid()}:{start_time(os.getpid())}"
+    return f"{os.getpid()}:{start_time(os.getpid())}:{_numbering()}"
 
 
 def run_pid() -> int | None:
     """The Snakemake of the run that this job belongs to; None if there is none on this host."""
-    pid, _, started = os.environ.get(RUN, "").partition(":")
+    run = _run()
+    return run[0] if run is not None and _lives(*run) else None
+
+
+def run_has_ended() -> bool:
+    """Whether this job is one of a run whose Snakemake is there no more."""
+    run = _run()
+    return run is not None and not _lives(*run)
+
+
+def _run() -> tuple[int, int] | None:
+    """Pid and start time of the run's Snakemake; None if this process cannot see it."""
     try:
-        return int(pid) if start_time(int(pid)) == int(started) else None
-    except (ValueError, OSError):
+        pid, started, numbering = map(int, os.environ.get(RUN, "").split(":"))
+    except ValueError:
         return None
+    return (pid, started) if numbering == _numbering() else None
+
+
+def _lives(pid: int, started: int) -> bool:
+    try:
+        return start_time(pid) == started
+    except OSError:
+        return False
+
+
+def _numbering() -> int:
+    """Differs where a pid is another process's, as in a container."""
+    return Path("/proc/self/ns/pid").stat().st_ino
 
 
 def identity() -> str:

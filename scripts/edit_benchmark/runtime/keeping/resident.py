@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import IO, Any
 
 from edit_benchmark.runtime.keeping.channel import Channel, Closed
@@ -19,14 +20,15 @@ class Resident:
         To the keeper.
     device, lease
         The device, and the file of its lock, which lasts as long as this process.
-    model
-        What was loaded for the first job.
+    model, key_fields
+        What was loaded for the first job, and its part of the keys of what it makes.
     """
 
     channel: Channel
     device: Device
     lease: IO[str]
     model: Any = None
+    key_fields: Mapping[str, Any] = field(default_factory=dict)
 
 
 #: This process, if it is one.
