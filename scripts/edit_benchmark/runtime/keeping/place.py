@@ -88,7 +88,9 @@ def identity() -> str:
     which a user may change while a run goes on.
     """
     variables = {name: value for name, value in os.environ.items() if name not in _VOLATILE}
-    fields = [os.environ.get(RUN), str(Path.cwd()), sys.executable, variables, _code_hash()]
+    # One environment has several names for its interpreter: python, python3.
+    interpreter = [sys.prefix, sys.version]
+    fields = [os.environ.get(RUN), str(Path.cwd()), interpreter, variables, _code_hash()]
     return hashlib.sha256(dumps(fields).encode("utf-8", "surrogateescape")).hexdigest()[:24]
 
 
