@@ -13,7 +13,7 @@ from tqdm import tqdm
 from edit_benchmark.config.judges import JudgeSettings
 from edit_benchmark.errors import SampleError, UserError
 from edit_benchmark.judging import rubrics
-from edit_benchmark.judging.batching import answers_of, count_answers
+from edit_benchmark.judging.batching import answers_of, count_answers, read_ahead
 from edit_benchmark.judging.job import case_of
 from edit_benchmark.judging.judge import Answer, Case
 from edit_benchmark.judging.registry import KINDS
@@ -119,11 +119,11 @@ def _ask(job: SelfTestJob, chosen: Sequence[Chosen]) -> list[Answered]:
         def ask(asked: Sequence[Case]) -> list[Answer | SampleError]:
             answers: list[Answer | SampleError] = []
             began = time.monotonic()
-            for start in range(0, len(asked), job.settings.batch_size):
+            # Images are prepared by threads, one batch ahead.
+            for batch in read_ahead(asked, job.settings.batch_size, lambda case: case, judge.model):
                 stop_if_asked()
-                batch = asked[start : start + job.settings.batch_size]
-                answers += answers_of(judge.model, batch)
-                bar.update(len(batch))
+                answers += answers_of(judge.model, batch.cases)
+                bar.update(len(batch.cases))
             count_answers(judge.telemetry, answers, judging=time.monotonic() - began)
             return answers
 
