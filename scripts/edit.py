@@ -21,12 +21,14 @@ from edit_benchmark.runtime.progress import edit_line
 
 def make(words: Sequence[str]) -> list[dict[str, Any]]:
     """The rows of the job that a command's ``words`` describe, as JSON."""
-    return [asdict(row) for row in edit_shard(_job(_parser().parse_args(words)))]
+    arguments = _parser().parse_args(words)
+    return [asdict(row) for row in edit_shard(_job(arguments, _category(arguments)))]
 
 
 def main() -> None:
     arguments = _parser().parse_args()
-    job = _job(arguments)
+    category = _category(arguments)
+    job = _job(arguments, category)
     _, shards = _shard(arguments)
     rows = edit_shard(job)
     write_rows(arguments.out, rows)
@@ -35,7 +37,7 @@ def main() -> None:
             # A neighbour's table only adds to the line on the terminal.
             with suppress(UserError, OSError):
                 rows += read_rows(path, Edit)
-    wanted = len(_category(arguments)) * job.settings.repeats
+    wanted = len(category) * job.settings.repeats
     devices = len(job.devices.device_ids)
     print(edit_line(arguments.model, arguments.category, rows, wanted, devices))
 
@@ -54,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _job(arguments: argparse.Namespace) -> EditJob:
+def _job(arguments: argparse.Namespace, category: Sequence[Sample]) -> EditJob:
     number, shards = _shard(arguments)
     purpose = f"edit {arguments.model} {arguments.category} {arguments.shard}"
     return EditJob(
@@ -63,7 +65,7 @@ def _job(arguments: argparse.Namespace) -> EditJob:
         checkpoint_record=arguments.checkpoint,
         results=arguments.results.absolute(),
         devices=device_request(arguments, purpose),
-        samples=[row for row in _category(arguments) if shard_of(row, shards) == number - 1],
+        samples=[row for row in category if shard_of(row, shards) == number - 1],
     )
 
 
