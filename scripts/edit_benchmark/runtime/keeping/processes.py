@@ -149,7 +149,7 @@ class Held:
 
         It loads with its first job.
         """
-        process = spare or spawn(self.name, self.device)
+        process = spare or spawn(self.device)
         process.model, process.keep_loaded = model, keep_loaded
         process.since = time.monotonic()
         # The lease lasts until the last process on the device has ended.
@@ -159,8 +159,8 @@ class Held:
         return process
 
 
-def spawn(name: str, device: Device, ahead: Sequence[str] = ()) -> ModelProcess:
-    """A process that waits to be given the device whose lock is ``name``.
+def spawn(device: Device, ahead: Sequence[str] = ()) -> ModelProcess:
+    """A process that sees ``device`` alone and waits until it is given to it.
 
     Parameters
     ----------

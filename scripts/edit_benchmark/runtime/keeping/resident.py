@@ -52,13 +52,12 @@ def stop_if_asked() -> None:
         raise Stopped
 
 
-def make_room() -> bool:
-    """Have other models leave the device; whether there were any to ask for."""
+def make_room() -> None:
+    """Have other models leave the device, if this process is one of several on it."""
     if current is None:
-        return False
+        return
     try:
         current.channel.send({"needs_memory": True})
         current.channel.receive()
     except Closed:
         raise Stopped from None
-    return True

@@ -58,7 +58,7 @@ class Spares:
         self.left[name] -= 1
         try:
             self._libraries[name] = _LIBRARIES.stat().st_mtime_ns
-            self._waiting[name] = spawn(name, device, self.ahead)
+            self._waiting[name] = spawn(device, self.ahead)
         except OSError as error:
             log.warning("no process can be had ahead of its job: %s", error)
 
