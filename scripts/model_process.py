@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import ctypes
 import gc
 import os
 import select
@@ -26,7 +25,6 @@ from edit_benchmark.runtime.keeping import resident
 from edit_benchmark.runtime.keeping.channel import Channel, Closed
 
 _COMMANDS = {"edit": edit.make, "score": score.make, "selftest": selftest.make}
-_PR_SET_PDEATHSIG = 1
 
 
 def main() -> None:
@@ -40,12 +38,12 @@ def main() -> None:
         help="checkpoints of editors and judges whose classes are imported before any job",
     )
     arguments = parser.parse_args()
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    supervision.end_with_parent()
     # Children that a model's class starts get neither: they may live longer than this process.
     os.set_inheritable(arguments.channel, False)
     channel = Channel(socket.socket(fileno=arguments.channel))
     os.register_at_fork(after_in_child=channel.close)
-    # PDEATHSIG misses a keeper that ended before it was set.
+    # For a keeper that has ended before, and for the processes that a model's class started.
     threading.Thread(target=_end_with_keeper, args=(channel,), daemon=True).start()
     for role, _, folder in (entry.partition("=") for entry in arguments.ahead):
         with suppress(Exception):  # what is wrong, the job that needs it says

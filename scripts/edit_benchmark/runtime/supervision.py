@@ -1,12 +1,14 @@
-"""A job's process and another that waits for it, to say what ended it.
+"""A process that uses a model and another that waits for it, to say what ended it.
 
 A user's class, a library or the kernel can end a process so that no code in it learns of it. So a
-job runs in a child of the process that was started: the parent does nothing but wait. If the child
-does not come to its end, the parent says which samples were under way and notes it at the place of
+model is used in another process than the one that was started for the job: in one that is kept for
+several jobs, or else in a child, for which the parent does nothing but wait. If that process does
+not come to the job's end, the other says which samples were under way and notes it at the place of
 their work. The next job takes such samples last, and one that ended two jobs is not tried again.
 
-Whoever ends a job from outside ends both processes, and then nothing is noted: a run that is killed
-is no sample's fault.
+Whoever ends a job with a child from outside ends both processes, and then nothing is noted: a run
+that is killed is no sample's fault. A kept process can be killed alone: what may be a kill from
+outside counts half.
 """
 
 from __future__ import annotations
@@ -67,9 +69,14 @@ def watch() -> None:
     child = os.fork()
     if child != 0:
         _wait_for(child)
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    end_with_parent()
     if os.getppid() != parent:
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+def end_with_parent() -> None:
+    """Have the kernel end this process when its parent ends; not if that has ended before."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def new_note() -> int:
@@ -203,7 +210,8 @@ def _end(code: int, samples: list[str], places: list[Path], *, is_sure: bool = T
             with place.open("a", encoding="utf-8") as file:
                 file.write(f"{cause}\n")
     what = f"while at sample {', '.join(samples)}" if samples else "outside any sample"
-    again = f"; a sample that ends {MOST_ENDINGS} jobs is left out as failed" if places else ""
+    most = MOST_ENDINGS if is_sure else 2 * MOST_ENDINGS
+    again = f"; a sample that ends {most} jobs in this way is left out as failed" if places else ""
     return (
         f"the job's process was ended {what} ({cause}), by the model's code or because the "
         "host's memory ran out; what was finished is kept: run the same command again"
