@@ -23,6 +23,7 @@ from edit_benchmark.runtime import leases, supervision
 from edit_benchmark.runtime.command_line import run
 from edit_benchmark.runtime.keeping import resident
 from edit_benchmark.runtime.keeping.channel import Channel, Closed
+from edit_benchmark.runtime.telemetry import job_begins
 
 _COMMANDS = {"edit": edit.make, "score": score.make, "selftest": selftest.make}
 
@@ -59,6 +60,7 @@ def main() -> None:
     with suppress(Closed):
         while True:
             message, (job_log, note) = channel.receive()
+            job_begins()
             supervision.adopt(note)
             _print_into(job_log)
             answer = _do(message["words"])

@@ -27,7 +27,7 @@ from edit_benchmark.editing.job import EditJob
 from edit_benchmark.editing.registry import KINDS
 from edit_benchmark.errors import UserError
 from edit_benchmark.results.tables import write_rows
-from edit_benchmark.runtime import leases
+from edit_benchmark.runtime import leases, supervision
 from edit_benchmark.runtime.job import delegated
 from edit_benchmark.runtime.keeping import client, keeper, place, processes, spares
 from edit_benchmark.runtime.keeping.channel import KIND, Channel, Closed
@@ -537,3 +537,22 @@ def test_a_hundred_jobs_in_one_process(tmp_path: Path, monkeypatch: pytest.Monke
         process.popen.wait()
         with suppress(OSError, ProcessLookupError):
             os.kill(int((tmp_path / "child").read_text()), signal.SIGKILL)
+
+
+@pytest.mark.parametrize(("code", "most"), [(3, 2), (-signal.SIGSEGV, 2), (-signal.SIGKILL, 4)])
+def test_what_may_be_a_kill_from_outside_counts_half(tmp_path: Path, code: int, most: int) -> None:
+    ends = tmp_path / "s1.ended"
+    note = supervision.new_note()
+    supervision.adopt(note)
+    supervision.note_endings({"s1": ends})
+    try:
+        with supervision.under_way("s1"):
+            for number in range(1, most + 1):
+                assert supervision.given_up(ends) is None, number
+                told = supervision.end_of_other(code, note)
+                assert f"at sample s1 ({'signal' if code < 0 else 'exit code'}" in told
+                assert f"ends {most} jobs in this way is left out" in told
+    finally:
+        supervision.disown()
+        os.close(note)
+    assert supervision.given_up(ends) is not None

@@ -21,7 +21,7 @@ from edit_benchmark.judging.batching import count_answers
 from edit_benchmark.judging.judge import Answer
 from edit_benchmark.runtime.gpus import Gpu
 from edit_benchmark.runtime.leases import Device
-from edit_benchmark.runtime.telemetry import Telemetry
+from edit_benchmark.runtime.telemetry import Telemetry, job_begins, job_seconds
 
 
 def test_the_log_says_how_fast_the_job_was() -> None:
@@ -67,8 +67,14 @@ def test_the_log_says_how_busy_the_gpu_was(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_the_age_of_a_process_is_right_to_a_tenth_of_a_second() -> None:
-    code = "from edit_benchmark.runtime.telemetry import process_seconds as s; print(s())"
+    code = "from edit_benchmark.runtime.telemetry import job_seconds as s; print(s())"
     environment = os.environ | {"PYTHONPATH": str(ROOT / "scripts")}
     began = time.monotonic()
     age = float(subprocess.check_output([sys.executable, "-c", code], env=environment, text=True))
     assert 0 < age < time.monotonic() - began + 0.02
+
+
+def test_a_job_of_a_kept_process_begins_when_it_comes() -> None:
+    assert job_seconds() > 0.5  # since the process of the tests was started
+    job_begins()
+    assert 0 <= job_seconds() < 0.5

@@ -26,7 +26,7 @@ from edit_benchmark.editing.qwen_image.compilation import warm_up
 from edit_benchmark.editing.stages import StageTimer
 from edit_benchmark.editing.token_types import pass_token_types
 from edit_benchmark.errors import SampleError, UserError
-from edit_benchmark.runtime.telemetry import process_seconds
+from edit_benchmark.runtime.telemetry import job_seconds
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ class DiffusersEditor(Editor):
         device: str,
         prefetch: Prefetch,
     ) -> None:
-        log.info("libraries imported %.1f s after the process began", process_seconds())
+        log.info("libraries imported %.1f s after the job began", job_seconds())
         diffusers.utils.logging.disable_progress_bar()
         if device == "cpu":
             # How many threads share a sum decides its rounding: one, so that an image does not

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from edit_benchmark.runtime.telemetry import process_seconds
+from edit_benchmark.runtime.telemetry import job_seconds
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ class StageTimer:
             return
         if position == 1 and not self._has_denoised:
             self._has_denoised = True
-            log.info("first denoising step %.1f s after the process began", process_seconds())
+            log.info("first denoising step %.1f s after the job began", job_seconds())
         if self._uses_events:
             event = torch.cuda.Event(enable_timing=True)
             event.record()

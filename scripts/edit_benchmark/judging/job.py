@@ -30,7 +30,7 @@ from edit_benchmark.runtime import supervision
 from edit_benchmark.runtime.failures import stop_if_fatal
 from edit_benchmark.runtime.job import Job, Loaded, delegated, loaded
 from edit_benchmark.runtime.keeping.resident import stop_if_asked
-from edit_benchmark.runtime.telemetry import process_seconds
+from edit_benchmark.runtime.telemetry import job_seconds
 
 log = logging.getLogger(__name__)
 
@@ -169,7 +169,7 @@ def _ask(
             stop_if_asked()
             answers, seconds = _timed_answers(batch, judge)
             if is_first:
-                log.info("first answers %.1f s after the process began", process_seconds())
+                log.info("first answers %.1f s after the job began", job_seconds())
             is_first = False
             for task, answer in zip(batch.tasks, answers, strict=True):
                 row = _row_of_answer(task, job, answer, seconds, store)

@@ -24,7 +24,7 @@ from edit_benchmark.errors import SampleError
 from edit_benchmark.judging import shared_prefix
 from edit_benchmark.judging.judge import Answer, Case, Judge
 from edit_benchmark.judging.reading import read
-from edit_benchmark.runtime.telemetry import process_seconds
+from edit_benchmark.runtime.telemetry import job_seconds
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ class TransformersJudge(Judge):
         device: str,
         prefetch: Prefetch,
     ) -> None:
-        log.info("libraries imported %.1f s after the process began", process_seconds())
+        log.info("libraries imported %.1f s after the job began", job_seconds())
         if device == "cpu":
             torch.set_num_threads(1)  # rounding must not depend on the number of cores
         transformers.utils.logging.disable_progress_bar()

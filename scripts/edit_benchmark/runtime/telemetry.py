@@ -14,30 +14,35 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from edit_benchmark.runtime.keeping.place import start_time
 from edit_benchmark.runtime.leases import Device
 
 log = logging.getLogger(__name__)
 
 _SAMPLE_SECONDS = 0.5
 _GIB = 2**30
-# Index of the start time in clock ticks (field 22 of proc(5)) among the fields behind the name.
-_START_TIME = 19
 
 
-def _process_start() -> float:
-    """Seconds from the boot of the host to the start of this process."""
-    # psutil adds the time of the boot, which Linux gives in whole seconds only.
-    fields = Path("/proc/self/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-    return int(fields[_START_TIME]) / os.sysconf("SC_CLK_TCK")
+def _now() -> float:
+    """Seconds since the boot of the host."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
-# Read at once, and so of the process that was started: a job goes on in a child of it.
-_STARTED = _process_start()
+# Of the process that was started, since this is read at once: a job goes on in a child of it.
+# psutil adds the time of the boot, which Linux gives in whole seconds only.
+_job_began = start_time(os.getpid()) / os.sysconf("SC_CLK_TCK")
 
 
-def process_seconds() -> float:
-    """Seconds since the job's process was started, its imports included."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME) - _STARTED
+def job_begins() -> None:
+    """A process that is kept for several jobs begins another one."""
+    global _job_began
+    _job_began = _now()
+
+
+def job_seconds() -> float:
+    """Seconds since the job began: since its process was started, its imports included, or since
+    it was given to a process that is kept."""
+    return _now() - _job_began
 
 
 class Telemetry:
