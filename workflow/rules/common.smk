@@ -93,6 +93,8 @@ KEEP_LOADED = config["keep_loaded"] if workflow.local_exec else 0
 if workflow.is_main_process and workflow.local_exec:
     os.environ[place.RUN] = place.this_run()
 
+# Rules whose jobs load a model, unless all that they would make is in the store.
+USE_MODELS = {"edit", "score", "selftest_part"}
 # Set by Snakemake for each job, to the job's threads.
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
@@ -220,7 +222,9 @@ def begin_run():
             gpus.check(config["device_ids"])
     except UserError as error:
         raise WorkflowError(str(error)) from None
-    if KEEP_LOADED:
+    # A run that only makes a report anew needs none.
+    models_needed = {job.rule.name for job in workflow.dag.needrun_jobs()} & USE_MODELS
+    if KEEP_LOADED and models_needed:
         warm_up()
 
 
