@@ -20,30 +20,16 @@ from pathlib import Path
 from shapes import workflow
 from shapes.gpu_load import GpuLoad
 from shapes.model import predict_workflow
-from shapes.setup import Setup, write_benchmark
+from shapes.setup import add_arguments, setup_of, write_benchmark
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--editor", type=Path, required=True, help="checkpoint folder")
-    parser.add_argument("--judge", type=Path, required=True, help="checkpoint folder")
-    parser.add_argument("--devices", nargs="+", required=True, help="GPU numbers, or cpu")
-    parser.add_argument("--samples", type=int, default=45)
-    parser.add_argument("--steps", type=int, default=8)
-    parser.add_argument("--side", type=int, default=1024, help="pixels of a source image")
-    parser.add_argument("--out", type=Path, required=True)
+    add_arguments(parser, samples=45, steps=8, judged=True)
     arguments = parser.parse_args()
-    setup = Setup(
-        editor=arguments.editor.resolve(),
-        judge=arguments.judge.resolve(),
-        devices=tuple(arguments.devices),
-        steps=arguments.steps,
-        out=arguments.out.resolve(),
-        is_guided=False,
-    )
-    setup.out.mkdir(parents=True, exist_ok=True)
+    setup = setup_of(arguments, is_guided=False)
     with tempfile.TemporaryDirectory(prefix="few-steps-") as name:
         folder = Path(name)
         benchmark = write_benchmark(folder / "data", arguments.samples, arguments.side)

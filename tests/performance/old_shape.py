@@ -20,9 +20,7 @@ from typing import Any
 
 from shapes import earlier, model, workflow
 from shapes.gpu_load import GpuLoad
-from shapes.setup import Setup, write_benchmark
-
-_SIDE = 1024
+from shapes.setup import Setup, add_arguments, setup_of, write_benchmark
 
 
 def run(setup: Setup, samples: int, side: int, parts: list[str]) -> None:
@@ -35,7 +33,6 @@ def run(setup: Setup, samples: int, side: int, parts: list[str]) -> None:
     parts
         A part that was measured before is kept, so that each can have a sitting of its own.
     """
-    setup.out.mkdir(parents=True, exist_ok=True)
     path = setup.out / "measured.json"
     measured: dict[str, Any] = {
         "command": "python tests/performance/old_shape.py run",
@@ -68,14 +65,8 @@ def main() -> None:
     )
     commands = parser.add_subparsers(dest="command", required=True)
     measure = commands.add_parser("run", help="measure both")
-    measure.add_argument("--editor", type=Path, required=True, help="checkpoint folder")
-    measure.add_argument("--judge", type=Path, required=True, help="checkpoint folder")
-    measure.add_argument("--devices", nargs="+", required=True, help="GPU numbers, or cpu")
-    measure.add_argument("--samples", type=int, default=10)
-    measure.add_argument("--steps", type=int, default=10)
+    add_arguments(measure, samples=10, steps=10, judged=True)
     measure.add_argument("--parts", nargs="+", choices=["ours", "old"], default=["ours", "old"])
-    measure.add_argument("--side", type=int, default=_SIDE, help="pixels of a source image")
-    measure.add_argument("--out", type=Path, required=True)
     extend = commands.add_parser("model", help="extend a measurement to 270 images")
     extend.add_argument("measured", type=Path)
     extend.add_argument("--out", type=Path, required=True)
@@ -83,14 +74,7 @@ def main() -> None:
     if arguments.command == "model":
         model.extend(arguments.measured, arguments.out.resolve())
         return
-    setup = Setup(
-        editor=arguments.editor.resolve(),
-        judge=arguments.judge.resolve(),
-        devices=tuple(arguments.devices),
-        steps=arguments.steps,
-        out=arguments.out.resolve(),
-    )
-    run(setup, arguments.samples, arguments.side, arguments.parts)
+    run(setup_of(arguments), arguments.samples, arguments.side, arguments.parts)
 
 
 if __name__ == "__main__":

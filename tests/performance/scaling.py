@@ -21,7 +21,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from shapes.setup import CATEGORIES, Setup, write_benchmark
+from shapes.setup import CATEGORIES, Setup, add_arguments, setup_of, write_benchmark
 from shapes.workflow import prepare, rows_of, snakemake
 
 
@@ -48,21 +48,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--editor", type=Path, required=True, help="checkpoint folder")
-    parser.add_argument("--devices", nargs="+", required=True, help="GPU numbers, or cpu")
-    parser.add_argument("--samples", type=int, default=20)
-    parser.add_argument("--steps", type=int, default=50)
-    parser.add_argument("--side", type=int, default=1024, help="pixels of a source image")
-    parser.add_argument("--out", type=Path, required=True)
+    add_arguments(parser, samples=20, steps=50, judged=False)
     arguments = parser.parse_args()
-    setup = Setup(
-        editor=arguments.editor.resolve(),
-        judge=None,
-        devices=tuple(arguments.devices),
-        steps=arguments.steps,
-        out=arguments.out.resolve(),
-    )
-    setup.out.mkdir(parents=True, exist_ok=True)
+    setup = setup_of(arguments)
     with tempfile.TemporaryDirectory(prefix="scaling-data-") as name:
         benchmark = write_benchmark(Path(name), arguments.samples, arguments.side)
         alone = replace(setup, devices=setup.devices[:1])

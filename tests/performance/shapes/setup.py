@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +51,34 @@ class Setup:
     def image_size(self) -> dict[str, int]:
         """Height and width of the edited images where the pipeline's own choice is too slow."""
         return {"height": 256, "width": 256} if self.is_on_cpu else {}
+
+
+def add_arguments(
+    parser: argparse.ArgumentParser, *, samples: int, steps: int, judged: bool
+) -> None:
+    """The arguments of a measurement, with the defaults that are its own."""
+    parser.add_argument("--editor", type=Path, required=True, help="checkpoint folder")
+    if judged:
+        parser.add_argument("--judge", type=Path, required=True, help="checkpoint folder")
+    parser.add_argument("--devices", nargs="+", required=True, help="GPU numbers, or cpu")
+    parser.add_argument("--samples", type=int, default=samples)
+    parser.add_argument("--steps", type=int, default=steps)
+    parser.add_argument("--side", type=int, default=1024, help="pixels of a source image")
+    parser.add_argument("--out", type=Path, required=True)
+
+
+def setup_of(arguments: argparse.Namespace, *, is_guided: bool = True) -> Setup:
+    """What the arguments of :func:`add_arguments` say; its folder for results is made."""
+    setup = Setup(
+        editor=arguments.editor.resolve(),
+        judge=arguments.judge.resolve() if "judge" in arguments else None,
+        devices=tuple(arguments.devices),
+        steps=arguments.steps,
+        out=arguments.out.resolve(),
+        is_guided=is_guided,
+    )
+    setup.out.mkdir(parents=True, exist_ok=True)
+    return setup
 
 
 def write_benchmark(folder: Path, samples: int, side: int) -> Path:
