@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from edit_benchmark.api import Editor, Judge
-from edit_benchmark.class_path import load_class, source_hash
+from edit_benchmark.class_path import load_class, source_hashes
 from edit_benchmark.errors import UserError
 
 Write = Callable[[str], str]
@@ -115,7 +115,7 @@ def test_what_an_earlier_version_had_leads_to_the_api(write: Write, line: str) -
 
 def test_the_hash_of_the_source_changes_with_the_code(write: Write) -> None:
     first, again, other = write("A = 1"), write("A = 1"), write("A = 2")
-    assert source_hash(f"{first}.Own") == source_hash(f"{again}.Own")
-    assert source_hash(f"{first}.Own") != source_hash(f"{other}.Own")
+    hashes = [source_hashes(f"{name}.Own")[name] for name in (first, again, other)]
+    assert hashes[0] == hashes[1] != hashes[2]
     with pytest.raises(UserError, match="there is no module nowhere_to_be_seen"):
-        source_hash("nowhere_to_be_seen.Own")
+        source_hashes("nowhere_to_be_seen.Own")

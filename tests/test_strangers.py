@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from modulefinder import ModuleFinder
 from pathlib import Path
 from typing import Any
 
@@ -264,6 +265,23 @@ def test_one_edit_that_cannot_be_read_is_a_row_of_its_category(folder: Path) -> 
     paths = [folder / "results" / edit.image for edit in edits]
     copies = thumbnails.make(paths, folder / "report")  # nor does the report fail
     assert list(copies) == paths
+
+
+def test_the_code_of_a_class_is_read_for_the_job_and_not_for_each_sample(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads = []
+    begin = ModuleFinder.__init__
+
+    def counted(finder: ModuleFinder, places: list[str]) -> None:
+        reads.append(places)
+        begin(finder, places)
+
+    monkeypatch.setattr(ModuleFinder, "__init__", counted)
+    edited(folder, [PEACEFUL])
+    of_one = len(reads)
+    edited(folder, [PEACEFUL] * 5)
+    assert len(reads) == 2 * of_one
 
 
 def command(folder: Path, script: str, **options: object) -> subprocess.CompletedProcess[str]:

@@ -24,6 +24,7 @@ from edit_benchmark.judging.job import question_fields
 from edit_benchmark.judging.registry import KINDS as JUDGES
 from edit_benchmark.judging.variations import rubric_of
 from edit_benchmark.records import EDITED, Edit, Sample
+from edit_benchmark.results.former_keys import former_keys
 from edit_benchmark.results.layout import Layout
 from edit_benchmark.results.store import Store, digest_of, key_of, plain
 from edit_benchmark.results.tables import read_rows
@@ -94,14 +95,14 @@ class _Shelf:
         self, balance: Balance, work: _Work, asked: Mapping[str, Any]
     ) -> dict[str, Any] | None:
         """Count one piece of work in ``balance``; its content, if there is any."""
-        fields = {**work.kind.key_fields(work.settings, work.checkpoint), **asked}
-        former = work.kind.former_keys(work.settings, work.checkpoint, fields)
-        stored = self.store.find(fields, former)
+        fields = {**work.fields, **asked}
+        stored = self.store.find(fields, former_keys(work.former, asked))
         if stored.content is not None:
             balance.present += 1
             return stored.content
-        earlier = work.kind.former_key_fields(work.settings, work.checkpoint, fields)
-        kept = self._kept.get(_signature(fields)) or self._kept.get(_signature(earlier or {}))
+        kept = self._kept.get(_signature(fields))
+        if kept is None and work.former is not None:
+            kept = self._kept.get(_signature({**work.former, **asked}))
         if kept is None:
             balance.missing += 1
             return None
@@ -111,11 +112,10 @@ class _Shelf:
 
 @dataclass(frozen=True)
 class _Work:
-    """A model or judge: its kind, its settings, its checkpoint."""
+    """A model's or judge's part of the key of its work: now, and before 0.2 if it is the same."""
 
-    kind: Kind[Any, Any]
-    settings: Any
-    checkpoint: Checkpoint | None
+    fields: dict[str, Any]
+    former: dict[str, Any] | None
 
 
 def balances(config: Config) -> list[Balance]:
@@ -135,8 +135,8 @@ def balances(config: Config) -> list[Balance]:
     edits, answers = _Shelf(layout.edit_store), _Shelf(layout.answer_store)
     found = []
     for name, model in config.models.items():
-        path = layout.editor_checkpoint(name)
-        work = _Work(EDITORS[model.editor], model, _checkpoint(path, model, f"models.{name}"))
+        checkpoint = _checkpoint(layout.editor_checkpoint(name), model, f"models.{name}")
+        work = _work(EDITORS[model.editor], model, checkpoint)
         balance = Balance(f"edits of {name}", edits.store)
         made: list[tuple[Sample, Edit]] = []
         for sample, repeat in product(samples, range(model.repeats)):
@@ -161,8 +161,8 @@ def _judged(
     """A balance of each judge's answers about the edits of one model."""
     found = []
     for name, judge in config.judges.items():
-        path = layout.judge_checkpoint(name)
-        work = _Work(JUDGES[judge.judge], judge, _checkpoint(path, judge, f"judges.{name}"))
+        checkpoint = _checkpoint(layout.judge_checkpoint(name), judge, f"judges.{name}")
+        work = _work(JUDGES[judge.judge], judge, checkpoint)
         balance = Balance(f"answers of {name} about {model}", answers.store)
         for sample, edit in made:
             rubric = rubric_of(judge, sample.category, config.benchmark.language)
@@ -184,6 +184,11 @@ def accept(balance: Balance) -> None:
         if "image_sha256" in kept.content:
             image = balance.store.image_path(kept.key).read_bytes()
         balance.store.put(key, content, image)
+
+
+def _work(kind: Kind[Any, Any], settings: Any, checkpoint: Checkpoint | None) -> _Work:
+    fields = kind.key_fields(settings, checkpoint)
+    return _Work(fields, kind.former_key_fields(settings, checkpoint, fields))
 
 
 def _checkpoint(path: Path, settings: Any, where: str) -> Checkpoint | None:

@@ -80,11 +80,6 @@ def _import_problem(class_path: str, module_name: str, error: ImportError) -> st
     return problem + "it has to be importable from the working directory."
 
 
-def source_hash(class_path: str) -> str:
-    """SHA-256 of the module file that holds the class; errors as of :func:`source_hashes`."""
-    return source_hashes(class_path)[class_path.rpartition(".")[0]]
-
-
 def source_hashes(class_path: str) -> dict[str, str]:
     """SHA-256 of each module file that the class is made of, by the module's name.
 

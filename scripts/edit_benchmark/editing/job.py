@@ -6,7 +6,7 @@ import logging
 import math
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
@@ -30,6 +30,7 @@ from edit_benchmark.records import (
     storable,
 )
 from edit_benchmark.results import recipes
+from edit_benchmark.results.former_keys import former_keys
 from edit_benchmark.results.store import Store
 from edit_benchmark.runtime import supervision
 from edit_benchmark.runtime.failures import attempt, stop_if_fatal
@@ -74,6 +75,7 @@ def edit_shard(job: EditJob) -> list[Edit]:
     """
     kind = KINDS[job.settings.editor]
     common = kind.key_fields(job.settings, job.checkpoint)
+    former = kind.former_key_fields(job.settings, job.checkpoint, common)
     store = Store(job.layout.edit_store)
     wanted = [(sample, k) for k in range(job.settings.repeats) for sample in job.samples]
     rows: dict[tuple[str, int], Edit] = {}
@@ -82,7 +84,11 @@ def edit_shard(job: EditJob) -> list[Edit]:
         if sample.problem:
             rows[sample.id, repeat] = unreadable_row(sample, repeat, job.name)
             continue
-        task, content = _look_up(sample, repeat, job, common, store)
+        number = seed(job.settings.seed, sample.id, repeat)
+        asked = task_fields(sample, number)
+        fields = {**common, **asked}
+        stored = store.find(fields, former_keys(former, asked))
+        task, content = Task(sample, repeat, number, fields, stored.key), stored.content
         given_up = supervision.given_up(store.endings_path(task.key))
         if content is not None:
             rows[sample.id, repeat] = edited_row(task, job, content)
@@ -122,17 +128,6 @@ def edit_shard(job: EditJob) -> list[Edit]:
         replace(rows[sample.id, repeat], approximations=job.settings.approximations, recipe=recipe)
         for sample, repeat in wanted
     ]
-
-
-def _look_up(
-    sample: Sample, repeat: int, job: EditJob, common: Mapping[str, Any], store: Store
-) -> tuple[Task, dict[str, Any] | None]:
-    """The task of a sample's repeat, and what the store has for it."""
-    number = seed(job.settings.seed, sample.id, repeat)
-    fields = {**common, **task_fields(sample, number)}
-    kind = KINDS[job.settings.editor]
-    stored = store.find(fields, kind.former_keys(job.settings, job.checkpoint, fields))
-    return Task(sample, repeat, number, fields, stored.key), stored.content
 
 
 def task_fields(sample: Sample, seed: int) -> dict[str, Any]:

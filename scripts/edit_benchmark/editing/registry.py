@@ -13,7 +13,7 @@ from typing import Any
 
 from edit_benchmark.checkpoints.fingerprint import file_fingerprint
 from edit_benchmark.checkpoints.record import Checkpoint
-from edit_benchmark.class_path import load_class, source_hash, source_hashes
+from edit_benchmark.class_path import load_class, source_hashes
 from edit_benchmark.config.editors import (
     DiffusersEditorSettings,
     EditorSettings,
@@ -22,7 +22,13 @@ from edit_benchmark.config.editors import (
 )
 from edit_benchmark.editing.editor import Editor
 from edit_benchmark.editing.identity import IdentityEditor
-from edit_benchmark.runtime.kinds import LIBRARIES, Kind, all_libraries, former_fields
+from edit_benchmark.runtime.kinds import (
+    LIBRARIES,
+    Kind,
+    all_libraries,
+    former_fields,
+    former_own_fields,
+)
 
 
 def _build_identity(
@@ -88,13 +94,6 @@ def _build_own(settings: OwnEditorSettings, checkpoint: Checkpoint | None, devic
     return editor
 
 
-def _former_own(
-    settings: OwnEditorSettings, checkpoint: Checkpoint | None, fields: dict[str, Any]
-) -> dict[str, Any]:
-    former = former_fields(fields, (), checkpoint)
-    return former | {"source_hash": source_hash(settings.class_path)}
-
-
 _IDENTITY = Kind(
     role="editor",
     name="identity",
@@ -133,7 +132,7 @@ _OWN = Kind(
     libraries=all_libraries,
     build=_build_own,
     source_hashes=lambda settings: source_hashes(settings.class_path),
-    former_key_fields=_former_own,
+    former_key_fields=former_own_fields,
 )
 #: Every kind by the name that a configuration gives it.
 KINDS: dict[str, Kind[Any, Editor]] = {kind.name: kind for kind in (_IDENTITY, _DIFFUSERS, _OWN)}

@@ -25,6 +25,7 @@ from edit_benchmark.judging.registry import KINDS
 from edit_benchmark.judging.rubrics import Rubric, overall
 from edit_benchmark.records import JUDGE_FAILED, SCORED, Edit, Sample, Score
 from edit_benchmark.results import recipes
+from edit_benchmark.results.former_keys import former_keys
 from edit_benchmark.results.store import Store, made_with
 from edit_benchmark.runtime import supervision
 from edit_benchmark.runtime.failures import stop_if_fatal
@@ -82,6 +83,7 @@ def score_edits(job: ScoreJob) -> list[Score]:
     """
     kind = KINDS[job.settings.judge]
     common = kind.key_fields(job.settings, job.checkpoint)
+    former = kind.former_key_fields(job.settings, job.checkpoint, common)
     store = Store(job.layout.answer_store)
     by_id = {sample.id: sample for sample in job.samples}
     rows: dict[tuple[str, int], Score] = {}
@@ -89,8 +91,9 @@ def score_edits(job: ScoreJob) -> list[Score]:
     missing: list[_Task] = []
     for edit in job.edits:
         sample = by_id[edit.id]
-        fields = {**common, **question_fields(job.settings, job.rubric, sample, edit)}
-        stored = store.find(fields, kind.former_keys(job.settings, job.checkpoint, fields))
+        asked = question_fields(job.settings, job.rubric, sample, edit)
+        fields = {**common, **asked}
+        stored = store.find(fields, former_keys(former, asked))
         task = _Task(sample, edit, fields, stored.key)
         given_up = supervision.given_up(store.endings_path(stored.key))
         if stored.content is None and given_up is not None:

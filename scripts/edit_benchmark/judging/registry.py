@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from edit_benchmark.checkpoints.record import Checkpoint
-from edit_benchmark.class_path import load_class, source_hash, source_hashes
+from edit_benchmark.class_path import load_class, source_hashes
 from edit_benchmark.config.judges import (
     JudgeSettings,
     OwnJudgeSettings,
@@ -20,7 +20,7 @@ from edit_benchmark.config.judges import (
 )
 from edit_benchmark.judging.judge import Judge
 from edit_benchmark.judging.own_class import OwnJudge
-from edit_benchmark.runtime.kinds import Kind, all_libraries, former_fields
+from edit_benchmark.runtime.kinds import Kind, all_libraries, former_own_fields
 
 
 def _build_transformers(
@@ -83,8 +83,7 @@ def _former_own(
 ) -> dict[str, Any]:
     # Settings that such a judge never saw were in its keys.
     unseen = {"method": "expected", "max_pixels": 1_048_576}
-    former = former_fields(fields, (), checkpoint)
-    return former | unseen | {"source_hash": source_hash(settings.class_path)}
+    return former_own_fields(settings, checkpoint, fields) | unseen
 
 
 _TRANSFORMERS = Kind(

@@ -22,13 +22,25 @@ _NUMERIC = (
 _MOST_FORMS = 512
 
 
-def former_keys(fields: Mapping[str, Any]) -> Iterator[str]:
-    """Keys of the rule of before 0.2 for the ``fields`` that it took.
+def former_keys(model: Mapping[str, Any] | None, asked: Mapping[str, Any]) -> Iterator[str]:
+    """Keys of the rule of before 0.2 for the fields that it took.
 
+    Parameters
+    ----------
+    model
+        The model's part of them; None if such work is not the same now, and has no keys.
+    asked
+        What is asked of the model.
+
+    Notes
+    -----
     Then ``true_cfg_scale: 4`` was another edit than 4.0, and a LoRA with its default scale written
     out another than one without. Nobody knows how an earlier configuration wrote its numbers, so
     every way is tried. Arguments of a class or of a pipeline's call are taken as they are written.
     """
+    if model is None:
+        return
+    fields = {**model, **asked}
     options = {name: _number_forms(fields[name]) for name in _NUMERIC if name in fields}
     if fields.get("lora"):
         options["lora"] = _lora_forms(fields["lora"])
@@ -45,7 +57,7 @@ def remove(store: Store, key: str) -> bool:
     # The name before 0.2 was facts.
     fields = content.get("key_fields") or content.get("facts")
     if fields and content["key_rule"] < KEY_RULE:
-        for former in former_keys(fields):
+        for former in former_keys(fields, {}):
             store.remove(former)
     return store.remove(key) or bool(content)
 

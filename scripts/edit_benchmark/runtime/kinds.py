@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar
 
 from edit_benchmark.checkpoints.record import Checkpoint
 from edit_benchmark.config.base import Section
-from edit_benchmark.results.former_keys import former_keys
 from edit_benchmark.versions import installed, overrides
 
 Settings = TypeVar("Settings", bound=Section)
@@ -53,6 +52,17 @@ def former_fields(
     }
 
 
+def former_own_fields(
+    settings: Any, checkpoint: Checkpoint | None, fields: dict[str, Any]
+) -> dict[str, Any]:
+    """The fields that a class of the user's own had before 0.2: of its code one module's hash."""
+    module = settings.class_path.rpartition(".")[0]
+    return {
+        **former_fields(fields, (), checkpoint),
+        "source_hash": fields["source_hashes"][module],
+    }
+
+
 @dataclass(frozen=True)
 class Kind(Generic[Settings, Model]):
     """All that jobs have to know of a kind of editor or judge.
@@ -76,8 +86,8 @@ class Kind(Generic[Settings, Model]):
     more_key_fields
         Further key fields that are made of the settings and the checkpoint.
     former_key_fields
-        The fields that the key of the same work had before 0.2, from the present ones; None if such
-        work is not the same.
+        The model's part of the key that the same work had before 0.2, from the present one; None if
+        such work is not the same.
     needs_device
         False for a kind that computes nothing.
     """
@@ -122,10 +132,3 @@ class Kind(Generic[Settings, Model]):
             **settings.model_dump(mode="json", include=set(self.key_settings)),
             **self.more_key_fields(settings, checkpoint),
         }
-
-    def former_keys(
-        self, settings: Settings, checkpoint: Checkpoint | None, fields: dict[str, Any]
-    ) -> Iterator[str]:
-        """Keys that work of these ``fields`` may have had before 0.2."""
-        former = self.former_key_fields(settings, checkpoint, fields)
-        return iter(()) if former is None else former_keys(former)
