@@ -84,6 +84,10 @@ def refused(project: Project, *sentence: str, arguments: tuple[str, ...] = ()) -
             {"models": {"m": {"editor": "diffusers", "chekpoint": "a/b"}}},
             ["config: models.m: unknown key chekpoint; known keys:", "checkpoint"],
         ),
+        (
+            {"human_ratings": {"path": "r.csv", "lowst": 0, "highest": 5}},
+            ["config: human_ratings: unknown key lowst; known keys: path, model, lowest, highest."],
+        ),
         ({"results": "a{b}"}, ["config: results: 'a{b}' holds a brace, which stands for a wild"]),
         ({"models": "qwen"}, ["config: models: 'qwen' is not of type 'object'"]),
         ({"load_slots": 0}, ["config: load_slots: 0 is less than the minimum of 1"]),

@@ -11,7 +11,7 @@ from pydantic_core import ErrorDetails
 from edit_benchmark.config.base import Section
 from edit_benchmark.config.editors import EditorSettings, Lora
 from edit_benchmark.config.judges import JudgeSettings
-from edit_benchmark.config.run import Benchmark, Config
+from edit_benchmark.config.run import Benchmark, Config, HumanRatings
 from edit_benchmark.errors import UserError
 
 Place = tuple[int | str, ...]
@@ -160,5 +160,7 @@ def _section(place: Place) -> type[Section]:
             return Lora
         case ("benchmark",):
             return Benchmark
+        case ("human_ratings",):
+            return HumanRatings
         case _:
             return Config
