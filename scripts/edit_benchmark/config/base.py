@@ -20,7 +20,7 @@ def mistake(sentence: str) -> PydanticCustomError:
     return PydanticCustomError("mistake", "{sentence}", {"sentence": sentence})
 
 
-def _whole_number(value: Any) -> Any:
+def whole_number(value: Any) -> Any:
     """4.0 as 4: equal values are equal, however they are written."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
@@ -37,12 +37,12 @@ def _json_object(values: dict[str, Any]) -> dict[str, Any]:
 
 
 # The bounds stand before the validator: those of a JSON schema are the innermost ones.
-NotNegative = Annotated[int, Field(ge=0), BeforeValidator(_whole_number)]
-Positive = Annotated[int, Field(ge=1), BeforeValidator(_whole_number)]
+NotNegative = Annotated[int, Field(ge=0), BeforeValidator(whole_number)]
+Positive = Annotated[int, Field(ge=1), BeforeValidator(whole_number)]
 #: Height or width of an image.
-Pixels = Annotated[int, Field(ge=16), BeforeValidator(_whole_number)]
+Pixels = Annotated[int, Field(ge=16), BeforeValidator(whole_number)]
 #: Pixels of an image.
-Area = Annotated[int, Field(ge=1024), BeforeValidator(_whole_number)]
+Area = Annotated[int, Field(ge=1024), BeforeValidator(whole_number)]
 #: Keyword arguments for code that is not ours.
 Arguments = Annotated[dict[str, Any], AfterValidator(_json_object)]
 

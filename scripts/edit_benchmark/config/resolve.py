@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -19,6 +19,8 @@ from edit_benchmark.config.written import check_plain
 from edit_benchmark.errors import UserError
 from edit_benchmark.records import dumps
 
+Part = TypeVar("Part")
+_CONFIG = TypeAdapter(Config)
 _EDITOR: TypeAdapter[EditorSettings] = TypeAdapter(EditorSettings)
 _JUDGE: TypeAdapter[JudgeSettings] = TypeAdapter(JudgeSettings)
 _HUMAN: TypeAdapter[HumanRatings | None] = TypeAdapter(HumanRatings | None)
@@ -60,10 +62,7 @@ def resolve(config: Mapping[str, Any]) -> Config:
 
 def config_from_json(text: str) -> Config:
     """A resolved configuration from JSON, as a job is given it; errors as of :func:`resolve`."""
-    try:
-        return Config.model_validate_json(text)
-    except ValidationError as error:
-        raise first_mistake(error) from None
+    return _from_json(_CONFIG, text)
 
 
 def editor_settings(text: str, name: str) -> EditorSettings:
@@ -74,26 +73,25 @@ def editor_settings(text: str, name: str) -> EditorSettings:
     UserError
         For the first thing that is wrong.
     """
-    try:
-        return _EDITOR.validate_json(text)
-    except ValidationError as error:
-        raise first_mistake(error, ("models", name)) from None
+    return _from_json(_EDITOR, text, "models", name)
 
 
 def judge_settings(text: str, name: str) -> JudgeSettings:
     """The settings of the judge ``name`` from JSON; errors as of :func:`editor_settings`."""
-    try:
-        return _JUDGE.validate_json(text)
-    except ValidationError as error:
-        raise first_mistake(error, ("judges", name)) from None
+    return _from_json(_JUDGE, text, "judges", name)
 
 
 def human_ratings_settings(text: str) -> HumanRatings | None:
     """Where people's ratings are from JSON; errors as of :func:`editor_settings`."""
+    return _from_json(_HUMAN, text, "human_ratings")
+
+
+def _from_json(kind: TypeAdapter[Part], text: str, *keys: str) -> Part:
+    """The part of a configuration that stands under ``keys``."""
     try:
-        return _HUMAN.validate_json(text)
+        return kind.validate_json(text)
     except ValidationError as error:
-        raise first_mistake(error, ("human_ratings",)) from None
+        raise first_mistake(error, keys) from None
 
 
 def _check_size(settings: Config) -> None:

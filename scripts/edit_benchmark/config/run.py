@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
@@ -17,12 +17,15 @@ from edit_benchmark.config.base import (
     Section,
     Text,
     mistake,
+    whole_number,
 )
 from edit_benchmark.config.editors import EditorSettings
 from edit_benchmark.config.judges import JudgeSettings
 
+Names = TypeVar("Names", bound=Iterable[str])
 
-def _distinct(names: Iterable[str]) -> None:
+
+def _distinct(names: Names) -> Names:
     """Refuse names of which some file systems would make one."""
     seen: dict[str, str] = {}
     for name in names:
@@ -32,11 +35,7 @@ def _distinct(names: Iterable[str]) -> None:
                 f"{other!r} and {name!r} differ in upper and lower case alone, and are one file "
                 "on some file systems; rename one"
             )
-
-
-def _distinct_names(settings: dict[str, Any]) -> dict[str, Any]:
-    _distinct(settings)
-    return settings
+    return names
 
 
 def _text(value: str) -> str:
@@ -58,13 +57,11 @@ def _category_keys(names: list[str]) -> list[str]:
         if key in keys:
             raise mistake(f"{name!r} stands there twice")
         keys.append(key)
-    _distinct(keys)
-    return keys
+    return _distinct(keys)
 
 
 def _device_id(value: Any) -> Any:
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
+    value = whole_number(value)
     is_index = isinstance(value, int) and not isinstance(value, bool) and value >= 0
     if not is_index and value != "cpu":
         raise mistake(f"{value!r} is neither a GPU number nor cpu")
@@ -160,13 +157,9 @@ class Config(Section):
     what makes numbers comparable are refused."""
     human_ratings: HumanRatings | None = None
     """Ratings of edits by people; null for none."""
-    models: Annotated[
-        dict[Name, EditorSettings], Field(min_length=1), AfterValidator(_distinct_names)
-    ]
+    models: Annotated[dict[Name, EditorSettings], Field(min_length=1), AfterValidator(_distinct)]
     """The editors to compare, by the name that tables show."""
-    judges: Annotated[
-        dict[Name, JudgeSettings], Field(min_length=1), AfterValidator(_distinct_names)
-    ]
+    judges: Annotated[dict[Name, JudgeSettings], Field(min_length=1), AfterValidator(_distinct)]
     """The judges that score every edit, by the name that tables show."""
 
     @model_validator(mode="after")
