@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from edit_benchmark.checkpoints import record
-from edit_benchmark.checkpoints.resolve import resolve
+from edit_benchmark.checkpoints.resolve import resolve, weights_state
 from edit_benchmark.config.editors import DiffusersEditorSettings
 from edit_benchmark.config.judges import TransformersJudgeSettings
 from edit_benchmark.errors import UserError
@@ -60,6 +61,18 @@ def test_a_whole_checkpoint_is_taken(folder: Path) -> None:
     found = resolve(DiffusersEditorSettings(editor="diffusers", checkpoint=str(folder)), "m")
     assert found is not None
     assert (found.pipeline, found.weight_bytes) == ("AnyPipeline", 24)
+
+
+def test_a_file_whose_name_is_no_utf8_counts_as_any_other(folder: Path) -> None:
+    settings = DiffusersEditorSettings(editor="diffusers", checkpoint=str(folder))
+    before, state = resolve(settings, "m"), weights_state(settings)
+    (folder / os.fsdecode(b"notes-\xff.txt")).write_text("x")
+    after = resolve(settings, "m")
+    assert before is not None
+    assert after is not None
+    assert weights_state(settings) != state
+    assert after.fingerprint != before.fingerprint
+    assert after.content_sha256 != before.content_sha256
 
 
 JSON = ["model_index.json", SHARDS, "transformer/config.json", "tokenizer/tokenizer.json"]

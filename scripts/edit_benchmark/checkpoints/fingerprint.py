@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, islice
 from pathlib import Path
@@ -29,7 +29,7 @@ def content_hash(folder: Path) -> str:
     paths = list(files.content(folder))
     digest = hashlib.sha256()
     for path, value in zip(paths, _hashes(paths), strict=True):
-        digest.update(f"{path.relative_to(folder).as_posix()}\0{value}\0".encode())
+        digest.update(_bytes(f"{path.relative_to(folder).as_posix()}\0{value}\0"))
     return digest.hexdigest()
 
 
@@ -71,23 +71,8 @@ def _part_hash(part: tuple[Path, int]) -> bytes:
     return digest.digest()
 
 
-def state(paths: Iterable[Path]) -> str:
-    """A short hash of sizes and times of files, those of folders included: nothing is read.
-
-    It changes whenever one of them was written, and then it is worth reading them again. What is
-    not there is left out.
-    """
-    digest = hashlib.sha256()
-    for path in paths:
-        for file in files.content(path) if path.is_dir() else [path]:
-            try:
-                status = file.stat()
-            except OSError:
-                continue
-            # Of the two times cp -p and rsync keep the one.
-            times = f"{status.st_mtime_ns}\0{status.st_ctime_ns}"
-            digest.update(f"{file}\0{status.st_size}\0{times}\0".encode())
-    return digest.hexdigest()[:16]
+def _bytes(text: str) -> bytes:
+    return text.encode(errors="surrogateescape")  # a file's name need not be UTF-8
 
 
 def fingerprint(folder: Path) -> str:
@@ -100,7 +85,7 @@ def fingerprint(folder: Path) -> str:
     """
     digest = hashlib.sha256()
     for path in files.content(folder):
-        digest.update(f"{path.relative_to(folder).as_posix()}\0".encode())
+        digest.update(_bytes(f"{path.relative_to(folder).as_posix()}\0"))
         if path.suffix == ".safetensors":
             _add_weights(path, digest)
         elif path.suffix in files.PICKLED:

@@ -11,13 +11,14 @@ import math
 from pathlib import Path
 
 from edit_benchmark.checkpoints import completeness, files
-from edit_benchmark.checkpoints.fingerprint import content_hash, file_hash, fingerprint, state
+from edit_benchmark.checkpoints.fingerprint import content_hash, file_hash, fingerprint
 from edit_benchmark.checkpoints.record import Checkpoint
 from edit_benchmark.checkpoints.safetensors import read_header, tensors
 from edit_benchmark.config.base import ModelSettings
 from edit_benchmark.config.editors import DiffusersEditorSettings, IdentityEditorSettings
 from edit_benchmark.config.judges import TransformersJudgeSettings
 from edit_benchmark.errors import UserError
+from edit_benchmark.results.files import state
 
 # What from_pretrained may read; everything else in a repository (images, other formats) is not
 # downloaded.
@@ -89,7 +90,8 @@ def weights_state(settings: ModelSettings | IdentityEditorSettings) -> str:
     It changes when one of them was written: then the checkpoint has to be resolved again. Of a hub
     repository the commit tells, and no file is looked at.
     """
-    paths = [Path(settings.checkpoint).expanduser()] if settings.checkpoint else []
+    folder = Path(settings.checkpoint).expanduser() if settings.checkpoint else None
+    paths = list(files.content(folder)) if folder is not None else []
     if isinstance(settings, DiffusersEditorSettings) and settings.lora is not None:
         paths.append(settings.lora.file)
     return state(paths)

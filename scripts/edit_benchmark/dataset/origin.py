@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from edit_benchmark.errors import UserError
-from edit_benchmark.results.files import write_text
+from edit_benchmark.results.files import state, write_text
 
 
 def sha256_of(path: Path) -> str:
@@ -36,10 +36,10 @@ def recorded(benchmark: Path, out: Path) -> Iterator[None]:
     UserError
         If the file changed meanwhile.
     """
-    before = _state(benchmark)
+    before = state([benchmark])
     digest = sha256_of(benchmark)
     yield
-    if _state(benchmark) != before:
+    if state([benchmark]) != before:
         raise UserError(f"{benchmark}: the file changed while it was read; run again.")
     write_text(out, json.dumps({"path": str(benchmark), "sha256": digest}) + "\n")
 
@@ -54,12 +54,3 @@ def read(path: Path, benchmark: Path) -> dict[str, str]:
     except FileNotFoundError:
         return {"path": str(benchmark), "sha256": sha256_of(benchmark)}
     return content
-
-
-def _state(path: Path) -> tuple[int, int, int] | None:
-    """What another content changes too; None if the file is gone."""
-    try:
-        state = path.stat()
-    except OSError:
-        return None
-    return state.st_ino, state.st_size, state.st_mtime_ns

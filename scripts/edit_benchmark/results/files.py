@@ -1,8 +1,10 @@
-"""Files that are either whole or not there."""
+"""Files that are either whole or not there, and whether files are still what they were."""
 
 from __future__ import annotations
 
+import hashlib
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from uuid import uuid4
 
@@ -28,6 +30,24 @@ def write_bytes(path: Path, data: bytes) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def state(paths: Iterable[Path]) -> str:
+    """A short hash of paths, sizes and times: another one if a file was written, came or went.
+
+    Nothing is read, so that it can be asked each time a workflow is parsed.
+    """
+    digest = hashlib.sha256()
+    for path in paths:
+        try:
+            status = path.stat()
+            # Of the two times cp -p and rsync keep the one.
+            known = f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns}"
+        except (OSError, ValueError):
+            known = "missing"
+        # A path need not be UTF-8.
+        digest.update(f"{path}\0{known}\0".encode(errors="backslashreplace"))
+    return digest.hexdigest()[:16]
 
 
 def check_folder(folder: Path) -> None:
