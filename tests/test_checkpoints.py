@@ -136,6 +136,11 @@ def test_what_is_wrong_with_a_checkpoint_is_said(folder: Path, spoil: Spoil, pro
     assert problem in refusal(folder)
 
 
+def test_a_file_that_the_disk_does_not_give_is_no_traceback(folder: Path) -> None:
+    (folder / "merges.txt").symlink_to("/proc/self/mem")  # whose first bytes nobody can read
+    assert "cannot be read (Input/output error); mend it" in refusal(folder)
+
+
 def test_a_checkpoint_of_another_kind_is_refused(folder: Path) -> None:
     settings = TransformersJudgeSettings(judge="transformers", checkpoint=str(folder))
     with pytest.raises(UserError, match=r"has no config\.json"):

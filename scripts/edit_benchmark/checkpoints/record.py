@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import struct
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from edit_benchmark.checkpoints.fingerprint import fingerprint
+from edit_benchmark.checkpoints.safetensors import BROKEN
 from edit_benchmark.errors import UserError
 from edit_benchmark.results.files import write_text
 
@@ -100,7 +100,7 @@ def check_unchanged(checkpoint: Checkpoint, record: str) -> None:
         )
     try:
         unchanged = fingerprint(folder) == checkpoint.fingerprint
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, struct.error):
+    except (OSError, *BROKEN):
         unchanged = False  # a weight file is none any more
     if not unchanged:
         raise UserError(

@@ -63,6 +63,17 @@ def resolve(settings: ModelSettings | IdentityEditorSettings, where: str) -> Che
     commit = ""
     if not folder.is_dir():
         folder, commit = _download(settings.checkpoint, settings, where)
+    try:
+        return _identified(settings, folder, commit, where)
+    except OSError as error:
+        raise UserError(
+            f"config: {where}: checkpoint {folder}: {error.filename or 'a file'} cannot be read "
+            f"({error.strerror}); mend it or download the checkpoint again."
+        ) from None
+
+
+def _identified(settings: ModelSettings, folder: Path, commit: str, where: str) -> Checkpoint:
+    """The checkpoint in ``folder``, once it is known to be whole."""
     pickled_bytes = completeness.check(
         folder,
         where,
@@ -73,7 +84,7 @@ def resolve(settings: ModelSettings | IdentityEditorSettings, where: str) -> Che
     if lora is not None:
         completeness.check_adapter(lora.file, where)
     return Checkpoint(
-        name=settings.checkpoint,
+        name=str(settings.checkpoint),
         path=str(folder),
         commit=commit,
         fingerprint=fingerprint(folder),

@@ -11,6 +11,10 @@ import os
 import struct
 from typing import Any
 
+#: What is raised at a file that is not in this format, or whose header describes no tensors.
+BROKEN = (
+    ValueError, LookupError, TypeError, AttributeError, RecursionError, struct.error,
+)  # fmt: skip
 # The format's own limit.
 _LONGEST_HEADER = 100_000_000
 
@@ -20,7 +24,7 @@ def read_header(descriptor: int) -> tuple[dict[str, Any], int]:
 
     Raises
     ------
-    ValueError, struct.error
+    One of BROKEN
         If the file is not in this format.
     """
     (length,) = struct.unpack("<Q", os.pread(descriptor, 8, 0))
