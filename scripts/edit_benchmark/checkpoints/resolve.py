@@ -118,8 +118,9 @@ def weights_size(settings: ModelSettings | IdentityEditorSettings) -> int | None
     folder = Path(settings.checkpoint).expanduser()
     if not folder.is_dir():
         return None
-    paths = files.find(folder, "*.safetensors")
-    paths += [path for path in files.content(folder) if path.suffix in files.PICKLED]
+    paths = files.find(folder, "*.safetensors") or [
+        path for path in files.content(folder) if path.suffix in files.PICKLED
+    ]
     return sum(path.stat().st_size for path in paths)
 
 
