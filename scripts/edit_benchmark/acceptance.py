@@ -33,19 +33,15 @@ from edit_benchmark.runtime.kinds import Kind
 
 @dataclass(frozen=True)
 class Kept:
-    """A stored piece of work: its key, the store's content, and the fields of its key.
-
-    ``key_fields`` are empty for an answer of before 0.2, which did not keep them.
-    """
+    """A stored piece of work of other versions: its key, and what the store has under it."""
 
     key: str
     content: dict[str, Any]
-    key_fields: dict[str, Any]
 
     @property
     def versions(self) -> dict[str, str]:
         """The libraries that made it."""
-        return dict(self.key_fields.get("versions", {}))
+        return dict(self.content["key_fields"].get("versions", {}))
 
 
 @dataclass
@@ -86,10 +82,9 @@ class _Shelf:
         self._kept: dict[str, Kept] = {}
         for key in self.store:
             content = self.store.get_undamaged(key)
-            # The name before 0.2 was facts.
-            fields = (content or {}).get("key_fields") or (content or {}).get("facts")
-            if content and fields:
-                self._kept[_signature(fields)] = Kept(key, content, fields)
+            # An answer of before 0.2 does not have the fields of its key.
+            if content is not None and "key_fields" in content:
+                self._kept[_signature(content["key_fields"])] = Kept(key, content)
 
     def look_up(
         self, balance: Balance, work: _Work, asked: Mapping[str, Any]

@@ -54,8 +54,7 @@ def remove(store: Store, key: str) -> bool:
     Returns whether there was something.
     """
     content = store.get_undamaged(key) or {}
-    # The name before 0.2 was facts.
-    fields = content.get("key_fields") or content.get("facts")
+    fields = content.get("key_fields")
     if fields and content["key_rule"] < KEY_RULE:
         for former in former_keys(fields, {}):
             store.remove(former)

@@ -131,8 +131,8 @@ class Store:
         path = self.record_path(key)
         try:
             record = json.loads(path.read_bytes())
-            stored_key, content = record["key"], record["fields"]
-            # The name before 0.2 was picture_sha256.
+            stored_key, content = record["key"], dict(record["fields"])
+            # Before 0.2 the names were picture_sha256, and facts for key_fields.
             digest = record["image_sha256" if "image_sha256" in record else "picture_sha256"]
         except FileNotFoundError:
             return None
@@ -140,7 +140,9 @@ class Store:
             raise Damaged(path, "not a whole record") from None
         if stored_key != key:
             raise Damaged(path, f"the record of another key, {stored_key}")
-        result: dict[str, Any] = {**content, "key_rule": record.get("key_rule", 1)}
+        if "facts" in content:
+            content["key_fields"] = content.pop("facts")
+        content["key_rule"] = record.get("key_rule", 1)
         if digest is not None:
             image = self.image_path(key)
             try:
@@ -149,8 +151,8 @@ class Store:
                 raise Damaged(image, "missing") from None
             if actual != digest:
                 raise Damaged(image, "not the image that was written (another hash)")
-            result["image_sha256"] = digest
-        return result
+            content["image_sha256"] = digest
+        return content
 
     def put(self, key: str, content: Mapping[str, Any], image: bytes | None = None) -> None:
         """Keep ``content``, and ``image`` as a PNG file, under ``key``.
