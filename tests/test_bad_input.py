@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -201,9 +201,9 @@ def test_a_mistake_in_the_benchmark_file(
     assert "\n" not in str(caught.value)
 
 
-def imported(strict: bool = False) -> list[Sample]:
+def imported(strict: bool = False, categories: Sequence[str] = tuple(CATEGORIES)) -> list[Sample]:
     path, results = Path("data/benchmark.jsonl"), Path("results")
-    benchmark = Import(path, "jsonl", "en", list(CATEGORIES), strict=strict)
+    benchmark = Import(path, "jsonl", "en", categories, strict=strict)
     return prepare(benchmark, results / "sources", results)
 
 
@@ -262,10 +262,14 @@ def test_a_mistake_in_the_benchmark_file_stops_the_run(project: Project) -> None
     refused(project, "error: data/benchmark.jsonl, line 6: id '../../etc/x' holds '/'")
 
 
-def test_a_category_of_the_config_that_no_sample_has(project: Project) -> None:
+def test_a_category_of_the_config_that_no_sample_has(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
     project.benchmark(five_each())
-    project.configure(benchmark={"path": "data/benchmark.jsonl", "categories": ["phisical"]})
-    refused(project, "no sample has the category phisical that benchmark.categories asks for")
+    monkeypatch.chdir(project.root)
+    sentence = "no sample has the category phisical that benchmark.categories asks for"
+    with pytest.raises(UserError, match=sentence):
+        imported(categories=["social", "phisical"])
 
 
 def test_a_gpu_that_is_not_there(project: Project) -> None:

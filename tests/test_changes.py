@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from conftest import ROOT, Project, five_each
+from conftest import ROOT, Project
 from edit_benchmark.config.resolve import resolve
 from edit_benchmark.dataset import origin
 from edit_benchmark.errors import UserError
@@ -20,6 +20,7 @@ from edit_benchmark.report.words import load
 from edit_benchmark.results import recipes
 from edit_benchmark.results.layout import Layout
 from edit_benchmark.results.tables import write_rows
+from runs import one_category
 
 RUBRIC = ROOT / "resources" / "rubrics" / "reasoning.yaml"
 EDITED_WITH = {"editor": "class_path", "class_path": "toys.Painter", "params": {"delay": 1}}
@@ -94,9 +95,9 @@ def test_a_model_that_was_two_says_so(language: str, words: str) -> None:
 
 def test_code_that_changes_while_a_run_goes_on(project: Project) -> None:
     """The first shard changes the class that the second one edits with."""
-    project.benchmark([row for row in five_each(2) if row["category"] == "physical"])
-    project.configure(
-        benchmark={"path": "data/benchmark.jsonl", "categories": ["physical"]},
+    one_category(
+        project,
+        2,
         device_ids=["cpu"],
         shards=2,
         models={"own": {"editor": "class_path", "class_path": "changing.Own"}},
@@ -121,9 +122,9 @@ def test_code_that_changes_while_a_run_goes_on(project: Project) -> None:
 
 
 def test_code_that_changes_while_a_job_waits_for_its_device(project: Project) -> None:
-    project.benchmark([row for row in five_each(1) if row["category"] == "physical"])
-    project.configure(
-        benchmark={"path": "data/benchmark.jsonl", "categories": ["physical"]},
+    one_category(
+        project,
+        1,
         device_ids=["cpu"],
         models={"own": {"editor": "class_path", "class_path": "changing.Own"}},
     )

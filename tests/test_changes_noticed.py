@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from conftest import Project, five_each
+from conftest import Project
 from edit_benchmark.class_path import source_hashes
 from edit_benchmark.editing import registry as editors
 from edit_benchmark.judging import registry as judges
 from edit_benchmark.results.store import key_of
 from edit_benchmark.runtime.kinds import Kind
+from runs import one_category
 
 OWN = """
 from strokes import box
@@ -28,12 +29,6 @@ class Mine(Painter):
         return box(super().edit(source, instruction, seed))
 """
 STROKES = "def box(image):\n    return image\n"
-CATEGORIES = {"path": "data/benchmark.jsonl", "categories": ["physical"]}
-
-
-def two_edits(project: Project, **changes: object) -> None:
-    project.benchmark([row for row in five_each(2) if row["category"] == "physical"])
-    project.configure(benchmark=CATEGORIES, **changes)
 
 
 def own_model(**changes: object) -> dict[str, object]:
@@ -41,9 +36,9 @@ def own_model(**changes: object) -> dict[str, object]:
 
 
 def remade(project: Project, **env: str) -> int:
-    """Run again; the number of edits made."""
+    """Run again, as far as the edits; the number of edits made."""
     project.forget_calls()
-    project.run(**env)
+    project.run("results/edits/painter/physical/edits.jsonl", **env)
     return len(project.calls("edit"))
 
 
@@ -58,7 +53,7 @@ def another_version(project: Project, name: str) -> dict[str, str]:
 def test_changed_code_of_the_users_own(project: Project) -> None:
     (project.root / "mine.py").write_text(OWN)
     (project.root / "strokes.py").write_text(STROKES)
-    two_edits(project, models=own_model())
+    one_category(project, 2, models=own_model())
     assert remade(project) == 2
     assert remade(project) == 0
     # A module that the class's module imports is its code too.
@@ -75,9 +70,8 @@ def test_a_changed_tensor_of_a_local_checkpoint(project: Project) -> None:
     (folder / "config.json").write_text("{}")
     weights = np.zeros((256, 256), np.float32)
     save_file({"w": weights}, folder / "model.safetensors")
-    checkpoint = {"checkpoint": "./weights"}
-    two_edits(project, models={"painter": {"editor": "class_path", "class_path": "toys.Painter"}
-                               | checkpoint})  # fmt: skip
+    painter = {"editor": "class_path", "class_path": "toys.Painter", "checkpoint": "./weights"}
+    one_category(project, 2, models={"painter": painter})
     assert remade(project) == 2
     # The first number of many: not what a sample of the bytes would see.
     weights[0, 0] = 1
@@ -89,7 +83,7 @@ def test_a_changed_tensor_of_a_local_checkpoint(project: Project) -> None:
 
 
 def test_another_library_and_an_override_of_the_arithmetic(project: Project) -> None:
-    two_edits(project)
+    one_category(project, 2)
     assert remade(project) == 2
     upgraded = another_version(project, "torchvision")
     assert remade(project, **upgraded) == 2
@@ -104,9 +98,20 @@ def test_keys_hold_all_libraries_that_make_pixels_and_texts(name: str) -> None:
     assert used >= {"torch", "torchvision", "diffusers", "transformers", "tokenizers", "pillow"}
 
 
+def records_say_what_their_keys_are_made_of(project: Project) -> None:
+    for kind in ("edits", "answers"):
+        paths = list((project.root / "results/store" / kind).glob("*/*.json"))
+        assert len(paths) == 2
+        for path in paths:
+            record = json.loads(path.read_text())
+            assert record["key_rule"] == 2
+            assert key_of(record["fields"]["key_fields"]) == path.stem
+
+
 def test_an_upgrade_is_accepted_on_purpose(project: Project) -> None:
-    two_edits(project)
-    assert remade(project) == 2
+    one_category(project, 2)
+    project.run()
+    records_say_what_their_keys_are_made_of(project)
     upgraded = another_version(project, "torch")
 
     def accept(*arguments: str) -> str:
@@ -129,20 +134,8 @@ def test_an_upgrade_is_accepted_on_purpose(project: Project) -> None:
     assert "2 answers were not given with the present versions" in page
     # Other settings are another edit, whatever was accepted.
     seeded = {"editor": "class_path", "class_path": "toys.Painter", "seed": 5}
-    two_edits(project, models={"painter": seeded})
+    one_category(project, 2, models={"painter": seeded})
     assert "edits of painter: 0 found by the next run, 2 never made" in accept()
-
-
-def test_a_record_says_what_its_key_is_made_of(project: Project) -> None:
-    two_edits(project)
-    project.run()
-    for kind in ("edits", "answers"):
-        paths = list((project.root / "results/store" / kind).glob("*/*.json"))
-        assert len(paths) == 2
-        for path in paths:
-            record = json.loads(path.read_text())
-            assert record["key_rule"] == 2
-            assert key_of(record["fields"]["key_fields"]) == path.stem
 
 
 def test_the_code_of_a_class_is_what_it_imports(

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from conftest import Project, draw, five_each
+from conftest import Project, draw
 from edit_benchmark.categories import CATEGORIES
 from edit_benchmark.config.resolve import resolve
 from edit_benchmark.dataset import image_files
@@ -24,6 +24,7 @@ from edit_benchmark.errors import UserError
 from edit_benchmark.records import Sample
 from edit_benchmark.report.run_record import without_secrets
 from edit_benchmark.results.tables import read_rows, write_rows
+from runs import one_category
 
 FIVE = list(CATEGORIES)
 HOSTILE = [
@@ -277,9 +278,8 @@ def test_odd_pictures_are_edited_as_what_they_show(project: Project) -> None:
 
 
 def test_fewer_samples_than_shards(project: Project) -> None:
-    project.benchmark([row for row in five_each(1) if row["category"] == "physical"])
-    project.configure(shards=6)
-    project.run()
+    one_category(project, 1, shards=6)
+    project.run("results/scores/ruler/painter/physical.jsonl")
     assert list(project.scores("physical")) == ["physical-0"]
 
 

@@ -13,30 +13,7 @@ def replace_image(project: Project, sample: str) -> None:
     draw("another " + sample).save(project.root / "data" / f"{sample}.png")
 
 
-def test_a_replaced_image_is_another_edit_of_that_sample_alone(project: Project) -> None:
-    one_category(project, 3, shards=1)
-    project.run()
-    first = project.edits("physical")
-    project.forget_calls()
-
-    image = project.root / "data" / "physical-1.png"
-    later = image.stat().st_mtime + 10
-    os.utime(image, (later, later))
-    project.run()
-    assert project.calls("load") == asked(project) == project.calls("judge") == []
-
-    replace_image(project, "physical-1")
-    output = project.run()
-    assert asked(project) == ["change physical 1"]
-    assert project.calls("judge") == ["physical-1"]
-    second = project.edits("physical")
-    changed = [name for name in first if second[name].image_sha256 != first[name].image_sha256]
-    assert changed == ["physical-1"]
-    assert "report: results/report/index.html" in output
-    assert "Nothing to be done" in project.run("-n")
-
-
-def test_a_run_with_missing_and_broken_images(project: Project) -> None:
+def test_images_that_are_missing_broken_touched_replaced_and_mended(project: Project) -> None:
     one_category(project, 4, shards=2)
     data = project.root / "data"
     (data / "physical-1.png").unlink()
@@ -59,11 +36,25 @@ def test_a_run_with_missing_and_broken_images(project: Project) -> None:
     sentence = "2 of 4 source images are missing or broken"
     assert any(sentence in warning for warning in report["warnings"]), report["warnings"]
 
-    replace_image(project, "physical-1")
+    first = project.edits("physical")
     project.forget_calls()
+    image = data / "physical-0.png"
+    later = image.stat().st_mtime + 10
+    os.utime(image, (later, later))
     project.run()
-    assert asked(project) == ["change physical 1"]
+    assert project.calls("load") == asked(project) == project.calls("judge") == []
+
+    replace_image(project, "physical-0")
+    replace_image(project, "physical-1")
+    output = project.run()
+    assert asked(project) == ["change physical 0", "change physical 1"]
+    assert sorted(project.calls("judge")) == ["physical-0", "physical-1"]
+    second = project.edits("physical")
+    changed = [name for name in first if second[name].image_sha256 != first[name].image_sha256]
+    assert changed == ["physical-0", "physical-1"]
     assert project.scores("physical")["physical-1"].status == "scored"
+    assert "report: results/report/index.html" in output
+    assert "Nothing to be done" in project.run("-n")
 
     project.configure(benchmark={"path": "data/benchmark.jsonl", "strict": True,
                                  "categories": ["physical"]})  # fmt: skip
