@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -142,6 +143,13 @@ def draw(name: str, size: tuple[int, int] = (64, 48)) -> Image.Image:
     image = Image.new("RGB", size, (number % 256, 120, 200))
     ImageDraw.Draw(image).ellipse((8, 8, 8 + number % 30, 40), fill=(250, number % 200, 30))
     return image
+
+
+def png(name: str) -> bytes:
+    """:func:`draw` as the bytes of a file."""
+    buffer = io.BytesIO()
+    draw(name).save(buffer, "PNG")
+    return buffer.getvalue()
 
 
 def five_each(count: int = 1, **fields: Any) -> list[dict[str, Any]]:

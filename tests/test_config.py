@@ -60,10 +60,7 @@ def test_the_shipped_configs_fit_types_and_schema(path: Any) -> None:
         jsonschema.validate(content | {"modles": {}}, config_schema())
 
 
-@pytest.mark.parametrize(
-    ("section", "kind"),
-    [(section, kind) for section, kinds in SETTINGS_OF_KIND.items() for kind in kinds],
-)
+@pytest.mark.parametrize(("section", "kind"), ALL_KINDS)
 def test_a_key_that_a_kind_does_not_use_is_refused(section: str, kind: str) -> None:
     parse = PARSE[section]
     own: type[BaseModel] = SETTINGS_OF_KIND[section][kind]
@@ -74,10 +71,7 @@ def test_a_key_that_a_kind_does_not_use_is_refused(section: str, kind: str) -> N
             parse(json.dumps(least(section, kind) | {key: 1}), "m")
 
 
-@pytest.mark.parametrize(
-    ("section", "kind"),
-    [(section, kind) for section, kinds in SETTINGS_OF_KIND.items() for kind in kinds],
-)
+@pytest.mark.parametrize(("section", "kind"), ALL_KINDS)
 def test_a_default_written_out_is_the_default(section: str, kind: str) -> None:
     parse = PARSE[section]
     short = parse(json.dumps(least(section, kind)), "m")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import csv
-import io
 import json
 import tempfile
 from pathlib import Path
@@ -14,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from conftest import Project, draw
+from conftest import Project, draw, png
 from edit_benchmark.categories import CATEGORIES
 from edit_benchmark.config.resolve import resolve
 from edit_benchmark.dataset import image_files
@@ -45,12 +44,6 @@ def write_lines(folder: Path, rows: list[dict[str, Any]]) -> Path:
     path = folder / "b.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return path
-
-
-def encoded(name: str) -> str:
-    buffer = io.BytesIO()
-    draw(name).save(buffer, "PNG")
-    return base64.b64encode(buffer.getvalue()).decode()
 
 
 def one_sentence(error: UserError) -> None:
@@ -108,7 +101,11 @@ def test_any_row_is_handled_or_refused(content: list[dict[str, Any]]) -> None:
 
 GOOD = {
     "jsonl": {"id": "a", "category": "causal", "instruction": "x", "image": "x.png"},
-    "original": {"subset": "causal", "edit_instruction_en": "x", "src_img_b64": encoded("x")},
+    "original": {
+        "subset": "causal",
+        "edit_instruction_en": "x",
+        "src_img_b64": base64.b64encode(png("x")).decode(),
+    },
 }
 FIELDS = [*raw_sample.FIELDS, *original.FIELDS, "mask", "images"]
 names = st.one_of(st.sampled_from(FIELDS), texts)

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from conftest import ROOT, draw
+from conftest import ROOT, png
 from edit_benchmark.dataset.samples import Import, prepare
 from edit_benchmark.errors import UserError
 from edit_benchmark.records import Sample
@@ -28,12 +28,6 @@ def read(path: Path, format: str, language: str = "en", limit: int | None = None
     return prepare(Import(path, format, language, FIVE, limit), results / "sources", results)
 
 
-def png(name: str = "x") -> bytes:
-    buffer = io.BytesIO()
-    draw(name).save(buffer, "PNG")
-    return buffer.getvalue()
-
-
 def item(**changes: object) -> dict[str, object]:
     return {
         "subset": "物理",
@@ -41,7 +35,7 @@ def item(**changes: object) -> dict[str, object]:
         "edit_instruction_en": "remove the block",
         "original_description": "积木",
         "original_description_en": "blocks",
-        "src_img_b64": base64.b64encode(png()).decode(),
+        "src_img_b64": base64.b64encode(png("x")).decode(),
         "rationale_short": "重力",
         "rationale_short_en": "gravity",
         "tags": ["blocks"],
@@ -60,7 +54,7 @@ def test_an_item_of_the_original_format(tmp_path: Path) -> None:
     assert sample.instruction == "remove the block"
     assert (sample.instruction_zh, sample.rationale_en) == ("移走积木", "gravity")
     assert (sample.difficulty, sample.tags) == ("hard", ["blocks"])
-    assert (tmp_path / "results" / sample.source).read_bytes() == png()
+    assert (tmp_path / "results" / sample.source).read_bytes() == png("x")
     (chinese,) = read(path, "original", "zh")
     assert chinese.instruction == "移走积木"
 
@@ -87,7 +81,7 @@ def test_re_edits_category_names(tmp_path: Path) -> None:
 
 
 def test_csv_and_jsonl_mean_the_same(tmp_path: Path) -> None:
-    (tmp_path / "a.png").write_bytes(png())
+    (tmp_path / "a.png").write_bytes(png("x"))
     (tmp_path / "b.csv").write_bytes(
         b"\xef\xbb\xbfid,category,instruction,image,instruction_zh,tags,difficulty\r\n"
         + '1,物理,"say ""hi"",\r\nplease",a.png,说,x; y,easy\r\n'.encode()
@@ -175,7 +169,7 @@ def line(**changes: object) -> bytes:
 def test_a_table_that_is_not_one_is_refused_with_its_cause(
     tmp_path: Path, format: str, content: bytes, sentence: str
 ) -> None:
-    (tmp_path / "a.png").write_bytes(png())
+    (tmp_path / "a.png").write_bytes(png("x"))
     path = tmp_path / "b"
     path.write_bytes(content)
     with pytest.raises(UserError, match=sentence) as caught:
@@ -184,14 +178,14 @@ def test_a_table_that_is_not_one_is_refused_with_its_cause(
 
 
 def test_columns_without_a_name_and_without_values_are_passed_over(tmp_path: Path) -> None:
-    (tmp_path / "a.png").write_bytes(png())
+    (tmp_path / "a.png").write_bytes(png("x"))
     path = tmp_path / "b.csv"
     path.write_text("id,category,instruction,image,mask,,\na,social,x,a.png,,,\n")
     assert [sample.id for sample in read(path, "csv")] == ["a"]
 
 
 def test_unknown_fields_are_named_once(tmp_path: Path) -> None:
-    (tmp_path / "a.png").write_bytes(png())
+    (tmp_path / "a.png").write_bytes(png("x"))
     path = tmp_path / "b.jsonl"
     path.write_bytes(line(colour=1, id="1") + b"\n" + line(colour=2, size=3, mask=None))
     warnings: list[str] = []
@@ -203,7 +197,7 @@ def test_unknown_fields_are_named_once(tmp_path: Path) -> None:
 
 
 # The bytes behind the image are passed over; base64 of them has every sign that programs differ in.
-PADDED = png() + b"\xff\xfe\xfb" * 3 + b"x" * ((1 - len(png())) % 3)
+PADDED = png("x") + b"\xff\xfe\xfb" * 3 + b"x" * ((1 - len(png("x"))) % 3)
 
 
 @pytest.mark.parametrize(

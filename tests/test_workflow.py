@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import io
 import json
 import random
 import re
@@ -12,7 +11,7 @@ import sys
 
 import pytest
 
-from conftest import Project, draw, five_each
+from conftest import Project, five_each, png
 from edit_benchmark.categories import CATEGORIES
 from edit_benchmark.dataset.samples import seed
 
@@ -21,9 +20,7 @@ SIZES = {"物理": 50, "环境": 50, "社会": 70, "因果": 50, "指代": 50}
 
 def original_items(sizes: dict[str, int]) -> list[dict[str, object]]:
     """Items of the original format, a tiny image in each."""
-    buffer = io.BytesIO()
-    draw("x").save(buffer, "PNG")
-    encoded = base64.b64encode(buffer.getvalue()).decode()
+    encoded = base64.b64encode(png("x")).decode()
     names = [category for category, count in sizes.items() for _ in range(count)]
     return [
         {
