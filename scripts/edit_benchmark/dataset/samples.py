@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from edit_benchmark import images
 from edit_benchmark.categories import CATEGORIES, canonical, label
@@ -48,17 +49,6 @@ class Import:
     categories: Sequence[str]
     limit: int | None = None
     strict: bool = False
-
-
-@dataclass(frozen=True)
-class _Source:
-    """A stored source image, ``width`` and ``height`` its pixels once upright; or what is wrong."""
-
-    path: str = ""
-    sha256: str = ""
-    width: int = 0
-    height: int = 0
-    problem: str = ""
 
 
 def prepare(
@@ -106,15 +96,10 @@ def prepare(
                 category=category,
                 index=kept[category],
                 instruction=instruction,
-                source=source.path,
-                source_sha256=source.sha256,
-                width=source.width,
-                height=source.height,
                 difficulty=raw.difficulty,
                 tags=raw.tags,
                 human_score=raw.human_score,
-                problem=source.problem,
-                **raw.texts,
+                **(source | raw.texts),
             )
         )
         kept[category] += 1
@@ -257,19 +242,27 @@ def _instruction(raw: RawSample, language: str) -> str:
     return instruction
 
 
-def _store_source(raw: RawSample, sources: Path, results: Path, strict: bool) -> _Source:
+def _store_source(raw: RawSample, sources: Path, results: Path, strict: bool) -> dict[str, Any]:
+    """What a sample says of its source image: of the stored file, or what is wrong with it."""
     try:
         data = raw.read_image()
         ending, width, height = images.inspect(data, f"{raw.place}: sample {raw.id}")
     except ImageError as error:
         if strict:
             raise
-        return _Source(problem=str(error))
+        return {
+            "source": "", "source_sha256": "", "width": 0, "height": 0, "problem": str(error),
+        }  # fmt: skip
     digest = images.sha256(data)
     path = sources / f"{digest}.{ending}"
     if not path.exists():
         write_bytes(path, data)
-    return _Source(path.relative_to(results).as_posix(), digest, width, height)
+    return {
+        "source": path.relative_to(results).as_posix(),
+        "source_sha256": digest,
+        "width": width,
+        "height": height,
+    }
 
 
 def load_source(sample: Sample, results: Path) -> bytes:
