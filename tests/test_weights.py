@@ -236,17 +236,21 @@ class _Quantised(torch.nn.Module):
 
     @classmethod
     def from_pretrained(cls, *_: object, **__: object) -> tuple[_Quantised, dict[str, list[str]]]:
-        return cls(), {"missing_keys": ["layer.weight"], "mismatched_keys": []}
+        return cls(), {
+            "missing_keys": ["layer.weight"], "mismatched_keys": [],
+            "unexpected_keys": ["layer.scale"],
+        }  # fmt: skip
 
 
-def test_what_a_quantiser_calls_missing_is_only_logged(
+def test_what_a_quantiser_calls_missing_or_left_over_is_only_logged(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     config = tmp_path / "config.json"
     prefetch = Prefetch([tmp_path], ModelSettings(dtype="float32"), "cpu")
     config.write_text('{"quantization_config": {"quant_method": "fp8"}}', encoding="utf-8")
     assert isinstance(prefetch.load(tmp_path, _Quantised), _Quantised)
-    assert "layer.weight" in caplog.text
+    assert "missing: layer.weight" in caplog.text
+    assert "not in the model: layer.scale" in caplog.text
     config.write_text("{}", encoding="utf-8")
     with pytest.raises(UserError, match=r"missing: layer\.weight"):
         prefetch.load(tmp_path, _Quantised)

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from edit_benchmark.errors import UserError
+from edit_benchmark.errors import UserError, shorten
 
 log = logging.getLogger(__name__)
 
@@ -136,16 +136,17 @@ def refuse_misfit(folder: Path, report: dict[str, Any]) -> None:
         f"{key} of shape {tuple(stored)} in place of {tuple(expected)}"
         for key, stored, expected in sorted(report.get("mismatched_keys", []))
     ]
-    if missing and "quantization_config" in (_config(folder) or {}):
-        # Only its quantiser knows which tensors a quantised model has.
-        log.warning("%s: its quantiser reports as missing: %s", folder, ", ".join(missing))
-    elif missing:
-        raise _misfit(folder, f"missing: {', '.join(missing)}")
     left_over = sorted(
         key for key in report.get("unexpected_keys", []) if not key.endswith(_COMPUTED)
     )
-    if left_over and "quantization_config" not in (_config(folder) or {}):
-        raise _misfit(folder, f"not in the model: {', '.join(left_over)}")
+    # Only its quantiser knows which tensors a quantised model has.
+    is_quantised = "quantization_config" in (_config(folder) or {})
+    for what, names in (("missing", missing), ("not in the model", left_over)):
+        if names and is_quantised:
+            listed = shorten(", ".join(names), 300)
+            log.warning("%s: its quantiser reports as %s: %s", folder, what, listed)
+        elif names:
+            raise _misfit(folder, f"{what}: {', '.join(names)}")
 
 
 def device_map(device: str) -> str | None:
