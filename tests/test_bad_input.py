@@ -248,11 +248,15 @@ def test_a_disk_that_fails_is_no_samples_failure(
     project.benchmark(five_each())
     monkeypatch.chdir(project.root)
 
+    whole = Path.read_bytes
+
     def read_bytes(path: Path) -> bytes:
-        raise OSError(errno.EIO, "Input/output error")
+        if path.name == "causal-0.png":
+            raise OSError(errno.EIO, "Input/output error")
+        return whole(path)
 
     monkeypatch.setattr(Path, "read_bytes", read_bytes)
-    with pytest.raises(UserError, match=r"line 1: image .* cannot be read .Input/output error"):
+    with pytest.raises(UserError, match=r"jsonl, line 4: image .* read .Input/output error"):
         imported()
 
 

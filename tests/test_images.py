@@ -103,9 +103,9 @@ def test_a_grey_that_is_transparent_lies_on_white() -> None:
 
 
 def test_sixteen_bit_grey_keeps_its_greys() -> None:
-    values = np.array([[0, 257 * 100, 65535]], dtype=np.uint16)
+    values = np.array([[0, 257 * 100, 257 * 100 - 1, 65535]], dtype=np.uint16)
     loaded = images.load(encoded(Image.fromarray(values)), "x")
-    assert np.asarray(loaded)[0, :, 0].tolist() == [0, 100, 255]
+    assert np.asarray(loaded)[0, :, 0].tolist() == [0, 100, 99, 255]
 
 
 def test_cmyk_becomes_rgb() -> None:
