@@ -106,6 +106,10 @@ def rename(old: str, new: str) -> Spoil:
     return lambda folder: (folder / old).rename(folder / new)
 
 
+def resize(change: int) -> Spoil:
+    return lambda folder: os.truncate(folder / WEIGHTS, (folder / WEIGHTS).stat().st_size + change)
+
+
 def write(name: str, content: object) -> Spoil:
     return lambda folder: (folder / name).write_text(json.dumps(content))
 
@@ -125,6 +129,8 @@ def write(name: str, content: object) -> Spoil:
         (rename(WEIGHTS, "transformer/any-Q4.gguf"), "only in GGUF, any-Q4.gguf"),
         (lambda folder: (folder / WEIGHTS).unlink(), "transformer/ has no weights"),
         (lambda folder: (folder / WEIGHTS).write_bytes(b""), "is no safetensors file"),
+        (resize(-1), "diffusion_pytorch_model.safetensors has 87 of 88 bytes"),
+        (resize(1), "diffusion_pytorch_model.safetensors has 89 of 88 bytes"),
         (lambda folder: (folder / WEIGHTS).write_bytes(b"\2" + b"\0" * 7 + b"[]"),
          "is no safetensors file"),
         (lambda folder: (folder / WEIGHTS).write_bytes(b"\7" + b"\0" * 7 + b'{"a":3}'),
