@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,8 @@ from edit_benchmark.checkpoints.resolve import resolve
 from edit_benchmark.config.judges import RUBRICS, TransformersJudgeSettings
 from edit_benchmark.errors import SampleError, UserError
 from edit_benchmark.judging import registry, rubrics, transformers_judge
-from edit_benchmark.judging.judge import Answer, Case
+from edit_benchmark.judging.judge import Answer, Case, Judge
+from edit_benchmark.judging.own_class import OwnJudge
 from edit_benchmark.judging.parsing import expected_value
 from edit_benchmark.judging.rubrics import Rubric, overall, rubric_hash
 from edit_benchmark.judging.transformers_judge import TransformersJudge
@@ -135,6 +137,29 @@ def test_a_score_does_not_depend_on_its_neighbours(checkpoint: Path, rubric: Rub
     judge = load(checkpoint)
     together = judge.judge([case(rubric, "x"), case(rubric, "y", instruction="long " * 40)])
     assert judge.judge([case(rubric, "x")])[0] == together[0]
+
+
+def test_a_class_of_ones_own_gets_the_whole_case_and_may_change_it(rubric: Rubric) -> None:
+    shown: list[tuple[str, int, Any]] = []
+
+    class Careless(Judge):
+        def prepare(self, case: Case) -> Case:
+            return replace(case, prepared="made ahead")
+
+        def judge(self, cases: Sequence[Case]) -> list[Answer | SampleError]:
+            for one in cases:
+                shown.append((one.name, one.repeat, one.prepared))
+                one.edited.paste("red", (0, 0, 64, 64))
+                one.rubric.labels.clear()
+                one.sample.tags.append("seen")
+            return []
+
+    second = replace(case(rubric), repeat=1)
+    judge = OwnJudge(Careless())
+    prepared = judge.prepare(second)
+    judge.judge([prepared])
+    assert shown == [("a (repeat 2)", 1, "made ahead")]
+    assert prepared == second == replace(case(rubric), repeat=1)
 
 
 def test_a_judge_that_would_say_something_else_has_no_score(

@@ -27,10 +27,10 @@ class OwnJudge(Judge):
 
 
 def _copy(case: Case) -> Case:
-    return Case(
+    return replace(
+        case,
         sample=deepcopy(case.sample),
         source=case.source.copy(),
         edited=case.edited.copy(),
         rubric=deepcopy(case.rubric),
-        prepared=case.prepared,
     )
