@@ -20,6 +20,7 @@ from edit_benchmark.errors import SampleError, UserError
 from edit_benchmark.judging import rubrics, shared_prefix
 from edit_benchmark.judging.batching import answers_of, read_ahead
 from edit_benchmark.judging.judge import Answer, Case, Judge
+from edit_benchmark.judging.own_class import OwnJudge
 from edit_benchmark.judging.parsing import expected_value
 from edit_benchmark.judging.rubrics import Rubric
 from edit_benchmark.judging.transformers_judge import TransformersJudge
@@ -231,7 +232,7 @@ def test_a_judge_whose_prepare_returns_nothing_judges_the_case_itself(rubric: Ru
         def prepare(self, case: Case) -> Case:
             return None  # type: ignore[return-value]
 
-    (batch,) = read_ahead("ab", 2, lambda name: case(rubric, id=name), Silent())
+    (batch,) = read_ahead("ab", 2, lambda name: case(rubric, id=name), OwnJudge(Silent()))
     assert [one.sample.id for one in batch.cases] == ["a", "b"]
 
 

@@ -61,9 +61,8 @@ def read_ahead(
         case: Case | SampleError
         try:
             case = read(task)
-            # A class of the user's own may return nothing.
             with under_way(case.name):
-                case = attempt(partial(judge.prepare, case), f"sample {case.sample.id}") or case
+                case = attempt(partial(judge.prepare, case), f"sample {case.sample.id}")
         except SampleError as error:
             case = error
         return case, time.monotonic() - began
