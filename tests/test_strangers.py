@@ -251,6 +251,12 @@ def test_any_answer_is_a_score_that_was_given_or_a_reason(
     json.dumps([answer.text, answer.details], allow_nan=False, ensure_ascii=False).encode()
 
 
+@pytest.mark.parametrize("reason", ["blurred", "blurred: no edge is sharp", "blurred: blurred: x"])
+def test_a_refusal_is_told_as_it_was_given(reason: str) -> None:
+    kind, _, message = reason.partition(": ")
+    assert str(checked(SampleError(kind, message), RUBRIC)) == reason
+
+
 def test_one_edit_that_cannot_be_read_is_a_row_of_its_category(folder: Path) -> None:
     """As earlier versions could store it."""
     edits = edited(folder, [PEACEFUL] * 3)

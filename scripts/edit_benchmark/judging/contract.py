@@ -33,7 +33,9 @@ def checked(answer: object, rubric: Rubric) -> Answer | SampleError:
 
 def _checked(answer: object, rubric: Rubric) -> Answer | SampleError:
     if isinstance(answer, SampleError):
-        problem = SampleError(answer.kind, str(answer).removeprefix(f"{answer.kind}: "))
+        # Without a message its text is the kind alone.
+        message = str(answer).removeprefix(answer.kind).removeprefix(": ")
+        problem = SampleError(answer.kind, message)
         if not isinstance(answer, Unreadable):
             return problem
         return Unreadable(problem, *_kept(answer))
