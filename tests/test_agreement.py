@@ -61,6 +61,20 @@ def test_a_judge_that_gives_everything_one_score_has_no_correlation() -> None:
     assert (both.n, both.value, both.low) == (5, None, None)
 
 
+@pytest.mark.parametrize("score", [0.1, 3.4, 5.0, 5.2])
+@pytest.mark.parametrize("n", [3, 7, 12, 40])
+def test_judges_that_give_everything_one_score_do_not_agree_by_rounding(
+    score: float, n: int
+) -> None:
+    """The variance of equal scores is not always 0: of seven times 5.2 alpha was 1."""
+    same = np.full(n, score)
+    row = agree(same, same)
+    assert (row.kappa, row.kappa_low, row.alpha, row.alpha_low) == (None,) * 4
+    assert row.difference == 0
+    repeated = agreement.repeats(dict.fromkeys("abc", rated(same)))
+    assert repeated.reliability is None
+
+
 def test_every_resampled_coefficient_is_that_of_the_drawn_edits() -> None:
     """A bootstrap sample written out, edit by edit, has the coefficient that was computed."""
     clusters = [str(number // 2) for number in range(30)]

@@ -169,7 +169,7 @@ def quadratic_kappa(x: Floats, y: Floats) -> float | None:
     """
     observed = np.square(x - y).mean()
     expected = x.var() + y.var() + (x.mean() - y.mean()) ** 2
-    return float(1 - observed / expected) if expected > 0 else None
+    return float(1 - observed / expected) if expected > resampled.NOTHING else None
 
 
 def alpha(rows: Sequence[Floats] | Floats) -> float | None:
@@ -188,7 +188,7 @@ def alpha(rows: Sequence[Floats] | Floats) -> float | None:
     # An edit with m scores weighs as m of them: sum over its pairs / (m - 1) = 2 m variance.
     observed = float((count * np.nanvar(table, axis=0, ddof=1)).sum() / count.sum())
     expected = float(np.nanvar(table, ddof=1))
-    return 1 - observed / expected if expected > 0 else None
+    return 1 - observed / expected if expected > resampled.NOTHING else None
 
 
 def alpha_of_all(ratings: Ratings, clusters: Mapping[str, str]) -> Alpha | None:
@@ -236,5 +236,5 @@ def repeats(ratings: Ratings) -> Repeats:
         len(keys),
         noise_std=within**0.5,
         sample_std=max(0.0, (between - within) / count) ** 0.5,
-        reliability=(between - within) / whole if whole > 0 else None,
+        reliability=(between - within) / whole if whole > resampled.NOTHING else None,
     )

@@ -18,8 +18,8 @@ from edit_benchmark.stats.estimates import Floats, draws
 RESAMPLES = 1999
 # So many entries are worked on at a time.
 _BATCH_ENTRIES = 4_000_000
-# Variances below this are rounding.
-_NOTHING = 1e-12
+#: Variances of scores below this are rounding.
+NOTHING = 1e-12
 
 
 @dataclass(frozen=True)
@@ -129,5 +129,5 @@ def alpha(table: Floats, drawn: Draws) -> Floats:
 
 def _ratio(part: Floats, whole: Floats) -> Floats:
     """``part / whole``, NaN where the whole is nothing."""
-    ratio: Floats = np.where(whole > _NOTHING, part, np.nan) / np.maximum(whole, _NOTHING)
+    ratio: Floats = np.where(whole > NOTHING, part, np.nan) / np.maximum(whole, NOTHING)
     return ratio
