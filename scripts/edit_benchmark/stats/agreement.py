@@ -9,6 +9,7 @@ import numpy as np
 from scipy import stats
 
 from edit_benchmark.stats import resampled_agreement as resampled
+from edit_benchmark.stats.components import components, variances
 from edit_benchmark.stats.estimates import NO_INTERVAL, Floats, Interval, interval
 
 #: An edit: model, sample id, repeat of the edit.
@@ -216,25 +217,20 @@ def alpha_of_all(ratings: Ratings, clusters: Mapping[str, str]) -> Alpha | None:
 def repeats(ratings: Ratings) -> Repeats:
     """The raters of ``ratings`` taken as repeats of one judge.
 
-    One-way random-effects analysis of variance over edits scored by all k repeats (Shrout and
-    Fleiss 1979, Intraclass Correlations, case 1): noise variance is the mean square within edits
-    MSW, the edits' variance (MSB - MSW) / k, at least 0, and reliability
-    (MSB - MSW) / (MSB + (k - 1) MSW).
+    Of the :func:`~edit_benchmark.stats.components.variances` within and between edits that all
+    repeats scored. Reliability is the share of the latter in their sum (Shrout and Fleiss 1979,
+    Intraclass Correlations, case 1).
     """
     names = tuple(ratings)
     first, *others = ratings.values()
     keys = [key for key in first if all(key in scores for scores in others)]
     if len(keys) < 2 or not others:
         return Repeats(names, len(keys))
-    table = np.array([[scores[key] for scores in ratings.values()] for key in keys])
-    count = table.shape[1]
-    within = float(table.var(axis=1, ddof=1).mean())
-    between = float(count * table.mean(axis=1).var(ddof=1))
-    whole = between + (count - 1) * within
-    return Repeats(
-        names,
-        len(keys),
-        noise_std=within**0.5,
-        sample_std=max(0.0, (between - within) / count) ** 0.5,
-        reliability=(between - within) / whole if whole > resampled.NOTHING else None,
-    )
+    table = [[scores[key] for scores in ratings.values()] for key in keys]
+    within, between = variances(table)
+    assert within is not None
+    assert between is not None
+    noise_std, sample_std = components(table)
+    varies = within + between > resampled.NOTHING
+    reliability = between / (within + between) if varies else None
+    return Repeats(names, len(keys), noise_std, sample_std, reliability)
