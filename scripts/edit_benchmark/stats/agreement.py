@@ -15,6 +15,9 @@ from edit_benchmark.stats.estimates import NO_INTERVAL, Floats, Interval, interv
 #: An edit: model, sample id, repeat of the edit.
 Key = tuple[str, str, int]
 Ratings = Mapping[str, Mapping[Key, float]]
+# A coefficient and its interval.
+_Coefficient = tuple[float | None, float | None, float | None]
+_NO_COEFFICIENT: _Coefficient = (None, None, None)
 
 
 @dataclass(frozen=True)
@@ -125,39 +128,26 @@ def agree(
     x = np.array([scores_a[key] for key in both])
     y = np.array([scores_b[key] for key in both])
     draws = resampled.Draws.of(images)
-    spearman = kendall = kappa = both_alpha = None
-    bands: dict[str, Interval] = dict.fromkeys(("s", "t", "k", "a"), NO_INTERVAL)
+    # Each with its interval.
+    spearman = kendall = kappa = both_alpha = _NO_COEFFICIENT
     # Against a rater who gives everything the same score there is no correlation.
     if np.ptp(x) > 0 and np.ptp(y) > 0:
-        spearman = float(stats.spearmanr(x, y).statistic)
-        kendall = float(stats.kendalltau(x, y).statistic)
-        bands["s"] = _band(resampled.spearman(x, y, draws), count)
-        bands["t"] = _band(resampled.kendall(x, y, draws), count)
+        rho, tau = stats.spearmanr(x, y).statistic, stats.kendalltau(x, y).statistic
+        spearman = (float(rho), *_band(resampled.spearman(x, y, draws), count))
+        kendall = (float(tau), *_band(resampled.kendall(x, y, draws), count))
     if one_scale:
-        kappa, both_alpha = quadratic_kappa(x, y), alpha([x, y])
-        if kappa is not None:
-            bands["k"] = _band(resampled.kappa(x, y, draws), count)
-        if both_alpha is not None:
-            bands["a"] = _band(resampled.alpha(np.array([x, y]), draws), count)
-    return Agreement(
-        a,
-        b,
-        len(both),
-        count,
-        float((x - y).mean()) if one_scale else None,
-        spearman,
-        *bands["s"],
-        kendall,
-        *bands["t"],
-        kappa,
-        *bands["k"],
-        both_alpha,
-        *bands["a"],
-    )
+        kappa = (quadratic_kappa(x, y), *_band(resampled.kappa(x, y, draws), count))
+        table = np.array([x, y])
+        both_alpha = (alpha(table), *_band(resampled.alpha(table, draws), count))
+    difference = float((x - y).mean()) if one_scale else None
+    return Agreement(a, b, len(both), count, difference, *spearman, *kendall, *kappa, *both_alpha)
 
 
 def _band(values: Floats, clusters: int) -> Interval:
-    """The interval of a bootstrap distribution; draws in which nothing varies have no value."""
+    """The interval of a bootstrap distribution; draws in which nothing varies have no value.
+
+    There is none where most have no value, so that there is none without a coefficient.
+    """
     return NO_INTERVAL if np.isnan(values).mean() > 0.5 else interval(values, clusters)
 
 
@@ -210,8 +200,7 @@ def alpha_of_all(ratings: Ratings, clusters: Mapping[str, str]) -> Alpha | None:
     images = [clusters[key[1]] for key in keys]
     value, size = alpha(table), len(set(images))
     draws = resampled.Draws.of(images)
-    band = NO_INTERVAL if value is None else _band(resampled.alpha(table, draws), size)
-    return Alpha(len(keys), size, value, *band)
+    return Alpha(len(keys), size, value, *_band(resampled.alpha(table, draws), size))
 
 
 def repeats(ratings: Ratings) -> Repeats:
