@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import torch
 
-from edit_benchmark.checkpoints.prefetch import Prefetch
-from edit_benchmark.checkpoints.record import Checkpoint
-from edit_benchmark.config.judges import TransformersJudgeSettings
 from edit_benchmark.errors import SampleError, UserError
 from edit_benchmark.judging.judge import Answer, Case
 from edit_benchmark.judging.reading import label_details
@@ -27,16 +25,11 @@ class LabelJudge(TransformersJudge):
         If the judge would begin an answer with thinking, where no label can be read.
     """
 
-    def __init__(
-        self,
-        settings: TransformersJudgeSettings,
-        checkpoint: Checkpoint,
-        device: str,
-        prefetch: Prefetch,
-    ) -> None:
-        super().__init__(settings, checkpoint, device, prefetch)
+    @cached_property
+    def _last_logits_only(self) -> dict[str, int]:
+        """The argument of a forward pass that wants no other position's logits, if there is one."""
         accepted = inspect.signature(self.model.forward).parameters
-        self._last_logits_only = {"logits_to_keep": 1} if "logits_to_keep" in accepted else {}
+        return {"logits_to_keep": 1} if "logits_to_keep" in accepted else {}
 
     def _check_template(self) -> None:
         if self._opened_thinking:
