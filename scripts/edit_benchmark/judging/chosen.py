@@ -6,7 +6,6 @@ each label's place the judge's most probable label is taken, and the rest is wri
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -57,8 +56,7 @@ class ChosenJudge(LabelJudge):
 
     def _label_probabilities(self, questions: _Skeleton) -> torch.Tensor:
         label_ids = questions.label_ids.to(self._device)
-        # A copy, because ``to`` replaces the tensors within: the case's own stay on the host.
-        inputs = dict(copy.copy(questions.inputs).to(self._device))
+        inputs = self._to_device(questions.inputs)
         added, cache, rows = label_ids[:0], None, []
         for piece in questions.pieces:
             added = torch.cat([added, piece.to(self._device)])

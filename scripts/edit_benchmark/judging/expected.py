@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -76,10 +75,8 @@ class ExpectedJudge(LabelJudge):
             output = self.model(**on_device, **questions.packed.on_host, use_cache=False)
             rows.append(output.logits[0].float().softmax(-1))
         for inputs in questions.batches:
-            # A copy, because ``to`` replaces the tensors within: the case's own stay on the host.
-            on_device = copy.copy(inputs).to(self._device)
-            logits = self.model(**on_device, **self._last_logits_only).logits[:, -1]
-            rows.append(logits.float().softmax(-1))
+            output = self.model(**self._to_device(inputs), **self._last_logits_only)
+            rows.append(output.logits[:, -1].float().softmax(-1))
         label_ids = questions.label_ids.to(self._device, non_blocking=True)
         return torch.cat(rows).index_select(1, label_ids)
 

@@ -34,9 +34,10 @@ class GeneratedJudge(TransformersJudge):
     def _judge_batch(self, cases: Sequence[Case]) -> list[Answer | SampleError]:
         if self._is_adapted:
             rows = [self._prepared(case) for case in cases]
-            inputs = self._to_device(shared_prefix.collate(self.processor, rows))
+            on_host = shared_prefix.collate(self.processor, rows)
         else:
-            inputs = self._inputs([self._conversation(case) for case in cases]).to(self._device)
+            on_host = self._inputs([self._conversation(case) for case in cases])
+        inputs = self._to_device(on_host)
         written = self.model.generate(**inputs, generation_config=self._greedy())
         prompt_length = inputs["input_ids"].shape[1]
         with self._processor_lock:

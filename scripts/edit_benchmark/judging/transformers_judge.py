@@ -149,8 +149,11 @@ class TransformersJudge(Judge):
             processor_kwargs={"padding": True},
         )
 
-    def _to_device(self, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        return {name: value.to(self._device, non_blocking=True) for name, value in tensors.items()}
+    def _to_device(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """A copy of ``inputs`` on the device; a case's own stay on the host."""
+        # A processor's inputs may be lists of tensors too.
+        on_host = transformers.BatchFeature(dict(inputs))
+        return dict(on_host.to(self._device, non_blocking=True))
 
 
 def model_class_of(folder: Path) -> type:
