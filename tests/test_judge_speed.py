@@ -21,7 +21,7 @@ from edit_benchmark.judging import rubrics, shared_prefix
 from edit_benchmark.judging.batching import answers_of, read_ahead
 from edit_benchmark.judging.judge import Answer, Case, Judge
 from edit_benchmark.judging.own_class import OwnJudge
-from edit_benchmark.judging.parsing import expected_value
+from edit_benchmark.judging.reading import expected_value
 from edit_benchmark.judging.rubrics import Rubric
 from edit_benchmark.judging.transformers_judge import TransformersJudge
 from speed import checkpoints

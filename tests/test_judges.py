@@ -20,7 +20,7 @@ from edit_benchmark.errors import SampleError, UserError
 from edit_benchmark.judging import registry, rubrics, transformers_judge
 from edit_benchmark.judging.judge import Answer, Case, Judge
 from edit_benchmark.judging.own_class import OwnJudge
-from edit_benchmark.judging.parsing import expected_value
+from edit_benchmark.judging.reading import expected_value
 from edit_benchmark.judging.rubrics import Rubric, overall, rubric_hash
 from edit_benchmark.judging.transformers_judge import TransformersJudge
 from edit_benchmark.records import Sample

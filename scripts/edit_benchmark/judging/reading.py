@@ -13,7 +13,7 @@ from typing import Any
 from edit_benchmark.config.judges import JudgeSettings, OwnJudgeSettings
 from edit_benchmark.errors import SampleError
 from edit_benchmark.judging.judge import Answer, Unreadable
-from edit_benchmark.judging.parsing import expected_value, parse_generated
+from edit_benchmark.judging.parsing import parse_generated
 from edit_benchmark.judging.rubrics import Rubric, overall
 
 
@@ -84,3 +84,22 @@ def _of_labels(
         else:
             criteria[criterion.key] = expected_value(place["probabilities"], rubric)
     return criteria
+
+
+def expected_value(probabilities: Mapping[str, float], rubric: Rubric) -> float | None:
+    """A criterion's score, 0 to 10, from the probability that the judge gives each label.
+
+    The score is the expected value over the labels of the scale, their probabilities scaled to sum
+    to 1 (as in G-Eval, https://arxiv.org/abs/2303.16634). None if the label for "does not apply"
+    is more probable than all of them together.
+
+    Parameters
+    ----------
+    probabilities
+        By label, those of the scale and the one for "does not apply"; their sum may be below 1.
+    """
+    on_scale = sum(probabilities[label] for label in rubric.labels)
+    if probabilities[rubric.not_applicable] > on_scale:
+        return None
+    weighted = (probabilities[label] * value for label, value in rubric.labels.items())
+    return sum(weighted) / on_scale
