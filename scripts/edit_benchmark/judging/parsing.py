@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from edit_benchmark.errors import SampleError
+from edit_benchmark.errors import SampleError, shorten
 from edit_benchmark.judging.judge import Answer
 from edit_benchmark.judging.rubrics import Rubric
 
@@ -68,8 +68,7 @@ def parse_generated(text: str, rubric: Rubric) -> Answer:
     try:
         criteria, rules = _Reader(rubric).read(text)
     except ValueError as problem:
-        shown = " ".join(text.split())
-        shown = shown if len(shown) <= 120 else shown[:120] + "…"
+        shown = shorten(" ".join(text.split()), 120)
         raise SampleError("unparsable_answer", f"{problem}; the judge wrote: {shown!r}") from None
     return Answer(criteria=criteria, text=text.strip(), reading="+".join(rules) or "strict")
 
