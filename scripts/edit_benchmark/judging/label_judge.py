@@ -71,7 +71,7 @@ class LabelJudge(TransformersJudge):
         self, questions: Any, places: dict[str, dict[str, Any]]
     ) -> tuple[str, dict[str, Any]]:
         """What is kept of an answer, besides the probabilities in ``places``."""
-        return "", {}
+        raise NotImplementedError
 
     def _label_ids(self, rubric: Rubric) -> torch.Tensor:
         """The token of each label of ``rubric``, of shape (labels,).
