@@ -71,8 +71,10 @@ class Rubric:
     texts
         The rubric file's texts in this language by their names there, and the language itself
         under ``language``.
+    paraphrases
+        The same texts in other words, as far as there are any: the first for repeat 1, and so on.
     sha256
-        Hash of the whole file's content, as of :func:`rubric_hash`.
+        Hash of the file's content, as of :func:`rubric_hash`.
     """
 
     name: str
@@ -82,6 +84,7 @@ class Rubric:
     not_applicable: str
     see_source: bool
     texts: dict[str, str]
+    paraphrases: tuple[dict[str, str], ...] = ()
     sha256: str = ""
 
     def shared_text(self, sample: Sample) -> str:
@@ -142,7 +145,7 @@ def load(path: Path, category: str, language: str) -> Rubric:
         raise UserError(
             f"rubric {path}: no criteria for category {category}, nor under other; add them."
         )
-    texts = content["texts"][language]
+    paraphrases = content.get("paraphrases", {}).get(language, [])
     return Rubric(
         name=content["name"],
         category=category,
@@ -157,9 +160,14 @@ def load(path: Path, category: str, language: str) -> Rubric:
         labels={str(label): float(value) for label, value in content["scale"]["labels"].items()},
         not_applicable=str(content["scale"]["not_applicable"]),
         see_source=content["see_source"],
-        texts={name: text.strip() for name, text in texts.items()} | {"language": language},
+        texts=_stripped(content["texts"][language]) | {"language": language},
+        paraphrases=tuple(map(_stripped, paraphrases)),
         sha256=_hash(content),
     )
+
+
+def _stripped(texts: Mapping[str, str]) -> dict[str, str]:
+    return {name: text.strip() for name, text in texts.items()}
 
 
 def scale(path: Path) -> Scale:

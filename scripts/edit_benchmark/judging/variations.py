@@ -23,7 +23,7 @@ def rubric_of(settings: JudgeSettings, category: str, language: str) -> Rubric:
     if settings.vary == "order":
         return _reordered(rubric, settings)
     if settings.vary == "paraphrase":
-        return _reworded(rubric, settings, language)
+        return _reworded(rubric, settings)
     return rubric
 
 
@@ -41,13 +41,13 @@ def _reordered(rubric: Rubric, settings: JudgeSettings) -> Rubric:
     return replace(rubric, criteria=tuple(criteria))
 
 
-def _reworded(rubric: Rubric, settings: JudgeSettings, language: str) -> Rubric:
+def _reworded(rubric: Rubric, settings: JudgeSettings) -> Rubric:
     """The paraphrase of the repeat's number."""
-    wordings = rubrics.read(settings.rubric_file).get("paraphrases", {}).get(language, [])
-    if settings.repeat > len(wordings):
+    count = len(rubric.paraphrases)
+    if settings.repeat > count:
         raise UserError(
             f"rubric {settings.rubric}: repeat {settings.repeat} with vary: paraphrase needs as "
-            f"many paraphrases.{language}, and there are {len(wordings)}; add some, or repeat less."
+            f"many paraphrases.{rubric.texts['language']}, and there are {count}; add some, or "
+            "repeat less."
         )
-    texts = {name: text.strip() for name, text in wordings[settings.repeat - 1].items()}
-    return replace(rubric, texts=rubric.texts | texts)
+    return replace(rubric, texts=rubric.texts | rubric.paraphrases[settings.repeat - 1])
