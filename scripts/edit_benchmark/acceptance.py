@@ -155,13 +155,15 @@ def _judged(
 ) -> list[Balance]:
     """A balance of each judge's answers about the edits of one model."""
     found = []
+    categories = {sample.category for sample, _ in made}
     for name, judge in config.judges.items():
+        rubrics = {key: rubric_of(judge, key, config.benchmark.language) for key in categories}
         checkpoint = _checkpoint(layout.judge_checkpoint(name), judge, f"judges.{name}")
         work = _work(JUDGES[judge.judge], judge, checkpoint)
         balance = Balance(f"answers of {name} about {model}", answers.store)
         for sample, edit in made:
-            rubric = rubric_of(judge, sample.category, config.benchmark.language)
-            answers.look_up(balance, work, question_fields(judge, rubric, sample, edit))
+            fields = question_fields(judge, rubrics[sample.category], sample, edit)
+            answers.look_up(balance, work, fields)
         found.append(balance)
     return found
 
