@@ -96,14 +96,25 @@ def test_a_repeat_that_would_vary_nothing_is_refused(
     assert generated.vary == "order"
 
 
-def test_one_criterion_has_no_order(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("criteria", "orders"), [(1, 0), (2, 1), (3, 5)])
+def test_few_criteria_have_few_orders_and_no_repeat_is_asked_as_another(
+    tmp_path: Path, criteria: int, orders: int
+) -> None:
     content = yaml.safe_load(REASONING.read_text(encoding="utf-8"))
-    first = dict(list(content["categories"]["physical"].items())[:1])
+    first = dict(list(content["categories"]["physical"].items())[:criteria])
     content["categories"] = {"other": first}
-    path = tmp_path / "one.yaml"
+    path = tmp_path / "few.yaml"
     path.write_text(yaml.safe_dump(content, allow_unicode=True), encoding="utf-8")
-    with pytest.raises(UserError, match="has one criterion"):
-        rubric_of(own(repeat=1, vary="order", rubric=str(path)), "physical", "en")
+
+    def asked_in(repeat: int) -> Any:
+        settings = own(repeat=repeat, vary="order", rubric=str(path))
+        return rubric_of(settings, "physical", "en").criteria
+
+    once = rubric_of(own(rubric=str(path)), "physical", "en").criteria
+    assert len({once, *(asked_in(repeat) for repeat in range(1, orders + 1))}) == orders + 1
+    sentence = f"repeat {orders + 1} with vary: order .* category physical has {orders}; repeat"
+    with pytest.raises(UserError, match=sentence):
+        asked_in(orders + 1)
 
 
 def test_the_report_says_what_repeats_varied() -> None:

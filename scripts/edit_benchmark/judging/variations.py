@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from dataclasses import replace
 
@@ -29,16 +30,21 @@ def rubric_of(settings: JudgeSettings, category: str, language: str) -> Rubric:
 
 def _reordered(rubric: Rubric, settings: JudgeSettings) -> Rubric:
     """The criteria in another order, the same for every edit, another one for each repeat."""
-    if len(rubric.criteria) < 2:
+    count = math.factorial(len(rubric.criteria)) - 1
+    if settings.repeat > count:
         raise UserError(
-            f"rubric {settings.rubric}: category {rubric.category} has one criterion, so that "
-            "there is no order to vary; leave vary: order out."
+            f"rubric {settings.rubric}: repeat {settings.repeat} with vary: order needs as many "
+            f"other orders of the criteria, and category {rubric.category} has {count}; repeat "
+            "less, or leave vary: order out."
         )
-    criteria = list(rubric.criteria)
-    draw = random.Random(settings.repeat)
-    while criteria == list(rubric.criteria):
-        draw.shuffle(criteria)
-    return replace(rubric, criteria=tuple(criteria))
+    orders = [rubric.criteria]
+    for repeat in range(1, settings.repeat + 1):
+        criteria = list(rubric.criteria)
+        draw = random.Random(repeat)
+        while tuple(criteria) in orders:
+            draw.shuffle(criteria)
+        orders.append(tuple(criteria))
+    return replace(rubric, criteria=orders[-1])
 
 
 def _reworded(rubric: Rubric, settings: JudgeSettings) -> Rubric:
