@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -20,6 +20,7 @@ from edit_benchmark.errors import SampleError, UserError
 from edit_benchmark.images import encode_png, sha256
 from edit_benchmark.judging.judge import Answer, Case
 from edit_benchmark.judging.rubrics import Criterion, Rubric
+from edit_benchmark.judging.variations import rubric_of
 from edit_benchmark.records import Edit, Sample
 from edit_benchmark.runtime.leases import DeviceRequest
 from edit_benchmark.selftest import parts, probes, verdict
@@ -310,31 +311,40 @@ def benchmark(results: Path, count: int) -> tuple[list[Sample], list[Edit]]:
     return samples, edits
 
 
-def test_the_verdict_does_not_depend_on_the_number_of_parts(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def job_of(results: Path, samples: list[Sample], edits: list[Edit], **changes: Any) -> SelfTestJob:
+    """A test in one part, but for ``changes``."""
+    values = {
+        "name": "j",
+        "settings": OwnJudgeSettings(
+            judge="class_path", class_path="plugins.toys.Honest", batch_size=4
+        ),
+        "checkpoint_record": results / "checkpoint.json",
+        "results": results,
+        "devices": DeviceRequest(["cpu"], 1, 1, "test"),
+        "model": "m",
+        "edits": edits,
+        "samples": samples,
+        "count": len(edits),
+        "part": 1,
+        "parts": 1,
+        "language": "en",
+    }
+    return SelfTestJob(**(values | changes))
+
+
+@pytest.fixture
+def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("EDIT_BENCHMARK_LEASES", str(tmp_path / "leases"))
-    samples, edits = benchmark(tmp_path / "results", 22)
+    return tmp_path / "results"
+
+
+def test_the_verdict_does_not_depend_on_the_number_of_parts(tmp_path: Path, results: Path) -> None:
+    samples, edits = benchmark(results, 22)
 
     def record(n: int, count: int = 22) -> dict[str, Any]:
         paths = []
         for part in range(1, n + 1):
-            job = SelfTestJob(
-                name="j",
-                settings=OwnJudgeSettings(
-                    judge="class_path", class_path="plugins.toys.Honest", batch_size=4
-                ),
-                checkpoint_record=tmp_path / "results/checkpoint.json",
-                results=tmp_path / "results",
-                devices=DeviceRequest(["cpu"], 1, 1, "test"),
-                model="m",
-                edits=edits,
-                samples=samples,
-                count=count,
-                part=part,
-                parts=n,
-                language="en",
-            )
+            job = job_of(results, samples, edits, count=count, part=part, parts=n)
             paths.append(tmp_path / f"{part}-of-{n}.json")
             paths[-1].write_text(json.dumps(asdict(self_test(job))))
         joined = parts.join([parts.read(path) for path in reversed(paths)])
@@ -346,6 +356,28 @@ def test_the_verdict_does_not_depend_on_the_number_of_parts(
     assert record(3) == whole
     # Some have nothing to do: six edits are chosen.
     assert record(8, count=6) == record(1, count=6)
+
+
+@pytest.mark.parametrize("vary", ["order", "paraphrase"])
+def test_a_repeat_is_tested_as_it_is_asked(
+    results: Path, monkeypatch: pytest.MonkeyPatch, vary: Literal["order", "paraphrase"]
+) -> None:
+    shown: list[Rubric] = []
+
+    class Listener(toys.Honest):
+        def judge(self, cases: Sequence[Case]) -> list[Answer | SampleError]:
+            shown.extend(one.rubric for one in cases)
+            return super().judge(cases)
+
+    monkeypatch.setattr(toys, "Honest", Listener)
+    settings = OwnJudgeSettings(
+        judge="class_path", class_path="plugins.toys.Honest", repeat=1, vary=vary
+    )
+    samples, edits = benchmark(results, 1)
+    self_test(job_of(results, samples, edits, settings=settings))
+    asked = rubric_of(settings, edits[0].category, "en")
+    assert shown
+    assert all((one.criteria, one.texts) == (asked.criteria, asked.texts) for one in shown)
 
 
 def test_the_order_in_which_parts_come_changes_no_last_digit() -> None:

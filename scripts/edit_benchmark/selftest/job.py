@@ -17,6 +17,7 @@ from edit_benchmark.judging.batching import answers_of, count_answers, read_ahea
 from edit_benchmark.judging.job import case_of
 from edit_benchmark.judging.judge import Answer, Case
 from edit_benchmark.judging.registry import KINDS
+from edit_benchmark.judging.variations import rubric_of
 from edit_benchmark.records import Edit, Sample
 from edit_benchmark.runtime.job import Job, delegated, loaded
 from edit_benchmark.runtime.keeping.resident import stop_if_asked
@@ -94,15 +95,15 @@ def _chosen(job: SelfTestJob) -> list[Chosen]:
     edits = probes.choose(job.edits, job.count)
     others = probes.partners([by_id[edit.id] for edit in edits], job.samples)
     places = range(job.part - 1, len(edits), job.parts)
-    rubric_of = {
-        category: rubrics.load(job.settings.rubric_file, category, job.language)
+    asked = {
+        category: rubric_of(job.settings, category, job.language)
         for category in {edits[place].category for place in places}
     }
     chosen = []
     for place in places:
         edit = edits[place]
         with suppress(SampleError):
-            case = case_of(by_id[edit.id], edit, rubric_of[edit.category], job.results)
+            case = case_of(by_id[edit.id], edit, asked[edit.category], job.results)
             chosen.append(Chosen(place, case, others[place]))
     return chosen
 
