@@ -23,6 +23,7 @@ from edit_benchmark.judging.rubrics import Criterion, Rubric
 from edit_benchmark.judging.variations import rubric_of
 from edit_benchmark.records import Edit, Sample
 from edit_benchmark.runtime.leases import DeviceRequest
+from edit_benchmark.selftest import job as jobs
 from edit_benchmark.selftest import parts, probes, verdict
 from edit_benchmark.selftest.asking import Ask, Chosen, ask_about
 from edit_benchmark.selftest.job import SelfTestJob, self_test
@@ -356,6 +357,16 @@ def test_the_verdict_does_not_depend_on_the_number_of_parts(tmp_path: Path, resu
     assert record(3) == whole
     # Some have nothing to do: six edits are chosen.
     assert record(8, count=6) == record(1, count=6)
+
+
+def test_a_job_whose_judge_is_loaded_elsewhere_reads_no_image(
+    results: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = job_of(results, *benchmark(results, 3))
+    made = json.loads(json.dumps(asdict(self_test(job))))
+    monkeypatch.setattr(jobs, "delegated", lambda *_: made)
+    monkeypatch.setattr(jobs, "case_of", None)
+    assert self_test(job).rows == parts.Part.of(made).rows
 
 
 @pytest.mark.parametrize("vary", ["order", "paraphrase"])

@@ -67,9 +67,8 @@ def self_test(job: SelfTestJob) -> Part:
         If the judge cannot be loaded.
     """
     rubric_sha256 = rubrics.rubric_hash(job.settings.rubric_file)
-    chosen = _chosen(job)
     began = time.monotonic()
-    rows = _ask(job, chosen) if chosen else []
+    rows = _rows(job)
     if rubrics.rubric_hash(job.settings.rubric_file) != rubric_sha256:
         raise UserError(
             f"rubric {job.settings.rubric_file} changed while judge {job.name} was put to the test "
@@ -86,36 +85,24 @@ def self_test(job: SelfTestJob) -> Part:
     )
 
 
-def _chosen(job: SelfTestJob) -> list[Chosen]:
-    """This part's edits; those that cannot be read are left out.
-
-    Which edits are chosen, and which instruction each is probed with, does not depend on the parts.
-    """
-    by_id = {sample.id: sample for sample in job.samples}
+def _rows(job: SelfTestJob) -> list[Answered]:
     edits = probes.choose(job.edits, job.count)
-    others = probes.partners([by_id[edit.id] for edit in edits], job.samples)
+    # Which edits are chosen, and which instruction each is probed with, is one for all parts.
     places = range(job.part - 1, len(edits), job.parts)
-    asked = {
-        category: rubric_of(job.settings, category, job.language)
-        for category in {edits[place].category for place in places}
-    }
-    chosen = []
-    for place in places:
-        edit = edits[place]
-        with suppress(SampleError):
-            case = case_of(by_id[edit.id], edit, asked[edit.category], job.results)
-            chosen.append(Chosen(place, case, others[place]))
-    return chosen
-
-
-def _ask(job: SelfTestJob, chosen: Sequence[Chosen]) -> list[Answered]:
-    bar = tqdm(desc=f"self-test of {job.name}", unit="image", mininterval=5, file=sys.stderr)
+    if not places:
+        return []
     kind = KINDS[job.settings.judge]
     key_fields = kind.key_fields(job.settings, job.checkpoint)
     made = delegated(job, kind, key_fields)
     if made is not None:
         return Part.of(made).rows
-    with loaded(job, kind, "selftest", key_fields) as judge, bar:
+    chosen = _chosen(job, edits, places)
+    if not chosen:
+        return []
+    with (
+        loaded(job, kind, "selftest", key_fields) as judge,
+        tqdm(desc=f"self-test of {job.name}", unit="image", mininterval=5, file=sys.stderr) as bar,
+    ):
 
         def ask(asked: Sequence[Case]) -> list[Answer | SampleError]:
             answers: list[Answer | SampleError] = []
@@ -129,3 +116,20 @@ def _ask(job: SelfTestJob, chosen: Sequence[Chosen]) -> list[Answered]:
             return answers
 
         return ask_about(ask, chosen)
+
+
+def _chosen(job: SelfTestJob, edits: Sequence[Edit], places: Sequence[int]) -> list[Chosen]:
+    """The edits at ``places`` with their images; those that cannot be read are left out."""
+    by_id = {sample.id: sample for sample in job.samples}
+    others = probes.partners([by_id[edit.id] for edit in edits], job.samples)
+    asked = {
+        category: rubric_of(job.settings, category, job.language)
+        for category in {edits[place].category for place in places}
+    }
+    chosen = []
+    for place in places:
+        edit = edits[place]
+        with suppress(SampleError):
+            case = case_of(by_id[edit.id], edit, asked[edit.category], job.results)
+            chosen.append(Chosen(place, case, others[place]))
+    return chosen

@@ -25,7 +25,7 @@ class Part:
     judge, model
         Who was put to the test, and whose edits it was asked about.
     seconds
-        That asking took, with loading the judge.
+        That asking took, with reading the images and loading the judge.
     settings, checkpoint, rubric_sha256
         Of the judge.
     rows
