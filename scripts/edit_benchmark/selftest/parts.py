@@ -86,10 +86,6 @@ def join(parts: Sequence[Part]) -> dict[str, Any]:
             )
     return {
         **judge([row for part in parts for row in part.rows]),
-        "judge": first.judge,
-        "model": first.model,
+        **{name: getattr(first, name) for name in _IDENTITY},
         "seconds": round(sum(part.seconds for part in parts), 1),
-        "settings": first.settings,
-        "checkpoint": first.checkpoint,
-        "rubric_sha256": first.rubric_sha256,
     }
