@@ -16,7 +16,7 @@ from edit_benchmark.errors import SampleError
 from edit_benchmark.judging import rubrics
 from edit_benchmark.judging.judge import Answer, Unreadable
 from edit_benchmark.judging.parsing import parse_generated
-from edit_benchmark.judging.reading import content_of, label_details, read
+from edit_benchmark.judging.reading import content_of, label_details, masses, read
 
 RUBRIC = rubrics.load(RUBRICS / "reasoning.yaml", "physical", "en")
 KEYS = [criterion.key for criterion in RUBRIC.criteria]
@@ -199,6 +199,12 @@ def test_another_least_probability_reads_a_stored_answer_again() -> None:
     assert isinstance(answer, Answer)
     assert answer.criteria == dict.fromkeys(KEYS, pytest.approx(0.6 * 8 + 0.4 * 4))
     assert answer.reading == "probabilities"
+
+
+def test_only_what_can_be_a_probability_is_taken_for_one() -> None:
+    told = [0.5, 1, 0, 1.000001, True, None, "0.5", -0.1, 57, 10**400]
+    details = {str(number): {"mass": mass} for number, mass in enumerate(told)}
+    assert masses(details | {"mass": 0.5, "shared_prefix": True}) == [0.5, 1.0, 0.0, 1.000001]
 
 
 def test_labels_that_were_chosen_are_the_scores() -> None:

@@ -20,7 +20,7 @@ from edit_benchmark.dataset.samples import load_source
 from edit_benchmark.errors import ImageError, SampleError, UserError
 from edit_benchmark.judging.batching import Batch, answers_of, count_answers, read_ahead
 from edit_benchmark.judging.judge import Answer, Case, Judge, Unreadable
-from edit_benchmark.judging.reading import content_of, read
+from edit_benchmark.judging.reading import content_of, masses, read
 from edit_benchmark.judging.registry import KINDS
 from edit_benchmark.judging.rubrics import Rubric, overall
 from edit_benchmark.records import JUDGE_FAILED, SCORED, Edit, Sample, Score
@@ -265,6 +265,7 @@ def case_of(sample: Sample, edit: Edit, rubric: Rubric, results: Path) -> Case:
 def _row(task: _Task, job: ScoreJob, content: Mapping[str, Any]) -> Score:
     """The row of an answer as the store keeps it."""
     answer = read(content, job.rubric, job.settings)
+    of_labels = masses(content["details"])
     read_as: dict[str, Any]
     if isinstance(answer, Unreadable):
         read_as = {"status": JUDGE_FAILED, "reason": str(answer)}
@@ -282,16 +283,9 @@ def _row(task: _Task, job: ScoreJob, content: Mapping[str, Any]) -> Score:
         judge_seconds=content["seconds"],
         judged_with=made_with(content),
         text=content["text"],
-        mass=_mass(content["details"]),
+        mass=round(fmean(of_labels), 6) if of_labels else None,
         **read_as,
     )
-
-
-def _mass(details: Mapping[str, Any]) -> float | None:
-    """The mean probability of the labels over the criteria; None if the answer has none."""
-    parts = [part.get("mass") for part in details.values() if isinstance(part, Mapping)]
-    masses = [mass for mass in parts if isinstance(mass, float)]
-    return round(fmean(masses), 6) if masses else None
 
 
 def _scored(rows: Iterable[Score]) -> bool:

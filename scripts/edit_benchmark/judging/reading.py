@@ -65,6 +65,17 @@ def label_details(probabilities: Mapping[str, float]) -> dict[str, Any]:
     }
 
 
+def masses(details: Mapping[str, Any]) -> list[float]:
+    """The probability of the labels at each criterion's place; empty of a judge that tells none."""
+    found = [place.get("mass") for place in details.values() if isinstance(place, Mapping)]
+    # A class of the user's own may tell anything under this name. Sums may round to above 1.
+    return [
+        float(mass)
+        for mass in found
+        if isinstance(mass, int | float) and not isinstance(mass, bool) and 0 <= mass <= 1.01
+    ]
+
+
 def _of_labels(
     details: Mapping[str, Any], rubric: Rubric, method: str, min_mass: float
 ) -> dict[str, float | None]:

@@ -10,6 +10,7 @@ from PIL import Image
 
 from edit_benchmark.errors import SampleError
 from edit_benchmark.judging.judge import Answer, Case
+from edit_benchmark.judging.reading import masses
 from edit_benchmark.judging.rubrics import overall
 from edit_benchmark.records import Sample
 from edit_benchmark.selftest.probes import PROBES, Change
@@ -115,7 +116,7 @@ def ask_about(ask: Ask, chosen: Sequence[Chosen]) -> list[Answered]:
             id=edit.case.sample.id,
             cluster=edit.case.sample.source_sha256,
             score=_score(answer),
-            masses=_masses(answer),
+            masses=masses(answer.details) if isinstance(answer, Answer) else [],
             probes=of_probes,
             asked=count,
         )
@@ -147,11 +148,3 @@ def _same_pixels(image: Image.Image, other: Image.Image) -> bool:
 
 def _score(answer: Answer | SampleError) -> float | None:
     return overall(answer.criteria) if isinstance(answer, Answer) else None
-
-
-def _masses(answer: Answer | SampleError) -> list[float]:
-    if isinstance(answer, SampleError):
-        return []
-    masses = [entry.get("mass") for entry in answer.details.values() if isinstance(entry, Mapping)]
-    # A class of the user's own may tell anything under this name.
-    return [float(mass) for mass in masses if isinstance(mass, int | float)]
