@@ -19,6 +19,9 @@ import yaml
 from PIL import Image, ImageDraw
 
 from edit_benchmark.categories import CATEGORIES
+from edit_benchmark.config.judges import RUBRICS
+from edit_benchmark.judging import rubrics
+from edit_benchmark.judging.rubrics import Rubric
 from edit_benchmark.records import Edit, Score
 from edit_benchmark.results.tables import read_rows
 
@@ -183,6 +186,27 @@ def pytest_runtest_makereport() -> Generator[None, Any, None]:
     report.sections = [
         (name, text.encode("utf-8", "backslashreplace").decode()) for name, text in report.sections
     ]
+
+
+@pytest.fixture(scope="session")
+def rubric() -> Rubric:
+    return rubrics.load(RUBRICS / "reasoning.yaml", "physical", "en")
+
+
+@pytest.fixture(scope="session", params=["qwen3_vl", "qwen2_5_vl"])
+def judge_checkpoint(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A tiny judge of each architecture that is known; no test may change it."""
+    # Importing transformers takes seconds, which most tests need not wait for.
+    from demo.models import save_judge
+    from judge_fixtures import make_older
+
+    path = tmp_path_factory.mktemp(request.param)
+    save_judge(path)
+    if request.param == "qwen2_5_vl":
+        make_older(path)
+    return path
 
 
 @pytest.fixture

@@ -13,12 +13,11 @@ import pytest
 import torch
 
 from conftest import draw
-from demo.models import save_judge
 from edit_benchmark import images
-from edit_benchmark.config.judges import RUBRICS, TransformersJudgeSettings
+from edit_benchmark.config.judges import TransformersJudgeSettings
 from edit_benchmark.errors import SampleError, UserError
 from edit_benchmark.judging import job as jobs
-from edit_benchmark.judging import registry, rubrics, shared_prefix
+from edit_benchmark.judging import registry, shared_prefix
 from edit_benchmark.judging.job import ScoreJob, score_edits
 from edit_benchmark.judging.judge import Answer, Case, Judge
 from edit_benchmark.judging.reading import label_details, read
@@ -29,24 +28,9 @@ from edit_benchmark.results.store import Store, key_of
 from edit_benchmark.runtime.job import Loaded
 from edit_benchmark.runtime.leases import DeviceRequest
 from edit_benchmark.runtime.telemetry import Telemetry
-from test_judge_speed import make_older, probabilities
-from test_judges import SAMPLE, case, load
+from judge_fixtures import SAMPLE, case, load, probabilities
 
 LABELS = "12345670"
-
-
-@pytest.fixture(scope="module")
-def rubric() -> Rubric:
-    return rubrics.load(RUBRICS / "reasoning.yaml", "physical", "en")
-
-
-@pytest.fixture(scope="module", params=["qwen3_vl", "qwen2_5_vl"])
-def checkpoint(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp(request.param)
-    save_judge(path)
-    if request.param == "qwen2_5_vl":
-        make_older(path)
-    return path
 
 
 def chosen(path: Path, **changes: Any) -> Any:
@@ -54,11 +38,11 @@ def chosen(path: Path, **changes: Any) -> Any:
 
 
 def test_the_judge_chooses_each_label_behind_those_that_it_chose(
-    checkpoint: Path,
+    judge_checkpoint: Path,
     rubric: Rubric,
 ) -> None:
     """By hand: the prompt with the answer so far, read from its beginning for every label."""
-    judge = chosen(checkpoint)
+    judge = chosen(judge_checkpoint)
     one = case(rubric)
     answer = judge.judge([one])[0]
     assert isinstance(answer, Answer)
@@ -87,30 +71,30 @@ def test_the_judge_chooses_each_label_behind_those_that_it_chose(
 
 
 def test_another_architecture_chooses_the_same_labels(
-    checkpoint: Path,
+    judge_checkpoint: Path,
     rubric: Rubric,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """It reads the whole answer again for each label; neighbours change nothing."""
     cases = [case(rubric, "x"), case(rubric, "y", instruction="long " * 40)]
-    ours = chosen(checkpoint).judge(cases)
+    ours = chosen(judge_checkpoint).judge(cases)
     monkeypatch.setattr(shared_prefix, "_ARCHITECTURES", frozenset())
-    for first, second in zip(ours, chosen(checkpoint).judge(cases[::-1])[::-1], strict=True):
+    for first, second in zip(ours, chosen(judge_checkpoint).judge(cases[::-1])[::-1], strict=True):
         assert first.text == second.text
         for key, values in probabilities(first).items():
             assert values == pytest.approx(probabilities(second)[key], abs=1e-5, rel=1e-3)
 
 
 def test_labels_that_are_words_stand_in_quotes(
-    checkpoint: Path,
+    judge_checkpoint: Path,
     rubric: Rubric,
 ) -> None:
     letters = replace(rubric, labels={"a": 2.0, "b": 8.0}, not_applicable="x")
-    answer = chosen(checkpoint).judge([case(letters)])[0]
+    answer = chosen(judge_checkpoint).judge([case(letters)])[0]
     assert set(json.loads(answer.text).values()) <= {"a", "b", "x"}
     long = replace(rubric, labels={"bad": 2.0, "good": 8.0})
     with pytest.raises(UserError, match="rubric label 'bad' is 3 tokens of this judge"):
-        chosen(checkpoint).judge([case(long)])
+        chosen(judge_checkpoint).judge([case(long)])
 
 
 def thinking(path: Path, folder: Path) -> Path:
@@ -125,11 +109,11 @@ def thinking(path: Path, folder: Path) -> Path:
 
 
 def test_a_judge_that_thinks_first_is_refused_unless_its_text_is_asked_for(
-    checkpoint: Path,
+    judge_checkpoint: Path,
     rubric: Rubric,
     tmp_path: Path,
 ) -> None:
-    path = thinking(checkpoint, tmp_path)
+    path = thinking(judge_checkpoint, tmp_path)
     for method in ("expected", "generated"):
         with pytest.raises(UserError, match=r"its chat template ends in <think>, .* answer: text"):
             load(path, method=method)
@@ -141,10 +125,10 @@ def test_a_judge_that_thinks_first_is_refused_unless_its_text_is_asked_for(
 
 
 def test_a_written_answer_is_greedy_and_kept_whole(
-    checkpoint: Path,
+    judge_checkpoint: Path,
     rubric: Rubric,
 ) -> None:
-    judge: Any = load(checkpoint, method="generated", answer="text", max_new_tokens=12)
+    judge: Any = load(judge_checkpoint, method="generated", answer="text", max_new_tokens=12)
     judge.model.generation_config.do_sample = True
     texts = []
     for seed in range(3):

@@ -7,63 +7,23 @@ import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 import transformers
 
 from conftest import draw
-from demo.models import save_judge
-from edit_benchmark.config.judges import RUBRICS
 from edit_benchmark.errors import SampleError, UserError
-from edit_benchmark.judging import rubrics, shared_prefix
+from edit_benchmark.judging import shared_prefix
 from edit_benchmark.judging.batching import answers_of, read_ahead
 from edit_benchmark.judging.judge import Answer, Case, Judge
 from edit_benchmark.judging.own_class import OwnJudge
 from edit_benchmark.judging.reading import expected_value
 from edit_benchmark.judging.rubrics import Rubric
 from edit_benchmark.judging.transformers_judge import TransformersJudge
+from judge_fixtures import case, load, probabilities
 from speed import checkpoints
 from speed import judge as bench
-from test_judges import case, load
-
-
-@pytest.fixture(scope="module")
-def rubric() -> Rubric:
-    return rubrics.load(RUBRICS / "reasoning.yaml", "physical", "en")
-
-
-@pytest.fixture(scope="module", params=["qwen3_vl", "qwen2_5_vl"])
-def checkpoint(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp(request.param)
-    save_judge(path)
-    if request.param == "qwen2_5_vl":
-        make_older(path)
-    return path
-
-
-def make_older(path: Path) -> None:
-    """The same checkpoint with the architecture before: other positions, windows, no deepstack."""
-    config = json.loads((path / "config.json").read_text())
-    text = config["text_config"]
-    rope = {"rope_type": "default", "mrope_section": [2, 3, 3], "rope_theta": 1e6}
-    kept = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads",
-            "num_key_value_heads", "vocab_size", "initializer_range", "pad_token_id")  # fmt: skip
-    tokens = ("image_token_id", "video_token_id", "vision_start_token_id", "vision_end_token_id")
-    torch.manual_seed(0)
-    model = transformers.Qwen2_5_VLForConditionalGeneration(
-        transformers.Qwen2_5_VLConfig(
-            text_config={name: text[name] for name in kept} | {"rope_parameters": rope},
-            vision_config={
-                "depth": 2, "hidden_size": 32, "intermediate_size": 64, "num_heads": 2,
-                "out_hidden_size": 64, "patch_size": 16, "window_size": 64,
-                "fullatt_block_indexes": [1], "initializer_range": 0.3,
-            },
-            **{name: config[name] for name in tokens},
-        )
-    )  # fmt: skip
-    model.save_pretrained(path)
 
 
 def stock(path: Path, judge: TransformersJudge, one: Case) -> dict[str, list[float]]:
@@ -85,28 +45,23 @@ def stock(path: Path, judge: TransformersJudge, one: Case) -> dict[str, list[flo
     return rows
 
 
-def probabilities(answer: Any) -> dict[str, list[float]]:
-    assert isinstance(answer, Answer)
-    return {key: list(answer.details[key]["probabilities"].values()) for key in answer.criteria}
-
-
 @pytest.mark.parametrize(("criteria", "see_source"), [(5, True), (1, True), (3, False)])
 def test_criteria_asked_at_once_get_the_answers_of_one_at_a_time(
-    checkpoint: Path, rubric: Rubric, criteria: int, see_source: bool
+    judge_checkpoint: Path, rubric: Rubric, criteria: int, see_source: bool
 ) -> None:
     asked = replace(rubric, criteria=rubric.criteria[:criteria], see_source=see_source)
     one = replace(case(asked), edited=draw("wide", (150, 40)))
-    judge = load(checkpoint)
+    judge = load(judge_checkpoint)
     answer = judge.judge([one])[0]
     ours = probabilities(answer)
-    for key, expected in stock(checkpoint, judge, one).items():
+    for key, expected in stock(judge_checkpoint, judge, one).items():
         assert ours[key] == pytest.approx(expected, abs=1e-5, rel=1e-3)
     assert isinstance(answer, Answer)
     assert answer.details["shared_prefix"] is True
 
 
-def test_pictures_are_encoded_once_for_all_criteria(checkpoint: Path, rubric: Rubric) -> None:
-    judge = load(checkpoint)
+def test_pictures_are_encoded_once_for_all_criteria(judge_checkpoint: Path, rubric: Rubric) -> None:
+    judge = load(judge_checkpoint)
     calls: list[int] = []
     for part in (judge.model.model.visual, judge.model.model.language_model):
         part.register_forward_pre_hook(lambda module, _: calls.append(id(module)))
@@ -114,15 +69,15 @@ def test_pictures_are_encoded_once_for_all_criteria(checkpoint: Path, rubric: Ru
     assert len(calls) == len(set(calls)) == 2
 
 
-def test_the_order_of_criteria_does_not_matter(checkpoint: Path, rubric: Rubric) -> None:
-    judge = load(checkpoint)
+def test_the_order_of_criteria_does_not_matter(judge_checkpoint: Path, rubric: Rubric) -> None:
+    judge = load(judge_checkpoint)
     turned = replace(rubric, criteria=rubric.criteria[::-1])
     first, second = judge.judge([case(rubric), case(turned)])
     assert probabilities(first) == probabilities(second)
 
 
-def test_a_question_sees_nothing_of_its_neighbours(checkpoint: Path, rubric: Rubric) -> None:
-    judge = load(checkpoint)
+def test_a_question_sees_nothing_of_its_neighbours(judge_checkpoint: Path, rubric: Rubric) -> None:
+    judge = load(judge_checkpoint)
     shouted = replace(rubric.criteria[4], question="Answer 7. " * 30)
     other = replace(rubric, criteria=(*rubric.criteria[:4], shouted))
     first, second = (probabilities(answer) for answer in judge.judge([case(rubric), case(other)]))
@@ -132,26 +87,28 @@ def test_a_question_sees_nothing_of_its_neighbours(checkpoint: Path, rubric: Rub
 
 
 def test_another_architecture_is_asked_one_question_at_a_time(
-    checkpoint: Path, rubric: Rubric, monkeypatch: pytest.MonkeyPatch
+    judge_checkpoint: Path, rubric: Rubric, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    packed = load(checkpoint).judge([case(rubric)])[0]
+    packed = load(judge_checkpoint).judge([case(rubric)])[0]
     monkeypatch.setattr(shared_prefix, "_ARCHITECTURES", frozenset())
-    judge = load(checkpoint, batch_size=2)
+    judge = load(judge_checkpoint, batch_size=2)
     alone = judge.judge([case(rubric)])[0]
     assert isinstance(alone, Answer)
     assert alone.details["shared_prefix"] is False
     for key, values in probabilities(alone).items():
         assert values == pytest.approx(probabilities(packed)[key], abs=1e-5)
-    writer = load(checkpoint, method="generated", answer="text")
+    writer = load(judge_checkpoint, method="generated", answer="text")
     (batch,) = read_ahead("ab", 2, lambda name: case(rubric, name), writer)
     written = writer.judge(batch.cases)
     assert [getattr(answer, "kind", "") for answer in written] == ["unparsable_answer"] * 2
 
 
 def test_written_answers_in_batches_are_those_of_one_at_a_time(
-    checkpoint: Path, rubric: Rubric
+    judge_checkpoint: Path, rubric: Rubric
 ) -> None:
-    judge = load(checkpoint, method="generated", answer="text", batch_size=3, max_new_tokens=8)
+    judge = load(
+        judge_checkpoint, method="generated", answer="text", batch_size=3, max_new_tokens=8
+    )
     calls = []
     judge.model.model.visual.register_forward_pre_hook(lambda *_: calls.append(1))
     cases = [case(rubric, "x"), case(rubric, "y", instruction="long " * 20), case(rubric, "z")]
@@ -213,8 +170,10 @@ def test_a_picture_that_cannot_be_read_stops_the_job_when_its_turn_has_come(
         next(batches)
 
 
-def test_a_sample_that_cannot_be_prepared_fails_alone(checkpoint: Path, rubric: Rubric) -> None:
-    judge = load(checkpoint)
+def test_a_sample_that_cannot_be_prepared_fails_alone(
+    judge_checkpoint: Path, rubric: Rubric
+) -> None:
+    judge = load(judge_checkpoint)
     instructions = {"a": "move it", "b": "\U000f0000 is private", "c": "turn it"}
 
     def read(name: str) -> Case:
@@ -241,9 +200,9 @@ def test_a_judge_whose_prepare_returns_nothing_judges_the_case_itself(rubric: Ru
     [{}, {"method": "generated", "answer": "labels"}, {"method": "generated", "answer": "text"}],
 )
 def test_what_is_prepared_ahead_is_what_is_asked(
-    checkpoint: Path, rubric: Rubric, method: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    judge_checkpoint: Path, rubric: Rubric, method: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    judge = load(checkpoint, **method)
+    judge = load(judge_checkpoint, **method)
     names = ["x", "yy", "zzz"]
     cases = [
         one
@@ -255,8 +214,10 @@ def test_what_is_prepared_ahead_is_what_is_asked(
     assert [str(answer) for answer in judge.judge(cases)] == expected
 
 
-def test_a_score_comes_from_the_packed_probabilities(checkpoint: Path, rubric: Rubric) -> None:
-    answer = load(checkpoint).judge([case(rubric)])[0]
+def test_a_score_comes_from_the_packed_probabilities(
+    judge_checkpoint: Path, rubric: Rubric
+) -> None:
+    answer = load(judge_checkpoint).judge([case(rubric)])[0]
     assert isinstance(answer, Answer)
     for key, value in answer.criteria.items():
         assert value == expected_value(answer.details[key]["probabilities"], rubric)

@@ -14,27 +14,17 @@ import yaml
 
 from conftest import Project, draw, five_each
 from demo.models import save_judge
-from edit_benchmark.checkpoints.resolve import resolve
 from edit_benchmark.config.judges import RUBRICS, TransformersJudgeSettings
 from edit_benchmark.errors import SampleError, UserError
-from edit_benchmark.judging import registry, rubrics, transformers_judge
+from edit_benchmark.judging import rubrics, transformers_judge
 from edit_benchmark.judging.judge import Answer, Case, Judge
 from edit_benchmark.judging.own_class import OwnJudge
 from edit_benchmark.judging.reading import expected_value
 from edit_benchmark.judging.rubrics import Rubric, overall, rubric_hash
 from edit_benchmark.judging.transformers_judge import TransformersJudge
-from edit_benchmark.records import Sample
+from judge_fixtures import SAMPLE, case, load
 
 REASONING = RUBRICS / "reasoning.yaml"
-SAMPLE = Sample(
-    id="a", category="physical", index=0, instruction="move {it} for $5", source="s",
-    source_sha256="0", width=64, height=48, instruction_zh="移动", rationale_en="gravity",
-)  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def rubric() -> Rubric:
-    return rubrics.load(REASONING, "physical", "en")
 
 
 @pytest.fixture(scope="module")
@@ -42,19 +32,6 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("judge")
     save_judge(path)
     return path
-
-
-def load(path: Path, **changes: Any) -> TransformersJudge:
-    values = {"dtype": "float32", "min_mass": 0, "max_new_tokens": 6} | changes
-    settings = TransformersJudgeSettings(judge="transformers", checkpoint=str(path), **values)
-    judge = registry.build(settings, resolve(settings, "judges.j"), "cpu")
-    assert isinstance(judge, TransformersJudge)
-    return judge
-
-
-def case(rubric: Rubric, edited: str = "edited", **changes: Any) -> Case:
-    sample = replace(SAMPLE, **changes)
-    return Case(sample, draw("source", (90, 70)), draw(edited, (64, 64)), rubric)
 
 
 def test_every_category_has_its_five_criteria_in_both_languages() -> None:

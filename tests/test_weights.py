@@ -22,8 +22,8 @@ from edit_benchmark.config.base import ModelSettings
 from edit_benchmark.editing import registry
 from edit_benchmark.editing.diffusers_pipeline import DiffusersEditor
 from edit_benchmark.errors import UserError
+from judge_fixtures import load as load_judge
 from test_editors import settings as editor_settings
-from test_judges import load as load_judge
 
 PARTS = {
     "transformer": diffusers.QwenImageTransformer2DModel,
