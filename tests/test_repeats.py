@@ -24,7 +24,7 @@ from edit_benchmark.report.tables import summary_rows
 from edit_benchmark.report.words import load
 from edit_benchmark.report.write import write_report
 from edit_benchmark.results.tables import read_rows
-from edit_benchmark.stats.components import components
+from edit_benchmark.stats.components import components, variances
 from edit_benchmark.stats.estimates import estimate
 
 SAMPLES = [fixtures.sample(number, "physical", number) for number in range(8)]
@@ -90,6 +90,9 @@ def test_what_varies_between_seeds_and_between_samples_is_told_apart() -> None:
     within = table.var(axis=1, ddof=1).mean()
     between = (3 * table.mean(axis=1).var(ddof=1) - within) / 3
     assert components(table.tolist()) == pytest.approx((within**0.5, between**0.5))
+    # Of sizes 3, 1 and 2: MSW is 4/3, MSB 21.75, and n0 = (6 - 14/6) / 2.
+    unequal = [[1.0, 2.0, 3.0], [5.0], [7.0, 9.0]]
+    assert variances(unequal) == pytest.approx((4 / 3, (21.75 - 4 / 3) / (11 / 6)))
     assert components([[1.0], [2.0]]) == (None, None)
     assert components([[1.0, 2.0]]) == (pytest.approx(0.5**0.5), None)
     row = summary_rows(SAMPLES, repeated([[4.0, 5.0]] * 8), ["physical"])[0]
