@@ -260,3 +260,19 @@ def test_a_report_has_the_macro_comparison(tmp_path: Path) -> None:
     assert table["p"].notna().all()
     assert len(table) == 7
     assert set(summary["category"]) == set(table["category"])
+
+
+def test_ratings_of_other_categories_are_not_of_the_one_that_is_reported(tmp_path: Path) -> None:
+    inputs = small(tmp_path / "results", each=3)
+    lines = ["sample,model,rater,score"]
+    lines += [
+        f"{row.id},alpha,{rater},{1 + (row.index + number) % 3}"
+        for row in inputs.samples
+        for number, rater in enumerate(("anna", "bo"))
+    ]
+    (tmp_path / "ratings.csv").write_text("\n".join(lines), encoding="utf-8")
+    settings = json.dumps({"path": str(tmp_path / "ratings.csv"), "lowest": 1, "highest": 5})
+    aggregate(inputs, tmp_path / "report", "--category", "social", "--human-ratings", settings)
+    table = pd.read_csv(tmp_path / "report" / "agreement.csv")
+    people = table[(table["model"] == "(all)") & (table["a"] == "(human)")]
+    assert people["n"].tolist() == [3]

@@ -118,23 +118,28 @@ def load(sources: Sources) -> Inputs:
     )
     for folder in sources.merged:
         inputs = _merge(inputs, folder)
-    inputs = replace(inputs, human=_human(sources.human, inputs))
     if sources.category is not None:
         inputs = replace(inputs, categories=[_reported(sources.category, inputs.categories)])
+    samples = [row for row in inputs.samples if row.category in inputs.categories]
     chosen = replace(
         inputs,
-        samples=[row for row in inputs.samples if row.category in inputs.categories],
+        samples=samples,
         scores=[row for row in inputs.scores if row.category in inputs.categories],
+        human=_human(sources.human, inputs, {row.id for row in samples}),
     )
     check_complete(chosen.samples, chosen.scores)
     return _with_approximations(chosen)
 
 
-def _human(settings: HumanRatings | None, inputs: Inputs) -> Human | None:
+def _human(
+    settings: HumanRatings | None, inputs: Inputs, reported: Collection[str]
+) -> Human | None:
+    """People's ratings of the samples ``reported``, all of them checked against the whole run."""
     if settings is None:
         return None
     models = list(dict.fromkeys(row.model for row in inputs.scores))
     ratings = read_ratings(settings, inputs.samples, models)
+    ratings = [row for row in ratings if row.sample in reported]
     return Human(ratings, settings.lowest, settings.highest, settings.path is None)
 
 
