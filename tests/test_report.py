@@ -98,6 +98,13 @@ def test_csv_opens_in_a_spreadsheet_and_in_pandas(tmp_path: Path) -> None:
     assert set(read["score"].dropna()) == {5.0}
 
 
+def test_counts_are_whole_numbers_beside_gaps(tmp_path: Path) -> None:
+    write_report(small(tmp_path / "results", each=6), tmp_path / "report")
+    needed = pd.read_csv(tmp_path / "report" / "comparison.csv", dtype=str)["needed_0.5"]
+    assert needed.isna().any()  # the macro row has none
+    assert needed.dropna().str.fullmatch(r"\d+").all()
+
+
 def test_markup_in_texts_stays_text(tmp_path: Path) -> None:
     inputs = hostile(tmp_path / "results")
     write_report(inputs, tmp_path / "report", HOSTILE, "en")

@@ -47,10 +47,10 @@ def to_csv(rows: Sequence[Row], columns: Sequence[str], path: Path) -> None:
     UTF-8 with a byte-order mark, without which Excel takes Chinese for another encoding; lines end
     as on Unix; texts that a spreadsheet would take for a formula get an apostrophe in front.
     """
+    safe = [{name: _no_formula(value) for name, value in cells(row).items()} for row in rows]
     # As objects, or whole numbers in a column with gaps would get a decimal point.
-    table = pd.DataFrame([cells(row) for row in rows], columns=list(columns), dtype=object)
-    safe = table.map(_no_formula)
-    write_bytes(path, safe.to_csv(index=False, lineterminator="\n").encode("utf-8-sig"))
+    table = pd.DataFrame(safe, columns=list(columns), dtype=object)
+    write_bytes(path, table.to_csv(index=False, lineterminator="\n").encode("utf-8-sig"))
 
 
 def _no_formula(value: Any) -> Any:
