@@ -19,7 +19,7 @@ import pytest
 import report_fixtures as fixtures
 from conftest import ROOT
 from edit_benchmark.records import Sample, Score
-from edit_benchmark.report import formats, words
+from edit_benchmark.report import formats, plots, words
 from edit_benchmark.report.inputs import Inputs
 from edit_benchmark.report.tables import summary_rows
 from edit_benchmark.report.write import write_report
@@ -176,9 +176,22 @@ def test_the_latex_table_compiles(
 
 def test_plots_for_papers_are_svg_and_pdf(tmp_path: Path) -> None:
     write_report(small(tmp_path / "results"), tmp_path / "report", [], "en")
-    plots = tmp_path / "report" / "plots"
-    assert (plots / "overview-judge.svg").read_text().rstrip().endswith("</svg>")
-    assert (plots / "overview-judge.pdf").read_bytes().startswith(b"%PDF")
+    folder = tmp_path / "report" / "plots"
+    assert (folder / "overview-judge.svg").read_text().rstrip().endswith("</svg>")
+    assert (folder / "overview-judge.pdf").read_bytes().startswith(b"%PDF")
+
+
+@pytest.mark.parametrize("names", [["m", "n"], ["W" * 64, "n"], [a * 40 for a in "abcdefg"]])
+def test_a_plot_tells_models_apart_and_names_each_whole(tmp_path: Path, names: list[str]) -> None:
+    inputs = fixtures.synthesise(tmp_path, names, ["judge"], each=1, images=False)
+    summary = summary_rows(inputs.samples, inputs.scores, inputs.categories)
+    figure = plots.overview(summary, "judge", words.load("en"), (0, 10))
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == names
+    lines = [line for line in figure.axes[0].lines if line.get_label() in names]
+    assert len({(line.get_color(), line.get_marker()) for line in lines}) == len(names)
+    figure.draw_without_rendering()
+    assert legend.get_window_extent().x1 <= figure.bbox.x1
 
 
 def drop_a_row(inputs: Inputs) -> Inputs:

@@ -68,7 +68,7 @@ def overview(
             axes.plot(
                 [mean for mean, _ in known], [place for _, place in known],
                 color=colour, linestyle="none",
-                marker=_MARKERS[position % len(_MARKERS)], markersize=5.5, label=model,
+                marker=_marker(position), markersize=5.5, label=model,
             )  # fmt: skip
             for row in of_model:
                 if row.ci95_low is not None and row.ci95_high is not None:
@@ -82,8 +82,22 @@ def overview(
         axes.grid(axis="x", color=_LINE, linewidth=0.5)
         axes.tick_params(length=0)
         axes.spines[["top", "right", "left"]].set_visible(False)
-        figure.legend(loc="outside upper left", frameon=False, ncols=2 if len(models) < 5 else 3)
+        _add_legend(figure, 2 if len(models) < 5 else 3)
     return figure
+
+
+def _marker(position: int) -> str:
+    """Where the colours begin anew, the markers are one further on: no two models look alike."""
+    return _MARKERS[(position + position // len(COLOURS)) % len(_MARKERS)]
+
+
+def _add_legend(figure: Figure, columns: int) -> None:
+    """A legend of up to so many columns: fewer, and at last smaller letters, for longer names."""
+    for count, size in [*((count, 9) for count in range(columns, 0, -1)), (1, 6), (1, 4)]:
+        legend = figure.legend(loc="outside upper left", frameon=False, ncols=count, fontsize=size)
+        if legend.get_window_extent().width <= figure.bbox.width:
+            return
+        legend.remove()
 
 
 def _style() -> dict[Any, Any]:
