@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, replace
+from pathlib import Path
 from string import Formatter
 from typing import Any
 
@@ -13,9 +15,17 @@ from edit_benchmark.records import STATUSES
 from edit_benchmark.report import words
 from edit_benchmark.report.formats import SHOWN
 from edit_benchmark.report.provenance import readings
-from edit_benchmark.report.rows import EQUAL_MARK, FEW_MARK, MACRO, MICRO, NOT_RECORDED
+from edit_benchmark.report.rows import (
+    DEVICES_MARK,
+    EQUAL_MARK,
+    FEW_MARK,
+    MACRO,
+    MICRO,
+    NOT_RECORDED,
+)
+from edit_benchmark.report.write import write_report
 from edit_benchmark.selftest.probes import BY_NAME, PROBES
-from report_fixtures import sample, score
+from report_fixtures import sample, score, synthesise
 
 LANGUAGES = ("en", "zh")
 
@@ -65,6 +75,18 @@ def test_what_tables_show_has_a_word(language: str) -> None:
     assert {"edit", "score", "selftest", NOT_RECORDED} <= set(spoken.cells)  # of jobs
     assert spoken.cell("social") == ("social" if language == "en" else CATEGORIES["social"])
     assert spoken.cell("something else") == "something else"
+
+
+def test_a_chinese_page_has_no_english_headings(tmp_path: Path) -> None:
+    inputs = synthesise(tmp_path / "results", ("m1", "m2"), each=2)
+    devices = [replace(row, device=f"GPU {number % 3}") for number, row in enumerate(inputs.scores)]
+    write_report(replace(inputs, scores=devices), tmp_path / "report", language="zh")
+    page = (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
+    headings = set(re.findall(r'<th scope="col"[^>]*><button type="button">(.*?)</button>', page))
+    chinese = words.load("zh")
+    assert headings <= {*chinese.columns.values(), *chinese.cells.values()}
+    marks = set(re.findall(r'<abbr title="(.*?)">', page))
+    assert marks == {chinese.cells[mark] for mark in (FEW_MARK, DEVICES_MARK)}
 
 
 def test_the_report_counts_how_answers_were_read() -> None:
