@@ -130,6 +130,7 @@ def test_the_page_has_the_first_repeat_and_the_scores_of_the_others(tmp_path: Pa
     page = (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
     assert '"repeats":[6.125,"edit_failed"]' in page
     assert "SD of seeds" in page
+    assert "listed if any of its repeats has no score" in page
     table = pd.read_csv(tmp_path / "report" / "scores.csv")
     assert table["repeat"].tolist() == [0, 1, 2, 0, 1, 2]
 

@@ -12,8 +12,10 @@ import pytest
 
 from edit_benchmark.categories import CATEGORIES
 from edit_benchmark.records import STATUSES
-from edit_benchmark.report import words
+from edit_benchmark.report import formats, words
+from edit_benchmark.report.analysis import analyse
 from edit_benchmark.report.formats import SHOWN
+from edit_benchmark.report.inputs import Inputs
 from edit_benchmark.report.provenance import readings
 from edit_benchmark.report.rows import (
     DEVICES_MARK,
@@ -25,7 +27,7 @@ from edit_benchmark.report.rows import (
 )
 from edit_benchmark.report.write import write_report
 from edit_benchmark.selftest.probes import BY_NAME, PROBES
-from report_fixtures import sample, score, synthesise
+from report_fixtures import failed, sample, score, synthesise
 
 LANGUAGES = ("en", "zh")
 
@@ -97,3 +99,17 @@ def test_the_report_counts_how_answers_were_read() -> None:
     odd = [*plain, *(replace(plain[0], reading=rule) for rule in ("think+fence", "think+fence"))]
     (told,) = readings(odd, english)
     assert told == "j: its answers were read by these rules: think+fence 2, strict 1."
+
+
+def test_a_model_without_any_score_is_not_said_to_have_means() -> None:
+    rows = [sample(number, "physical", number) for number in range(2)]
+    scores = [*(failed(row, "edit_failed") for row in rows), score(rows[0], "n"),
+              failed(rows[1], "edit_failed", "n")]  # fmt: skip
+    found = analyse(Inputs(rows, scores, ["physical"], Path(), {}), words.load("en")).warnings
+    assert "m by j: none of 2 samples has a score; there is no mean." in found
+    assert any(text.startswith("n by j: 1 of 2 samples have no score; the m") for text in found)
+
+
+def test_a_number_that_rounds_to_zero_has_no_sign() -> None:
+    assert formats.span(-0.004, 0.004) == "[0.00, 0.00]"
+    assert formats.number(-0.005001) == "-0.01"

@@ -96,8 +96,8 @@ def analyse(inputs: Inputs, words: Words, equal_share: float = EQUAL_SHARE) -> A
 
 
 def _failures(scores: Sequence[Score]) -> list[FailureRow]:
-    """Samples without a score, counted by model, judge, status and reason, the most frequent
-    first."""
+    """Samples of which an edit has no score, counted by model, judge, status and reason, the most
+    frequent first."""
     ids: dict[tuple[str, str, str, str], dict[str, None]] = {}
     for row in scores:
         if row.status != SCORED:
@@ -130,8 +130,9 @@ def _warnings(summary: Sequence[SummaryRow], scores: Sequence[Score], words: Wor
             if EQUAL_MARK in row.marks:
                 warnings.append(_equal_scores(row, scores_of[model, judge], words))
             if row.category == MICRO and row.scored < row.n:
+                kind = "coverage" if row.scored else "no_coverage"
                 missing = row.n - row.scored
-                warnings.append(words.sentence("coverage", **names, missing=missing, n=row.n))
+                warnings.append(words.sentence(kind, **names, missing=missing, n=row.n))
             if row.category == MICRO and row.repeats_missing:
                 warnings.append(words.sentence("repeats", **names, missing=row.repeats_missing))
         few = [

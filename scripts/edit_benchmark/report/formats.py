@@ -99,8 +99,8 @@ def _json_entry(part: Sequence[SummaryRow]) -> dict[str, Any]:
 
 
 def number(value: float | None, digits: int = 2) -> str:
-    """A number for readers, ``n/a`` where there is none."""
-    return NOT_APPLICABLE if value is None else f"{value:.{digits}f}"
+    """A number for readers, never a negative zero; ``n/a`` where there is none."""
+    return NOT_APPLICABLE if value is None else f"{value:z.{digits}f}"
 
 
 def span(low: float | None, high: float | None, digits: int = 2) -> str:

@@ -216,9 +216,10 @@ class AgreementRow:
 
 @dataclass(frozen=True)
 class FailureRow:
-    """Samples without a score for one reason.
+    """Samples of which at least one repeat has no score, for one reason.
 
-    ``judge`` is empty where it has no part in it; ``ids`` are the samples.
+    A sample itself has a score if another repeat has one. ``judge`` is empty where it has no part
+    in it; ``ids`` are the samples.
     """
 
     model: str
