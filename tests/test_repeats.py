@@ -148,8 +148,10 @@ def test_a_mean_over_edits_of_two_kinds_of_gpu_is_marked() -> None:
                            ([rows[0], *alike[1:]], False)):  # fmt: skip
         summary = summary_rows(SAMPLES, scores, ["physical"])
         assert {"several_devices" in row.marks for row in summary} == {marked}
-    found = analyse(Inputs(SAMPLES, other, ["physical"], Path(), {}), load("en"))
-    assert any("NVIDIA H100, NVIDIA H200" in text for text in found.warnings)
+    lost = replace(repeated([[None]], "m")[0], device="NVIDIA A100")
+    found = analyse(Inputs(SAMPLES, [*other[:-1], replace(lost, id=other[-1].id)], ["physical"],
+                           Path(), {}), load("en"))  # fmt: skip
+    assert any("made on NVIDIA H100, NVIDIA H200, which" in text for text in found.warnings)
 
 
 # ----- What is made -----

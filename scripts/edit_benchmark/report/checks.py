@@ -9,6 +9,7 @@ from typing import Any
 
 from edit_benchmark.errors import UserError
 from edit_benchmark.records import Sample, Score
+from edit_benchmark.report.grouping import by_model_and_judge
 from edit_benchmark.report.recorded_settings import normalised
 
 # Settings of a judge that do not change its answers beyond rounding, and where a checkpoint lay:
@@ -30,17 +31,17 @@ def check_complete(samples: Sequence[Sample], scores: Sequence[Score]) -> None:
     seen = Counter((row.model, row.judge, row.id, row.repeat) for row in scores)
     for row in scores:
         who = f"of model {row.model} and judge {row.judge}"
-        if (rows := seen[row.model, row.judge, row.id, row.repeat]) > 1:
+        if (count := seen[row.model, row.judge, row.id, row.repeat]) > 1:
             raise UserError(
-                f"sample {row.id} has {rows} score rows {who}; give each score table once."
+                f"sample {row.id} has {count} score rows {who}; give each score table once."
             )
         if categories.get(row.id) != row.category:
             raise UserError(
                 f"a score row {who} is of sample {row.id} in {row.category}, which the samples "
                 "table does not have; run the workflow again, it makes both from one benchmark."
             )
-    for model, judge in dict.fromkeys((row.model, row.judge) for row in scores):
-        repeats = {row.repeat for row in scores if (row.model, row.judge) == (model, judge)}
+    for (model, judge), rows in by_model_and_judge(scores).items():
+        repeats = {row.repeat for row in rows}
         missing = [
             key
             for key in categories

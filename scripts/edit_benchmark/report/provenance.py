@@ -10,7 +10,7 @@ from edit_benchmark.report.rows import DEVICES_MARK, SummaryRow
 from edit_benchmark.report.words import Words
 
 # Rules that read an answer as it was meant to be given.
-_PLAIN = frozenset({"", "strict", "labels", "probabilities"})
+_PLAIN = frozenset({"strict", "labels", "probabilities"})
 
 
 def mixed(scores: Sequence[Score], words: Words) -> list[str]:
@@ -31,12 +31,13 @@ def mixed(scores: Sequence[Score], words: Words) -> list[str]:
 def several_devices(
     summary: Sequence[SummaryRow], scores: Sequence[Score], words: Words
 ) -> list[str]:
-    """The warnings that a model's edits were made on several kinds of devices."""
+    """The warnings that means are over edits of several kinds of devices."""
     marked = [row.model for row in summary if DEVICES_MARK in row.marks]
     sentences = []
     for model in dict.fromkeys(marked):
-        devices = Counter(row.device for row in scores if row.model == model and row.device)
-        named = words.list_separator.join(sorted(devices))
+        # A failed edit is behind no mean.
+        scored = (row for row in scores if row.model == model and row.score is not None)
+        named = words.list_separator.join(sorted({row.device for row in scored if row.device}))
         sentences.append(words.sentence("devices", model=model, devices=named))
     return sentences
 
