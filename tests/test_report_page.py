@@ -217,6 +217,24 @@ def test_a_phone_scrolls_down_only(browser: Browser, report: Path) -> None:
     opened.close()
 
 
+@pytest.mark.parametrize("mode", ["Slider", "Difference"])
+def test_images_laid_over_one_another_fit_on_a_phone(
+    browser: Browser, report: Path, mode: str
+) -> None:
+    opened = Opened(browser, report, viewport={"width": 390, "height": 844})
+    opened.page.locator("article.card header button").nth(1).click()
+    opened.page.get_by_role("button", name=mode).click()
+    images = opened.page.locator("#stage img")
+    expect(images).to_have_count(2)
+    assert [images.nth(one).get_attribute("width") for one in range(2)] == ["480", "480"]
+    below, above = (images.nth(one).bounding_box() for one in range(2))
+    assert below == above
+    assert below is not None
+    # Neither with bars beside it nor stretched: the other one is drawn over the whole of the box.
+    assert below["width"] / below["height"] == pytest.approx(480 / 360, rel=0.02)
+    opened.close()
+
+
 @pytest.mark.parametrize("width", [390, 1180])
 def test_what_stands_above_a_wide_table_is_read_whole(
     browser: Browser, report: Path, width: int
