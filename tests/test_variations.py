@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from edit_benchmark.judging.job import question_fields
 from edit_benchmark.judging.variations import rubric_of
 from edit_benchmark.records import Edit, dumps
 from edit_benchmark.report.agreements import repeat_rows
+from edit_benchmark.report.analysis import analyse
+from edit_benchmark.report.words import load
 from edit_benchmark.results.store import key_of
 
 REASONING = RUBRICS / "reasoning.yaml"
@@ -124,17 +127,13 @@ def test_the_report_says_what_repeats_varied() -> None:
     other = {key: score + float(rng.normal(0, 1)) for key, score in scores.items()}
     ratings = {"j": scores, "again": dict(scores), "reworded": other, "reworded 2": other}
     base = own().model_dump(mode="json")
-    run = {
-        "config": {
-            "judges": {
-                "reworded": base | {"repeat": 1, "vary": "paraphrase"},
-                "j": base,
-                "again": base | {"repeat": 1},
-                "reworded 2": base | {"repeat": 2, "vary": "paraphrase"},
-            }
-        }
+    judges = {
+        "reworded": base | {"repeat": 1, "vary": "paraphrase"},
+        "j": base,
+        "again": base | {"repeat": 1},
+        "reworded 2": base | {"repeat": 2, "vary": "paraphrase"},
     }
-    rows = {row.varied: row for row in repeat_rows(ratings, run)}
+    rows = {row.varied: row for row in repeat_rows(ratings, judges)}
     assert rows["nothing"].judges == ("j", "again")
     assert (rows["nothing"].noise_std, rows["nothing"].reliability) == (0, 1)
     assert rows["paraphrase"].judges == ("j", "reworded", "reworded 2")
@@ -142,5 +141,17 @@ def test_the_report_says_what_repeats_varied() -> None:
     assert rows["paraphrase"].reliability < 0.95
     # A run of before had no such key.
     del base["vary"]
-    old = {"config": {"judges": {"j": base, "again": base | {"repeat": 1}}}}
+    old = {"j": base, "again": base | {"repeat": 1}}
     assert [row.varied for row in repeat_rows(ratings, old)] == ["nothing"]
+
+
+def test_a_judge_asked_again_is_no_further_judge_without_the_record_of_a_run(
+    tmp_path: Path,
+) -> None:
+    """The report of one category has no record."""
+    inputs = fixtures.synthesise(tmp_path, judges=("j", "again", "k"), each=4, images=False)
+    judges = {**inputs.judges, "again": inputs.judges["j"] | {"repeat": 1}}
+    found = analyse(replace(inputs, judges=judges, run={}), load("en"))
+    assert [row.judges for row in found.repeats] == [("j", "again")]
+    others = [row for row in inputs.scores if row.judge != "again"]
+    assert found.alpha == analyse(replace(inputs, scores=others), load("en")).alpha

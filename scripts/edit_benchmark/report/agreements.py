@@ -67,13 +67,14 @@ def alpha_of_judges(inputs: Inputs, ratings: Ratings) -> Alpha | None:
     return agreement.alpha_of_all(ratings, _images(inputs.samples))
 
 
-def repeat_rows(ratings: Ratings, run: Mapping[str, Any]) -> list[Repeats]:
+def repeat_rows(ratings: Ratings, judges: Mapping[str, Mapping[str, Any]]) -> list[Repeats]:
     """Judges that differ in ``repeat`` alone, and in what it varies, are one that was asked again.
 
     Each kind of variation has a row of its own, in which the judge without a repeat takes part.
+    ``judges`` are their settings by name.
     """
     alike: dict[str, dict[str, dict[int, str]]] = {}
-    for name, settings in (run.get("config") or {}).get("judges", {}).items():
+    for name, settings in judges.items():
         if name in ratings:
             rest = {key: value for key, value in settings.items() if key not in _OF_A_REPEAT}
             varied = settings.get("vary") or NOTHING
@@ -84,9 +85,9 @@ def repeat_rows(ratings: Ratings, run: Mapping[str, Any]) -> list[Repeats]:
     for kinds in alike.values():
         once = {0: kinds[NOTHING][0]} if 0 in kinds.get(NOTHING, {}) else {}
         for varied, names in kinds.items():
-            judges = [name for _, name in sorted((once | names).items())]
-            if len(judges) > 1:
-                found = agreement.repeats({name: ratings[name] for name in judges})
+            of_one = [name for _, name in sorted((once | names).items())]
+            if len(of_one) > 1:
+                found = agreement.repeats({name: ratings[name] for name in of_one})
                 rows.append(replace(found, varied=varied))
     return rows
 

@@ -69,17 +69,17 @@ class Analysis:
 
 def analyse(inputs: Inputs, words: Words, equal_share: float = EQUAL_SHARE) -> Analysis:
     """Every table from complete rows (each model, judge, sample and repeat once)."""
-    samples, scores, run = inputs.samples, inputs.scores, inputs.run
+    samples, scores = inputs.samples, inputs.scores
     means = per_sample(scores)
     summary = summary_rows(samples, scores, inputs.categories, equal_share, inputs.scales)
     ratings = judges_ratings(scores)
-    repeats = repeat_rows(ratings, run)
+    repeats = repeat_rows(ratings, inputs.judges)
     again = {name for row in repeats for name in row.judges[1:]}
     once = {name: rated for name, rated in ratings.items() if name not in again}
     return Analysis(
         scores=score_rows(samples, scores),
         summary=summary,
-        breakdown=breakdown_rows(samples, means, instruction_languages(run), inputs.scales),
+        breakdown=breakdown_rows(samples, means, instruction_languages(inputs.run), inputs.scales),
         comparison=comparison_rows(samples, means, inputs.scales),
         ranks=rank_rows(samples, means),
         agreement=agreement_rows(inputs, ratings),
