@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -23,9 +23,8 @@ from edit_benchmark.judging.rubrics import Criterion, Rubric
 from edit_benchmark.judging.variations import rubric_of
 from edit_benchmark.records import Edit, Sample
 from edit_benchmark.runtime.leases import DeviceRequest
+from edit_benchmark.selftest import asking, parts, probes, verdict
 from edit_benchmark.selftest import job as jobs
-from edit_benchmark.selftest import parts, probes, verdict
-from edit_benchmark.selftest.asking import Ask, Chosen, ask_about
 from edit_benchmark.selftest.job import SelfTestJob, self_test
 from edit_benchmark.stats.auc import auc, win_rate
 from plugins import toys
@@ -34,6 +33,10 @@ RUBRIC = Rubric(
     "r", "physical", (Criterion("c", "c", "?"),), {"1": 2.0, "4": 5.0, "7": 8.0}, "0", True,
     {"language": "en"},
 )  # fmt: skip
+
+
+#: A judge: an answer for each case.
+Ask = Callable[[Sequence[Case]], Sequence[Answer | SampleError]]
 
 
 def case(number: int, category: str = "physical") -> Case:
@@ -67,10 +70,21 @@ def right(cases: Sequence[Case]) -> list[Answer | SampleError]:
     return answers
 
 
+def answered(
+    ask: Ask, cases: Sequence[Case], others: Sequence[Sample | None]
+) -> list[asking.Answered]:
+    """What is answered in a test in one part."""
+
+    def shown(questions: Sequence[asking.Question]) -> Iterator[asking.Asked]:
+        changed = [question.case() for question in questions]
+        return zip(changed, ask(changed), strict=True)
+
+    return asking.ask_about(shown, list(map(asking.Chosen, range(len(cases)), cases, others)))
+
+
 def judged(ask: Ask, cases: Sequence[Case], others: Sequence[Sample | None]) -> dict[str, Any]:
     """The record of a test in one part."""
-    chosen = map(Chosen, range(len(cases)), cases, others)
-    return verdict.judge(ask_about(ask, list(chosen)))
+    return verdict.judge(answered(ask, cases, others))
 
 
 def constant(cases: Sequence[Case]) -> list[Answer | SampleError]:
@@ -400,7 +414,7 @@ def test_the_order_in_which_parts_come_changes_no_last_digit() -> None:
             for _ in cases
         ]
 
-    rows = ask_about(dice, list(map(Chosen, range(20), CASES, OTHERS)))
+    rows = answered(dice, CASES, OTHERS)
     record = verdict.judge(rows)
     for _ in range(5):
         rng.shuffle(rows)  # type: ignore[arg-type]

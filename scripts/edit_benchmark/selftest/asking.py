@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from PIL import Image
@@ -14,9 +14,6 @@ from edit_benchmark.judging.reading import masses
 from edit_benchmark.judging.rubrics import overall
 from edit_benchmark.records import Sample
 from edit_benchmark.selftest.probes import PROBES, Change
-
-#: Asks the judge: an answer for each case, in their order.
-Ask = Callable[[Sequence[Case]], Sequence[Answer | SampleError]]
 
 
 @dataclass(frozen=True)
@@ -93,23 +90,62 @@ class Answered:
         return cls(**{**fields, "probes": probes})
 
 
+@dataclass(frozen=True)
+class Question:
+    """An edit to be judged, as it is or changed.
+
+    Attributes
+    ----------
+    row
+        Of which of the edits asked about.
+    edit
+        The edit.
+    change
+        What is done to it, None for nothing.
+    """
+
+    row: int
+    edit: Chosen
+    change: Change | None
+
+    def case(self) -> Case:
+        """What the judge is shown."""
+        return (
+            self.edit.case if self.change is None else self.change(self.edit.case, self.edit.other)
+        )
+
+
+#: What the judge was shown, or why it could not be, and its answer.
+Asked = tuple[Case | SampleError, Answer | SampleError]
+#: Asks the judge all questions, in their order.
+Ask = Callable[[Sequence[Question]], Iterable[Asked]]
+
+
 def ask_about(ask: Ask, chosen: Sequence[Chosen]) -> list[Answered]:
-    """Ask a judge about edits, at least one, as they are and as every probe changes them."""
-    answers = ask([edit.case for edit in chosen])
+    """Ask a judge about edits, at least one, as they are and as every probe changes them.
+
+    All is asked in one go, so that the next images are ready when the judge is.
+    """
+    as_they_are = [Question(row, edit, None) for row, edit in enumerate(chosen)]
+    changed = [
+        (probe, Question(row, edit, change))
+        for probe in PROBES
+        for change in (probe.change, probe.against)
+        if change is not None
+        for row, edit in _in_order(chosen, reverse=probe.reverse)
+        if edit.other is not None or not probe.needs_other
+    ]
+    answers = iter(ask([*as_they_are, *(question for _, question in changed)]))
+    unchanged = [answer for _, (_, answer) in zip(chosen, answers, strict=False)]
     probed: list[dict[str, Probed]] = [{} for _ in chosen]
     asked = [1] * len(chosen)
-    for probe in PROBES:
-        if probe.change is None:
-            continue
-        found = _ask_changed(ask, probe.change, chosen, reverse=probe.reverse)
-        against: dict[int, Probed] = {}
-        if probe.against is not None:
-            against = _ask_changed(ask, probe.against, chosen, reverse=probe.reverse)
-        for row, one in found.items():
-            compared = against[row].score if row in against else None
-            probed[row][probe.name] = Probed(one.score, one.differs, compared)
-        for row in (*found, *against):
-            asked[row] += 1
+    for (probe, question), (case, answer) in zip(changed, answers, strict=True):
+        of_row = probed[question.row]
+        asked[question.row] += 1
+        if question.change is probe.against:
+            of_row[probe.name] = replace(of_row[probe.name], against=_score(answer))
+        else:
+            of_row[probe.name] = Probed(_score(answer), _differs(case, question.edit.case))
     return [
         Answered(
             place=edit.place,
@@ -120,26 +156,18 @@ def ask_about(ask: Ask, chosen: Sequence[Chosen]) -> list[Answered]:
             probes=of_probes,
             asked=count,
         )
-        for edit, answer, of_probes, count in zip(chosen, answers, probed, asked, strict=True)
+        for edit, answer, of_probes, count in zip(chosen, unchanged, probed, asked, strict=True)
     ]
 
 
-def _ask_changed(
-    ask: Ask, change: Change, chosen: Sequence[Chosen], *, reverse: bool
-) -> dict[int, Probed]:
-    """What the judge says of all edits that can be changed, once they are; by their rows."""
-    changed = [
-        (row, case)
-        for row, edit in enumerate(chosen)
-        if (case := change(edit.case, edit.other)) is not None
-    ]
-    if reverse:
-        changed.reverse()
-    answers = ask([case for _, case in changed])
-    return {
-        row: Probed(_score(answer), not _same_pixels(chosen[row].case.edited, case.edited))
-        for (row, case), answer in zip(changed, answers, strict=True)
-    }
+def _in_order(chosen: Sequence[Chosen], *, reverse: bool) -> list[tuple[int, Chosen]]:
+    numbered = list(enumerate(chosen))
+    return numbered[::-1] if reverse else numbered
+
+
+def _differs(shown: Case | SampleError, unchanged: Case) -> bool:
+    """Whether the judge was shown another image than the unchanged edit."""
+    return isinstance(shown, Case) and not _same_pixels(shown.edited, unchanged.edited)
 
 
 def _same_pixels(image: Image.Image, other: Image.Image) -> bool:

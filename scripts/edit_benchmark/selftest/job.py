@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -15,14 +15,13 @@ from edit_benchmark.errors import SampleError, UserError
 from edit_benchmark.judging import rubrics
 from edit_benchmark.judging.batching import answers_of, count_answers, read_ahead
 from edit_benchmark.judging.job import case_of
-from edit_benchmark.judging.judge import Answer, Case
 from edit_benchmark.judging.registry import KINDS
 from edit_benchmark.judging.variations import rubric_of
 from edit_benchmark.records import Edit, Sample
 from edit_benchmark.runtime.job import Job, delegated, loaded
 from edit_benchmark.runtime.keeping.resident import stop_if_asked
 from edit_benchmark.selftest import probes
-from edit_benchmark.selftest.asking import Answered, Chosen, ask_about
+from edit_benchmark.selftest.asking import Answered, Asked, Chosen, Question, ask_about
 from edit_benchmark.selftest.parts import Part
 
 
@@ -104,16 +103,17 @@ def _rows(job: SelfTestJob) -> list[Answered]:
         tqdm(desc=f"self-test of {job.name}", unit="image", mininterval=5, file=sys.stderr) as bar,
     ):
 
-        def ask(asked: Sequence[Case]) -> list[Answer | SampleError]:
-            answers: list[Answer | SampleError] = []
-            began = time.monotonic()
-            # Images are prepared by threads, one batch ahead.
-            for batch in read_ahead(asked, job.settings.batch_size, lambda case: case, judge.model):
+        def ask(questions: Sequence[Question]) -> Iterator[Asked]:
+            size = job.settings.batch_size
+            # Images are changed and prepared by threads, one batch ahead.
+            for batch in read_ahead(questions, size, Question.case, judge.model):
                 stop_if_asked()
-                answers += answers_of(judge.model, batch.cases)
-                bar.update(len(batch.cases))
-            count_answers(judge.telemetry, answers, judging=time.monotonic() - began)
-            return answers
+                began = time.monotonic()
+                answers = answers_of(judge.model, batch.cases)
+                spent = time.monotonic() - began
+                count_answers(judge.telemetry, answers, judging=spent, reading=batch.seconds)
+                bar.update(len(answers))
+                yield from zip(batch.cases, answers, strict=True)
 
         return ask_about(ask, chosen)
 

@@ -25,8 +25,8 @@ REPEATED = 0.05
 #: Measures of which the limit is the most that passes; of the others it is the least.
 AT_MOST = ("change", "toward")
 
-#: Changes a case, given another sample or None; the result is None if the case cannot be changed.
-Change = Callable[[Case, Sample | None], Case | None]
+#: Changes a case, given another sample, or None where there is none.
+Change = Callable[[Case, Sample | None], Case]
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,8 @@ class Probe:
         Whether the judge is asked in the opposite order.
     needs_difference
         Whether edits do not count whose image is the same as its changed one.
+    needs_other
+        Whether edits are left out for which there is no other sample.
     """
 
     name: str
@@ -73,6 +75,7 @@ class Probe:
     essential: bool = False
     reverse: bool = False
     needs_difference: bool = False
+    needs_other: bool = False
 
 
 def choose(edits: Sequence[Edit], count: int) -> list[Edit]:
@@ -153,10 +156,9 @@ def _edited_is(image: Callable[[Case], Image.Image]) -> Change:
     return lambda case, other: replace(case, edited=image(case), prepared=None)
 
 
-def _swap(case: Case, other: Sample | None) -> Case | None:
+def _swap(case: Case, other: Sample | None) -> Case:
     """Instruction and rationale of ``other`` with this sample's images."""
-    if other is None:
-        return None
+    assert other is not None, "the probe needs another sample"
     sample = replace(
         case.sample,
         instruction=other.instruction,
@@ -217,7 +219,7 @@ PROBES = (
     Probe(
         "swapped", _swap, "wins", 0.7,
         "{value:.0%}{interval} of the edits score above themselves under another instruction; "
-        "AUC {auc}",
+        "AUC {auc}", needs_other=True,
     ),
     # Whoever writes the instruction must not write the score. The two demands differ in nothing
     # else, so that what a longer instruction does to scores has no part in it. The limit is the
