@@ -2,11 +2,11 @@
 
     python tests/performance/old_shape.py run --editor FOLDER --judge FOLDER --devices 0 1 \\
         --samples 10 --steps 10 --out FOLDER
-    python tests/performance/old_shape.py model FOLDER/measured.json --out FOLDER
+    python tests/performance/old_shape.py model FOLDER/measured.json ... --out FOLDER
 
-``run`` measures both, ``model`` extends both to 270 images on one to eight GPUs by arithmetic
-with the measured constants alone. ``cpu`` stands for a GPU where there is none: the same code with
-tiny models. What the earlier shape is, says ``shapes/earlier.py``.
+``run`` measures both, ``model`` extends each measurement to 270 images on one to eight GPUs by
+arithmetic with the measured constants alone. ``cpu`` stands for a GPU where there is none: the same
+code with tiny models. What the earlier shape is, says ``shapes/earlier.py``.
 """
 
 from __future__ import annotations
@@ -37,11 +37,14 @@ def run(setup: Setup, samples: int, side: int, parts: list[str]) -> None:
     measured: dict[str, Any] = {
         "command": "python tests/performance/old_shape.py run",
         "devices": len(setup.devices), "samples": samples, "steps": setup.steps,
+        "is_guided": setup.is_guided,
     }  # fmt: skip
     if path.exists():
         earlier_run = json.loads(path.read_text())
         if any(earlier_run[name] != value for name, value in measured.items()):
-            raise SystemExit(f"{path} is of other devices, samples or steps; take another folder.")
+            raise SystemExit(
+                f"{path} is of other devices, samples, steps or guidance; take another folder."
+            )
         measured = earlier_run
     with tempfile.TemporaryDirectory(prefix="old-shape-") as name:
         folder = Path(name)
@@ -67,14 +70,16 @@ def main() -> None:
     measure = commands.add_parser("run", help="measure both")
     add_arguments(measure, samples=10, steps=10, judged=True)
     measure.add_argument("--parts", nargs="+", choices=["ours", "old"], default=["ours", "old"])
-    extend = commands.add_parser("model", help="extend a measurement to 270 images")
-    extend.add_argument("measured", type=Path)
+    measure.add_argument("--unguided", action="store_true", help="one forward pass a step")
+    extend = commands.add_parser("model", help="extend measurements to 270 images")
+    extend.add_argument("measured", type=Path, nargs="+")
     extend.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
     if arguments.command == "model":
         model.extend(arguments.measured, arguments.out.resolve())
         return
-    run(setup_of(arguments), arguments.samples, arguments.side, arguments.parts)
+    setup = setup_of(arguments, is_guided=not arguments.unguided)
+    run(setup, arguments.samples, arguments.side, arguments.parts)
 
 
 if __name__ == "__main__":

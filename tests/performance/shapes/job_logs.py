@@ -78,17 +78,22 @@ def constants(jobs: list[JobLog], began: float, ended: float) -> dict[str, Any]:
     -------
     dict
         ``before_seconds`` and ``after_seconds``: of the command without a job on a device;
-        ``gap_seconds``: between two jobs of one device; ``jobs``: the fields of each.
+        ``gap_seconds``: between two edit jobs of one device, which wait for no other job;
+        ``collect_seconds``: from the last edit to the next job that judges; ``jobs``: the fields of
+        each.
     """
     gaps = []
     for device in {job.device for job in jobs}:
         own = [job for job in jobs if job.device == device]
         gaps += [max(0.0, after.began - before.ended)
                  for before, after in pairwise(own)
-                 if after.stage == before.stage]  # fmt: skip
+                 if before.stage == after.stage == "edit"]  # fmt: skip
+    edited = max(job.ended for job in jobs if job.stage == "edit")
+    judged = [job.began - edited for job in jobs if job.began > edited]
     return {
         "before_seconds": jobs[0].began - began,
         "after_seconds": ended - max(job.ended for job in jobs),
         "gap_seconds": fmean(gaps) if gaps else 0.0,
+        "collect_seconds": min(judged, default=0.0),
         "jobs": [asdict(job) for job in jobs],
     }
