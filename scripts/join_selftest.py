@@ -8,7 +8,8 @@ from pathlib import Path
 
 from edit_benchmark.results.files import write_text
 from edit_benchmark.runtime.command_line import run
-from edit_benchmark.selftest.parts import join, read
+from edit_benchmark.selftest.joining import join
+from edit_benchmark.selftest.parts import read
 from edit_benchmark.selftest.verdict import lines
 
 

@@ -23,7 +23,7 @@ from edit_benchmark.judging.rubrics import Criterion, Rubric
 from edit_benchmark.judging.variations import rubric_of
 from edit_benchmark.records import Edit, Sample
 from edit_benchmark.runtime.leases import DeviceRequest
-from edit_benchmark.selftest import asking, parts, probes, verdict
+from edit_benchmark.selftest import asking, joining, parts, probes, verdict
 from edit_benchmark.selftest import job as jobs
 from edit_benchmark.selftest.job import SelfTestJob, self_test
 from edit_benchmark.stats.auc import auc, win_rate
@@ -362,7 +362,7 @@ def test_the_verdict_does_not_depend_on_the_number_of_parts(tmp_path: Path, resu
             job = job_of(results, samples, edits, count=count, part=part, parts=n)
             paths.append(tmp_path / f"{part}-of-{n}.json")
             paths[-1].write_text(json.dumps(asdict(self_test(job))))
-        joined = parts.join([parts.read(path) for path in reversed(paths)])
+        joined = joining.join([parts.read(path) for path in reversed(paths)])
         assert joined.pop("seconds") >= 0
         return joined
 
@@ -424,7 +424,7 @@ def test_the_order_in_which_parts_come_changes_no_last_digit() -> None:
 def test_parts_of_different_tests_and_broken_ones_are_refused(tmp_path: Path) -> None:
     one = parts.Part("j", "m", 1.0, {"batch_size": 1}, None, "a", [])
     with pytest.raises(UserError, match="judge j on model m differ in rubric_sha256; run"):
-        parts.join([one, replace(one, rubric_sha256="b")])
+        joining.join([one, replace(one, rubric_sha256="b")])
     path = tmp_path / "1-of-2.json"
     for text in ("", "[]", "{}", json.dumps(asdict(one) | {"rows": [{"id": "s"}]})):
         path.write_text(text)

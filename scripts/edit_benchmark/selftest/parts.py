@@ -1,19 +1,15 @@
-"""A self-test in parts: each a job of its own, joined into one record."""
+"""A part of a self-test, as its job writes it."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from edit_benchmark.errors import UserError
 from edit_benchmark.selftest.asking import Answered
-from edit_benchmark.selftest.verdict import judge
-
-# What identifies a test: it is the same in all of its parts.
-_IDENTITY = ("judge", "model", "settings", "checkpoint", "rubric_sha256")
 
 
 @dataclass(frozen=True)
@@ -61,31 +57,3 @@ def read(path: Path) -> Part:
             f"{path}: not a part of a self-test; remove it and run snakemake judge_selftest "
             "--forcerun selftest_part."
         ) from None
-
-
-def join(parts: Sequence[Part]) -> dict[str, Any]:
-    """The record of a self-test, whatever number of parts it was divided into.
-
-    Returns
-    -------
-    dict
-        What :func:`verdict.judge` gives, what identifies the test (``judge``, ``model``,
-        ``settings``, ``checkpoint``, ``rubric_sha256``), and the ``seconds`` of all parts together.
-
-    Raises
-    ------
-    UserError
-        If they are parts of different tests.
-    """
-    first = parts[0]
-    for name in _IDENTITY:
-        if any(getattr(part, name) != getattr(first, name) for part in parts):
-            raise UserError(
-                f"the parts of the self-test of judge {first.judge} on model {first.model} differ "
-                f"in {name}; run snakemake judge_selftest --forcerun selftest_part."
-            )
-    return {
-        **judge([row for part in parts for row in part.rows]),
-        **{name: getattr(first, name) for name in _IDENTITY},
-        "seconds": round(sum(part.seconds for part in parts), 1),
-    }
