@@ -146,12 +146,12 @@ def test_every_command_says_what_it_does() -> None:
         assert len(result.stdout.splitlines()) > 3, path
 
 
-def test_parsing_needs_no_heavy_library() -> None:
+def test_parsing_and_jobs_that_find_a_model_loaded_need_no_heavy_library() -> None:
     code = (
         "import sys; sys.path.insert(0, 'scripts');"
         "import edit_benchmark.editing.job, edit_benchmark.judging.job;"
-        "import edit_benchmark.config.resolve;"
-        "print([name for name in ('torch', 'diffusers', 'transformers', 'pandas')"
+        "import edit_benchmark.selftest.job, edit_benchmark.config.resolve;"
+        "print([name for name in ('torch', 'diffusers', 'transformers', 'pandas', 'scipy')"
         " if name in sys.modules])"
     )
     printed = subprocess.check_output([sys.executable, "-c", code], cwd=ROOT, text=True)
