@@ -38,7 +38,7 @@ def main() -> None:
             with suppress(UserError, OSError):
                 rows += read_rows(path, Edit)
     wanted = len(category) * job.settings.repeats
-    devices = len(job.devices.device_ids)
+    devices = max(1, len(job.devices.device_ids) // job.settings.gpu)
     print(edit_line(arguments.model, arguments.category, rows, wanted, devices))
 
 
@@ -58,13 +58,14 @@ def _parser() -> argparse.ArgumentParser:
 
 def _job(arguments: argparse.Namespace, category: Sequence[Sample]) -> EditJob:
     number, shards = _shard(arguments)
+    settings = editor_settings(arguments.settings, arguments.model)
     purpose = f"edit {arguments.model} {arguments.category} {arguments.shard}"
     return EditJob(
         name=arguments.model,
-        settings=editor_settings(arguments.settings, arguments.model),
+        settings=settings,
         checkpoint_record=arguments.checkpoint,
         results=arguments.results.absolute(),
-        devices=device_request(arguments, purpose),
+        devices=device_request(arguments, purpose, settings.gpu),
         samples=[row for row in category if shard_of(row, shards) == number - 1],
     )
 

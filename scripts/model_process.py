@@ -50,12 +50,12 @@ def main() -> None:
         with suppress(Exception):  # what is wrong, the job that needs it says
             _IMPORTS[role](Path(folder))
     try:
-        message, (lease,) = channel.receive()
+        message, locks = channel.receive()
     except Closed:
         return
-    # As it was found by who sees all of them: this process sees no other.
+    # As they were found by who sees all of them: this process sees no others.
     device = leases.device_from(message["hold"])
-    resident.become(resident.Resident(channel, device, leases.own(lease)))
+    resident.become(resident.Resident(channel, device, [leases.own(lock) for lock in locks]))
     own_log = os.dup(2)
     with suppress(Closed):
         while True:

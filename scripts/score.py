@@ -57,7 +57,7 @@ def _job(arguments: argparse.Namespace) -> ScoreJob:
         settings=settings,
         checkpoint_record=arguments.checkpoint,
         results=arguments.results.absolute(),
-        devices=device_request(arguments, purpose),
+        devices=device_request(arguments, purpose, settings.gpu),
         edits=chunk(read_rows(arguments.edits, Edit), arguments.chunk, arguments.chunk_size),
         samples=read_rows(arguments.samples, Sample),
         rubric=rubric_of(settings, arguments.category, arguments.language),

@@ -47,13 +47,14 @@ def _parser() -> argparse.ArgumentParser:
 
 def _job(arguments: argparse.Namespace) -> SelfTestJob:
     number, _, parts = arguments.part.partition("-of-")
+    settings = judge_settings(arguments.settings, arguments.judge)
     purpose = f"self-test of {arguments.judge} part {arguments.part}"
     return SelfTestJob(
         name=arguments.judge,
-        settings=judge_settings(arguments.settings, arguments.judge),
+        settings=settings,
         checkpoint_record=arguments.checkpoint,
         results=arguments.results.absolute(),
-        devices=device_request(arguments, purpose),
+        devices=device_request(arguments, purpose, settings.gpu),
         model=arguments.model,
         # One edit a sample: more of them are no more samples.
         edits=[row for path in arguments.edits for row in read_rows(path, Edit) if not row.repeat],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -136,6 +137,65 @@ def test_a_lora_of_which_a_part_fits_nowhere_is_refused(
     save_file(layers | strange, tmp_path / "half.safetensors")
     with pytest.raises(UserError, match=r"layers are not in it: .*transformer_blocks\.70\."):
         edited(checkpoint, lora={"path": str(tmp_path / "half.safetensors")})
+
+
+def named(form: str) -> Callable[[str], str]:
+    """How a program names the tensor of an adapter that diffusers names ``transformer.LAYER``."""
+
+    def rename(name: str) -> str:
+        layer, _, tensor = name.removeprefix("transformer.").partition(".lora_")
+        side = tensor[0]
+        kohya = {"A": "down", "B": "up"}[side]
+        return form.format(layer=layer, flat=layer.replace(".", "_"), side=side, kohya=kohya)
+
+    return rename
+
+
+@pytest.fixture(scope="module")
+def adapted(checkpoint: Path, adapter: Path) -> np.ndarray:
+    return edited(checkpoint, lora={"path": str(adapter)})[1]
+
+
+@pytest.mark.parametrize("form", [
+    "diffusion_model.{layer}.lora_{side}.weight",
+    "transformer.{layer}.lora_{side}.default.weight",
+    "base_model.model.{layer}.lora_{side}.default.weight",
+    "lora_unet_{flat}.lora_{kohya}.weight",
+    "transformer.{layer}.lora_{kohya}.weight",
+])  # fmt: skip
+def test_a_lora_is_the_same_however_its_layers_are_named(
+    checkpoint: Path, adapter: Path, adapted: np.ndarray, tmp_path: Path, form: str
+) -> None:
+    rename = named(form)
+    layers = {rename(name): tensor.clone() for name, tensor in load_file(adapter).items()}
+    assert len(layers) == 12
+    # A rank of 4, so that the scale of these alphas is 1.
+    alphas = {name.partition(".lora_")[0] + ".alpha": torch.tensor(4.0) for name in layers}
+    path = tmp_path / "renamed.safetensors"
+    save_file(layers | (alphas if "kohya" in form else {}), path)
+    assert np.array_equal(edited(checkpoint, lora={"path": str(path)})[1], adapted)
+
+
+def test_a_lora_with_anything_that_matches_nothing_is_refused_before_a_device_is_taken(
+    checkpoint: Path, adapter: Path, tmp_path: Path
+) -> None:
+    layers = load_file(adapter)
+    path = tmp_path / "a.safetensors"
+    chosen = settings(checkpoint, lora={"path": str(path)})
+    for strange in (
+        "transformer.transformer_blocks.70.attn.to_q.lora_A.weight",
+        "diffusion_model.img_inn.lora_down.weight",
+        "transformer.transformer_blocks.0.attn.to_q.dora_scale",
+    ):
+        save_file(layers | {strange: torch.zeros(4, 4)}, path)
+        shown = strange.partition(".lora_")[0].removeprefix("transformer.")
+        with pytest.raises(UserError, match=rf"1 of its layers are not in it: .*{shown}"):
+            resolve(chosen, "models.m")
+    # Of another model: told by its pipeline's class, which knows more ways of naming.
+    other = {name.replace("transformer_blocks", "double"): x for name, x in layers.items()}
+    save_file({name: tensor.clone() for name, tensor in other.items()}, path)
+    with pytest.raises(UserError, match=r"6 of its layers are not in it: double\.0"):
+        resolve(chosen, "models.m")
 
 
 def test_a_lora_that_is_cut_off_or_none_is_refused_before_a_device_is_taken(

@@ -6,15 +6,19 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from safetensors.numpy import save_file
+from safetensors.torch import save_file as save_torch
 
 from edit_benchmark.checkpoints import record
-from edit_benchmark.checkpoints.resolve import resolve, weights_state
+from edit_benchmark.checkpoints.resolve import resolve, weights_size, weights_state
 from edit_benchmark.config.editors import DiffusersEditorSettings
 from edit_benchmark.config.judges import TransformersJudgeSettings
+from edit_benchmark.editing.registry import KINDS
 from edit_benchmark.errors import UserError
 
 Spoil = Callable[[Path], object]
@@ -128,6 +132,10 @@ def write(name: str, content: object) -> Spoil:
          "diffusion_pytorch_model.fp16.safetensors"),
         (rename(WEIGHTS, "transformer/any-Q4.gguf"), "only in GGUF, any-Q4.gguf"),
         (lambda folder: (folder / WEIGHTS).unlink(), "transformer/ has no weights"),
+        (rename(WEIGHTS, "any-Q4.gguf"), "has no weights but any-Q4.gguf, which is GGUF"),
+        (rename("tokenizer/tokenizer.json", "tokenizer/notes.txt"),
+         "tokenizer/ has no vocabulary of its tokenizer"),
+        (rename("transformer/config.json", "transformer/notes.txt"), "transformer/ has no setting"),
         (lambda folder: (folder / WEIGHTS).write_bytes(b""), "is no safetensors file"),
         (resize(-1), "diffusion_pytorch_model.safetensors has 79 of 80 bytes"),
         (resize(1), "diffusion_pytorch_model.safetensors has 81 of 80 bytes"),
@@ -170,3 +178,68 @@ def test_weights_that_were_cut_off_after_the_run_began_are_refused(folder: Path)
     (folder / WEIGHTS).write_bytes(b"")
     with pytest.raises(UserError, match="changed after this run began"):
         record.check_unchanged(found, "m.json")
+
+
+# ----- Only what is loaded counts -----
+
+FP16 = "transformer/diffusion_pytorch_model.fp16.safetensors"
+NOT_LOADED = [
+    "flux-dev.safetensors", "transformer/consolidated.safetensors", FP16, "old/model.safetensors",
+    "transformer/flux-Q4.gguf",
+]  # fmt: skip
+
+
+def edit_settings(folder: Path, **changes: Any) -> DiffusersEditorSettings:
+    return DiffusersEditorSettings(editor="diffusers", checkpoint=str(folder), **changes)
+
+
+@pytest.mark.parametrize("name", NOT_LOADED)
+def test_weights_that_are_not_loaded_are_neither_counted_nor_asked_for(
+    folder: Path, name: str
+) -> None:
+    (folder / name).parent.mkdir(exist_ok=True)
+    before = weights_size(edit_settings(folder))
+    save_file({"x": np.zeros(1000, np.float32)}, folder / name)
+    found = resolve(edit_settings(folder), "models.m")
+    assert found is not None
+    assert found.weight_bytes == 24
+    assert weights_size(edit_settings(folder)) == before
+    (folder / name).write_bytes(b"cut off")  # its download goes on, or broke off
+    assert resolve(edit_settings(folder), "models.m") is not None
+    (folder / name).unlink()
+    (folder / name).symlink_to("gone")
+    assert resolve(edit_settings(folder), "models.m") is not None
+
+
+def test_a_variant_is_chosen_by_its_key_and_determines_edits(folder: Path) -> None:
+    save_file({"a": np.zeros(6, np.float16)}, folder / FP16)
+    plain, fp16 = edit_settings(folder), edit_settings(folder, variant="fp16")
+    found = [resolve(settings, "models.m") for settings in (plain, fp16)]
+    # The text encoder has no variant.
+    assert [one.weight_bytes for one in found if one] == [4 * 2 + 8 * 2, 6 * 2 + 8 * 2]
+    fields = [KINDS["diffusers"].key_fields(plain, found[0]),
+              KINDS["diffusers"].key_fields(fp16, found[1])]  # fmt: skip
+    assert fields[1] == fields[0] | {"variant": "fp16"}
+    assert "variant" not in fields[0]  # as before there was such a key
+    with pytest.raises(UserError, match="has no weights of the variant bf16"):
+        resolve(edit_settings(folder, variant="bf16"), "models.m")
+    (folder / WEIGHTS).unlink()
+    assert "set variant: fp16, or download" in refusal(folder)
+    assert resolve(fp16, "models.m") is not None
+
+
+@pytest.mark.parametrize("scale", ["a.weight_scale", "a.scale_weight", "scaled_fp8"])
+def test_scales_that_would_be_dropped_are_refused_by_name(folder: Path, scale: str) -> None:
+    weights = {"a.weight": torch.zeros(4, 4).to(torch.float8_e4m3fn), scale: torch.ones(1)}
+    save_torch(weights, folder / WEIGHTS)
+    assert f"{WEIGHTS} holds F8_E4M3 weights with scales of their own ({scale})" in refusal(folder)
+    quantised = {"quantization_config": {"quant_method": "fp8"}}
+    (folder / "transformer" / "config.json").write_text(json.dumps(quantised))
+    assert resolve(edit_settings(folder), "models.m") is not None
+
+
+def test_where_a_model_is_placed_is_in_no_key(folder: Path) -> None:
+    found = resolve(edit_settings(folder), "models.m")
+    keys = [KINDS["diffusers"].key_fields(edit_settings(folder, gpu=gpu), found) for gpu in (1, 2)]
+    assert keys[0] == keys[1]
+    assert "gpu" not in keys[0]

@@ -21,16 +21,17 @@ HOLD = """
 import sys, time
 from edit_benchmark.runtime import leases
 from edit_benchmark.runtime.command_line import run
-request = leases.DeviceRequest(["cpu", "cpu"], 1, 1, sys.argv[1])
+count = int(sys.argv[4]) if len(sys.argv) > 4 else 1
+request = leases.DeviceRequest(["cpu"] * max(2, count + 1), 1, count, sys.argv[1], count=count)
 def main():
     with leases.lease(request) as device:
         with leases.load_slot(request):
             print("load", time.time(), flush=True)
             time.sleep(float(sys.argv[3]))
             print("loaded", time.time(), flush=True)
-        print("have", device.label, time.time(), flush=True)
+        print("have", device.label.replace(" and ", "+"), time.time(), flush=True)
         time.sleep(float(sys.argv[2]))
-        print("done", device.label, time.time(), flush=True)
+        print("done", device.label.replace(" and ", "+"), time.time(), flush=True)
 run(main)
 """
 
@@ -42,16 +43,16 @@ def _own_leases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
 
 
-def hold(name: str, seconds: float, load: float = 0) -> subprocess.Popen[str]:
+def hold(name: str, seconds: float, load: float = 0, count: int = 1) -> subprocess.Popen[str]:
     environment = os.environ | {"PYTHONPATH": str(ROOT / "scripts")}
     return subprocess.Popen(
-        [sys.executable, "-c", HOLD, name, str(seconds), str(load)],
+        [sys.executable, "-c", HOLD, name, str(seconds), str(load), str(count)],
         env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
 
 
-def request(*ids: int | str, granted: int = 1) -> leases.DeviceRequest:
-    return leases.DeviceRequest(list(ids), 1, granted, "test")
+def request(*ids: int | str, granted: int = 1, count: int = 1) -> leases.DeviceRequest:
+    return leases.DeviceRequest(list(ids), 1, granted, "test", count=count)
 
 
 def gpu(index: int, free: int = 80 * GIB, processes: dict[int, int] | None = None) -> gpus.Gpu:
@@ -178,8 +179,60 @@ def test_several_devices_of_a_scheduler_are_leased(monkeypatch: pytest.MonkeyPat
 def test_too_little_memory_is_named_with_both_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     busy = gpu(0, 10 * GIB, {4711: 70 * GIB})
     monkeypatch.setattr(gpus, "present", lambda: [busy])
-    gpus.check_memory(busy, 9 * GIB, "small")
+    gpus.check_memory([busy], 9 * GIB, "small")
     with pytest.raises(UserError) as caught:
-        gpus.check_memory(busy, 54 * GIB, "Qwen/Qwen-Image-Edit")
+        gpus.check_memory([busy], 54 * GIB, "Qwen/Qwen-Image-Edit")
     for part in ("10.0 GiB free of 80.0 GiB", "54.0 GiB", "pid 4711 (70.0 GiB)", "Qwen-Image-Edit"):
         assert part in str(caught.value)
+
+
+def test_jobs_that_take_two_devices_each_never_wait_for_one_another() -> None:
+    """Of three devices, beside jobs that take one of the first two."""
+    jobs = [hold(f"job {number}", 0.05, count=1 + number % 2) for number in range(10)]
+    spans: dict[str, list[tuple[float, float]]] = {}
+    for job in jobs:
+        output, log = job.communicate(timeout=60)
+        assert job.returncode == 0, log
+        have, done = (line.split() for line in output.splitlines() if line[:4] in ("have", "done"))
+        for device in have[1].split("+"):
+            spans.setdefault(device, []).append((float(have[2]), float(done[2])))
+    assert sum(map(len, spans.values())) == 15
+    for held in spans.values():
+        assert all(first[1] <= second[0] for first, second in pairwise(sorted(held)))
+
+
+def test_a_job_of_several_devices_sees_all_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gpus, "present", lambda: [gpu(number) for number in range(3)])
+    with leases.lease(request(2, 0, granted=2, count=2)) as device:
+        assert os.environ["CUDA_VISIBLE_DEVICES"] == device.visible == "GPU-0,GPU-2"
+        assert [one.index for one in device.gpus] == [0, 2]
+        assert device.model_name == "H100"  # not another than that of a job of one device
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+        with leases.lease(request(2, 0, 1)) as other:
+            assert other.label.startswith("GPU 1 ")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    with leases.lease(request(0, granted=2, count=2)) as scheduled:
+        assert scheduled.visible == "0,1"
+
+
+def test_fewer_devices_than_the_model_is_placed_over_are_refused() -> None:
+    with (
+        pytest.raises(UserError, match=r"granted gpu=1, but .* gpu: 2 devices; .* at least 2"),
+        leases.lease(request("cpu", "cpu", count=2)),
+    ):
+        pass
+    with (
+        pytest.raises(UserError, match="gpu: 2 devices, and this job may use only cpu-0"),
+        leases.lease(request("cpu", granted=2, count=2)),
+    ):
+        pass
+
+
+def test_memory_is_that_of_all_devices_of_a_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    two = [gpu(0, 60 * GIB), gpu(1, 50 * GIB)]
+    monkeypatch.setattr(gpus, "present", lambda: two)
+    gpus.check_memory(two, 105 * GIB, "flux")
+    with pytest.raises(UserError, match=r"GPU 0 has 60.0 GiB free .* and GPU 1 has 50.0 GiB"):
+        gpus.check_memory(two, 111 * GIB, "flux")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import selectors
 import signal
 import socket
 import subprocess
@@ -29,7 +30,7 @@ from edit_benchmark.errors import UserError
 from edit_benchmark.results.tables import write_rows
 from edit_benchmark.runtime import leases, supervision
 from edit_benchmark.runtime.job import delegated
-from edit_benchmark.runtime.keeping import client, keeper, place, processes, spares
+from edit_benchmark.runtime.keeping import client, devices, keeper, place, processes, spares
 from edit_benchmark.runtime.keeping.channel import KIND, Channel, Closed
 from edit_benchmark.runtime.keeping.keeper import Keeper
 from edit_benchmark.runtime.leases import DeviceRequest
@@ -59,6 +60,8 @@ try:
             while not channel.gets_no_more():
                 time.sleep(0.01)
             open(message["words"][1], "w").close()
+        if deed == "sleep":
+            time.sleep(float(message["words"][1]))
         if deed == "was stopped":
             time.sleep(0.3)
             answer = {{"made": channel.gets_no_more()}}
@@ -84,9 +87,9 @@ class Running:
         connection.settimeout(20)
         return Channel(connection)
 
-    def order(self, *words: str, device: str = "cpu", model: str = "m") -> Channel:
+    def order(self, *words: str, devices: int = 1, count: int = 1, model: str = "m") -> Channel:
         channel = self.connect()
-        request = DeviceRequest([device], 1, 1, "test", 60, words)
+        request = DeviceRequest(["cpu"] * devices, 1, count, "test", 60, words, count)
         note = os.memfd_create("note")
         channel.send({"order": asdict(client.Order(model, 0, request))}, [2, note])
         os.close(note)
@@ -115,7 +118,7 @@ def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running
     started.thread.join(10)
     assert not started.thread.is_alive()
     # With the keeper's own process nothing is left that holds a device.
-    for held in started.keeper._held.values():
+    for held in started.keeper._devices.held.values():
         held.lease.close()
     file = leases.take("cpu-0", "test")
     assert file is not None
@@ -141,6 +144,60 @@ def test_who_says_nothing_half_or_nonsense_holds_up_nobody(running: Running) -> 
         with pytest.raises(Closed):
             channel.receive()
     silent.close()
+
+
+def answers(channels: dict[str, Channel]) -> list[str]:
+    """The names of jobs in the order in which they were done."""
+    order = []
+    with selectors.DefaultSelector() as selector:
+        for name, channel in channels.items():
+            selector.register(channel, selectors.EVENT_READ, name)
+        while len(order) < len(channels):
+            events = selector.select(20)
+            assert events
+            for key, _ in events:
+                message, _ = channels[key.data].receive()
+                if "log" not in message:
+                    assert "made" in message, message
+                    order.append(key.data)
+                    selector.unregister(key.fileobj)
+                    channels[key.data].close()
+    return order
+
+
+def test_a_model_on_two_devices_has_them_alone_and_before_jobs_that_came_later(
+    running: Running,
+) -> None:
+    """More jobs than devices: each that ends leaves one, which is kept until there are two."""
+    jobs = {
+        name: running.order("sleep", seconds, devices=2, count=count, model=model)
+        for name, seconds, count, model in (
+            ("first", "0.4", 1, "a"), ("second", "0.8", 1, "a"), ("wide", "0.1", 2, "w"),
+            ("third", "0.1", 1, "b"), ("fourth", "0.1", 1, "b"),
+        )
+        if not time.sleep(0.05)
+    }  # fmt: skip
+    done = answers(jobs)
+    assert set(done[:2]) == {"first", "second"}
+    assert done[2] == "wide"
+    # Both locks are the process's; a second job finds it loaded.
+    pids = [running.order("sleep", "0", devices=2, count=2, model="w") for _ in range(2)]
+    first, second = (channel.receive()[0]["made"] for channel in pids)
+    assert first == second
+    assert leases.take("cpu-0", "test") is None
+    assert leases.take("cpu-1", "test") is None
+    for channel in pids:
+        channel.close()
+
+
+def test_a_wide_job_that_is_gone_keeps_no_device_from_others(running: Running) -> None:
+    one = running.order("wait until stopped", "/dev/null", devices=2, model="a")
+    time.sleep(0.2)
+    wide = running.order("sleep", "0", devices=2, count=2, model="w")
+    time.sleep(0.3)
+    wide.close()
+    assert answers({"other": running.order("sleep", "0", devices=2, model="b")}) == ["other"]
+    one.close()
 
 
 def test_jobs_leave_no_descriptors_and_no_processes(running: Running) -> None:
@@ -236,11 +293,11 @@ def test_a_process_that_cannot_be_ended_keeps_its_device_and_holds_up_nobody(
 
     monkeypatch.setattr(processes, "_STUCK_SECONDS", 0.1)
     monkeypatch.setattr(keeper, "LAST_SECONDS", 0.1)
-    monkeypatch.setattr(keeper, "_COURTESY_SECONDS", 0)
+    monkeypatch.setattr(devices, "_COURTESY_SECONDS", 0)
     monkeypatch.setattr(processes.ModelProcess, "has_exited", never)
     monkeypatch.setattr(leases, "is_wanted", lambda name: True)
     # Its lease is its own from now on: here it is gone, and so the device is free.
-    assert within(5, lambda: not running.keeper._held)
+    assert within(5, lambda: not running.keeper._devices.held)
     assert running.result("do")["made"] != pid
 
 

@@ -134,12 +134,11 @@ def test_two_runs_share_a_device_by_turns(project: Project, tmp_path: Path) -> N
 def test_a_model_process_takes_its_device_as_the_keeper_found_it() -> None:
     # It sees no other GPU, so it could not find this one by its number.
     gpu = Gpu(1, "GPU-1", "H100", "1", 5, 9, {7: 3})
-    device = leases.Device("cuda", "GPU 1 (H100, GPU-1)", gpu, "GPU-1")
+    device = leases.Device("cuda", "GPU 1 (H100, GPU-1)", (gpu,), "GPU-1")
     received = leases.device_from(json.loads(json.dumps(asdict(device))))
     assert (received.label, received.visible, received.model_name) == (
         device.label,
         "GPU-1",
         "H100",
     )
-    assert received.gpu is not None
-    assert (received.gpu.uuid, received.gpu.total) == ("GPU-1", 9)
+    assert [(gpu.uuid, gpu.total) for gpu in received.gpus] == [("GPU-1", 9)]

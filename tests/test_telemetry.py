@@ -49,21 +49,32 @@ def test_what_failed_is_told_apart_from_what_was_made(tmp_path: Path) -> None:
     assert line["stages"] == {"reading": 0.5, "judging": 2.0}
 
 
-def test_the_log_says_how_busy_the_gpu_was(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_log_says_how_busy_each_gpu_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     asked = threading.Event()
 
-    def rates(_: object) -> SimpleNamespace:
+    def rates(uuid: str) -> SimpleNamespace:
         asked.set()
-        return SimpleNamespace(gpu=90)
+        return SimpleNamespace(gpu={"GPU-0": 90, "GPU-1": 10}[uuid])
 
     monkeypatch.setattr(pynvml, "nvmlDeviceGetHandleByUUID", lambda uuid: uuid)
     monkeypatch.setattr(pynvml, "nvmlDeviceGetUtilizationRates", rates)
-    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda: 3 * 2**30)
-    gpu = Gpu(index=0, uuid="GPU-1", name="a GPU", driver="1", free=1, total=1, processes={})
-    telemetry = Telemetry(Device("cuda", "GPU 0", gpu), load_seconds=1.0)
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda number: (3 - number) * 2**30)
+    gpus = tuple(Gpu(number, f"GPU-{number}", "a GPU", "1", 1, 1, {}) for number in range(2))
+    telemetry = Telemetry(Device("cuda", "GPU 0", gpus[:1]), load_seconds=1.0)
     with telemetry.sampling():
         assert asked.wait(20)
     assert telemetry.summary().endswith("at most 3.0 GiB of device memory; GPU busy 90 %")
+    asked.clear()
+    both = Telemetry(Device("cuda", "GPU 0 and GPU 1", gpus))
+    with both.sampling():
+        assert asked.wait(20)
+    log = "at most 3.0 and 2.0 GiB of device memory; GPU busy 90 and 10 %"
+    assert both.summary().endswith(log)
+    both.append_to(tmp_path / "timings.jsonl", "edit", "m", {"settings": {}})
+    line = json.loads((tmp_path / "timings.jsonl").read_text(encoding="utf-8"))
+    assert (line["gpu"], line["gpus"], line["busy"], line["peak_gib"]) == ("a GPU", 2, 0.5, 3.0)
 
 
 def test_the_age_of_a_process_is_right_to_a_tenth_of_a_second() -> None:

@@ -87,6 +87,12 @@ SELFTEST_PARTS = max(
 RATINGS = [
     path for path in [(config["human_ratings"] or {}).get("path")] if path is not None
 ]
+# A job of the model that is placed over most devices takes so many.
+MOST_GPUS = max(
+    model.gpu
+    for section in (settings.models, settings.judges)
+    for model in section.values()
+)
 DEVICE_IDS = ",".join(map(str, config["device_ids"]))
 # A scheduler ends all processes of a job with it: then each job loads its model.
 KEEP_LOADED = config["keep_loaded"] if workflow.local_exec else 0
@@ -111,6 +117,14 @@ if workflow.global_resources["gpu"] == 0:
     raise WorkflowError(
         "--resources gpu=0 means no limit to Snakemake, not none: give the number of devices to "
         "use, at most as many as device_ids names, or leave it out."
+    )
+
+# Snakemake would start such a job with fewer.
+if workflow.is_main_process and workflow.global_resources["gpu"].value < MOST_GPUS:
+    raise WorkflowError(
+        f"--resources gpu={workflow.global_resources['gpu'].value} is too few: a model or judge of the "
+        f"configuration is placed over {MOST_GPUS} devices (gpu: {MOST_GPUS}); give at least so "
+        "many, or leave it out."
     )
 
 
@@ -147,6 +161,16 @@ def benchmark_images(wildcards):
     """What tells that an image file that the benchmark names is another one than it was."""
     benchmark = config["benchmark"]
     return image_files.state(Path(benchmark["path"]), benchmark["format"])
+
+
+def model_gpus(wildcards):
+    """Devices that a model is placed over."""
+    return settings.models[wildcards.model].gpu
+
+
+def judge_gpus(wildcards):
+    """The same of a judge."""
+    return settings.judges[wildcards.judge].gpu
 
 
 def edit_priority(wildcards):
@@ -235,7 +259,9 @@ def warm_up():
         f"{role}={Path(model.checkpoint).expanduser()}"
         for role, section in sections
         for model in section.values()
+        # A process that is ready ahead of its job sees one device.
         if isinstance(model, DiffusersEditorSettings | TransformersJudgeSettings)
+        and model.gpu == 1
     ]
     if not ahead:
         return

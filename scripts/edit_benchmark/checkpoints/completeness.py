@@ -6,38 +6,47 @@ What is wrong with it is said before a device is taken, and before any heavy lib
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-from edit_benchmark.checkpoints import files
+from edit_benchmark.checkpoints import files, selection
 from edit_benchmark.checkpoints.safetensors import BROKEN, read_header, tensors
-from edit_benchmark.errors import UserError
+from edit_benchmark.checkpoints.selection import MODEL, PIPELINE, Choice
+from edit_benchmark.errors import UserError, shorten
 
-_PIPELINE, _MODEL = "model_index.json", "config.json"
-# JSON that the libraries read, an object each.
+# JSON that the libraries read, an object each; and the indices of weights that are loaded.
 _READ = (
-    _PIPELINE, _MODEL, "*_config.json", "*.index.json", "tokenizer.json", "vocab.json",
-    "added_tokens.json", "special_tokens_map.json",
+    PIPELINE, MODEL, "*_config.json", "tokenizer.json", "vocab.json", "added_tokens.json",
+    "special_tokens_map.json",
 )  # fmt: skip
 _LIBRARIES = ("diffusers", "transformers")
-_NO_MODELS = ("Tokenizer", "TokenizerFast", "Processor", "FeatureExtractor", "Scheduler")
-# The names by which from_pretrained finds weights when no variant is asked for.
-_WEIGHTS = ("diffusion_pytorch_model", "model", "adapter_model", "pytorch_model")
+_TOKENIZERS = ("Tokenizer", "TokenizerFast")
+_NO_MODELS = (
+    *_TOKENIZERS, "Processor", "ProcessorFast", "FeatureExtractor", "Scheduler",
+)  # fmt: skip
+# What a tokenizer's words are in: one of them.
+_VOCABULARIES = (
+    "tokenizer.json", "vocab.json", "vocab.txt", "merges.txt", "*.model", "*.tiktoken",
+    "tekken.json",
+)  # fmt: skip
+_WEIGHTS = (".safetensors", ".gguf", *sorted(files.PICKLED))
+_VARIANT = re.compile(r"(?:diffusion_pytorch_)?model\.([^.]+?)(?:-\d+-of-\d+)?\.safetensors")
+# Beside an 8-bit weight: what it has to be multiplied by. No model of the libraries has them.
+_SCALES = re.compile(r"(.+)\.(?:weight_scale(?:_inv|_2)?|scale_weight|scale_input|input_scale)")
 
 
-def check(folder: Path, where: str, *, allow_pickle: bool, standard: str = "") -> int:
-    """Refuse an incomplete checkpoint; return the bytes of pickled weights.
+def check(folder: Path, where: str, choice: Choice) -> None:
+    """Refuse a checkpoint that is incomplete, or of which something would be dropped.
+
+    Only what is loaded counts.
 
     Parameters
     ----------
     where
         Its key, such as ``models.qwen``, for messages.
-    standard
-        The file that names its classes if the libraries load it: ``model_index.json`` of a
-        pipeline, ``config.json`` of a model. Empty for a class of the user's own, which may lay its
-        weights out as it likes.
 
     Raises
     ------
@@ -45,72 +54,93 @@ def check(folder: Path, where: str, *, allow_pickle: bool, standard: str = "") -
         It names the file, and what is wrong with it.
     """
     try:
-        return _check(folder, where, allow_pickle, standard)
+        _check(folder, where, choice)
     except _Incomplete as problem:
         raise UserError(
             f"config: {where}: checkpoint {folder} is incomplete: {problem}; download it again."
         ) from None
+    except _Unusable as problem:
+        raise UserError(f"config: {where}: checkpoint {folder} {problem}.") from None
 
 
-def check_adapter(path: Path, where: str) -> None:
-    """Refuse a LoRA file that is cut off or holds no LoRA.
+def tensor_types(path: Path, what: str) -> dict[str, str]:
+    """The tensors of a safetensors file: types by their names.
 
     Raises
     ------
     UserError
-        If so.
+        If it is cut off or none; it begins with ``what``.
     """
     try:
-        names = _header(path, path.parent)
+        return _header(path, path.parent)
     except _Incomplete as problem:
-        raise UserError(
-            f"config: {where}: lora.path {path} is incomplete: {problem}; download it again."
-        ) from None
-    if not any("lora" in name.lower() for name in names):
-        raise UserError(
-            f"config: {where}: lora.path {path} holds no tensor of a LoRA; give an adapter's file."
-        )
+        raise UserError(f"{what} is incomplete: {problem}; download it again.") from None
 
 
 class _Incomplete(Exception):
     """What is missing or broken, relative to the checkpoint."""
 
 
-def _check(folder: Path, where: str, allow_pickle: bool, standard: str) -> int:
-    if not any((folder / name).is_file() for name in (standard or _PIPELINE, standard or _MODEL)):
-        named = f"no {standard}" if standard else f"neither {_PIPELINE} nor {_MODEL}"
+class _Unusable(Exception):
+    """What cannot be loaded as it is, and what to do."""
+
+
+def _check(folder: Path, where: str, choice: Choice) -> None:
+    standard = choice.standard
+    if not any((folder / name).is_file() for name in (standard or PIPELINE, standard or MODEL)):
+        named = f"no {standard}" if standard else f"neither {PIPELINE} nor {MODEL}"
         raise UserError(
             f"config: {where}: checkpoint {folder} has {named}; it is not a folder in the layout "
             "of save_pretrained, or its download is incomplete."
         )
-    _check_links(folder)
+    weights = selection.loaded(folder, choice)
+    _check_links(folder, weights)
     objects = {path: _object(path, folder) for path in _read_as_json(folder)}
-    weights = files.find(folder, "*.safetensors")
-    headers = {path: _header(path, folder) for path in weights}
-    for path, content in objects.items():
-        if path.name.endswith(".safetensors.index.json"):
-            _check_shards(path, content, headers, folder)
-    models = _models(folder, objects.get(folder / _PIPELINE))
-    pickled = [path for path in files.content(folder) if path.suffix in files.PICKLED]
-    if not weights and not pickled:
-        other = [path for path in files.content(folder) if path.suffix == ".gguf"]
-        only = f" but {other[0].relative_to(folder)}, which is GGUF" if other else ""
-        raise _Incomplete(f"there are no weights in it{only}")
-    if not weights and not allow_pickle:
+    index = objects.get(folder / PIPELINE) if standard == PIPELINE else None
+    models = _models(folder, index)
+    _check_kinds(folder, where, choice)
+    if not standard:
+        headers = {path: _header(path, folder) for path in weights}
+        for path in files.find(folder, "*.safetensors.index.json"):
+            _check_shards(path, folder, headers)
+        return
+    for model in models:
+        _check_weights(model, folder, choice)
+    if choice.variant and not any(
+        choice.has_variant([path.name for path in model.iterdir()]) for model in models
+    ):
+        raise _Unusable(
+            f"has no weights of the variant {choice.variant}; leave variant out, or take one that "
+            "is there"
+        )
+    if standard == MODEL:
+        _check_processor(folder)
+
+
+def _check_kinds(folder: Path, where: str, choice: Choice) -> None:
+    """Refuse a checkpoint without weights, or with none but pickled ones that are not allowed."""
+    pickled = files.pickled(folder)
+    if files.find(folder, "*.safetensors") or (pickled and choice.allow_pickle):
+        return
+    if pickled:
         raise UserError(
             f"config: {where}: checkpoint {folder} has only pickled weights ({pickled[0].name}), "
             "which can run any code when they are loaded; convert it to safetensors, or set "
             "allow_pickle: true if you trust it."
         )
-    if standard:
-        for model in models:
-            _check_weights(model, folder, allow_pickle)
-    return 0 if weights else sum(path.stat().st_size for path in pickled)
+    raise _Incomplete(f"there are no weights in it{_but_gguf(folder)}")
 
 
-def _check_links(folder: Path) -> None:
+def _but_gguf(folder: Path) -> str:
+    other = [path for path in files.content(folder) if path.suffix == ".gguf"]
+    return f" but {other[0].relative_to(folder)}, which is GGUF" if other else ""
+
+
+def _check_links(folder: Path, weights: list[Path]) -> None:
     for path in files.find(folder, "*"):
-        if path.is_symlink() and not path.exists() and not files.is_documentation(path):
+        if files.is_documentation(path) or (path.suffix in _WEIGHTS and path not in weights):
+            continue
+        if path.is_symlink() and not path.exists():
             raise _Incomplete(f"{path.relative_to(folder)} is a link to nothing")
 
 
@@ -134,11 +164,18 @@ def _object(path: Path, folder: Path) -> dict[str, Any]:
     return content
 
 
-def _header(path: Path, folder: Path) -> set[str]:
-    """The names of the tensors of a safetensors file that is as long as its header says."""
+def _header(path: Path, folder: Path) -> dict[str, str]:
+    """The tensors of a safetensors file that is as long as its header says: types by their names.
+
+    Of any other file there are none.
+    """
     relative = path.relative_to(folder)
+    if not path.exists():
+        raise _Incomplete(f"{relative} is missing")
     if path.is_dir():
         raise _Incomplete(f"{relative} is a folder")
+    if path.suffix != ".safetensors":
+        return {}
     try:
         with path.open("rb") as file:
             header, start = read_header(file.fileno())
@@ -154,23 +191,7 @@ def _header(path: Path, folder: Path) -> set[str]:
     size = path.stat().st_size
     if size != expected:
         raise _Incomplete(f"{relative} has {size:,} of {expected:,} bytes")
-    return set(entries)
-
-
-def _check_shards(
-    path: Path, index: dict[str, Any], headers: dict[Path, set[str]], folder: Path
-) -> None:
-    """Refuse weights in several files of which one, or a tensor of one, is missing."""
-    places = index.get("weight_map")
-    if not isinstance(places, dict) or not places:
-        raise _Incomplete(f"{path.relative_to(folder)} has no weight_map")
-    for tensor, name in sorted(places.items()):
-        shard = path.parent / str(name)
-        relative = path.parent.relative_to(folder) / str(name)
-        if shard not in headers:
-            raise _Incomplete(f"{relative} is missing")
-        if tensor not in headers[shard]:
-            raise _Incomplete(f"{relative} lacks {tensor}")
+    return {name: str(entry["dtype"]) for name, entry in entries.items()}
 
 
 def _models(folder: Path, index: dict[str, Any] | None) -> list[Path]:
@@ -178,42 +199,110 @@ def _models(folder: Path, index: dict[str, Any] | None) -> list[Path]:
     if index is None:
         return [folder]
     if not isinstance(index.get("_class_name"), str):
-        raise _Incomplete(f"{_PIPELINE} names no pipeline in _class_name")
+        raise _Incomplete(f"{PIPELINE} names no pipeline in _class_name")
     models = []
     for name, value in index.items():
         if not isinstance(value, list):
             continue
         if len(value) < 2:
-            raise _Incomplete(f"{_PIPELINE} names no class of {name}")
+            raise _Incomplete(f"{PIPELINE} names no class of {name}")
         if value[0] is None:
             continue
         if not (folder / name).is_dir():
             raise _Incomplete(f"{name}/ is missing")
-        is_model = value[0] in _LIBRARIES and not str(value[1]).endswith(_NO_MODELS)
-        if is_model and (folder / name / _MODEL).is_file():
+        if value[0] not in _LIBRARIES:
+            continue
+        kind = str(value[1])
+        _check_settings(folder / name, kind)
+        if not kind.endswith(_NO_MODELS) and (folder / name / MODEL).is_file():
             models.append(folder / name)
     return models
 
 
-def _check_weights(model: Path, folder: Path, allow_pickle: bool) -> None:
-    """Refuse a model whose weights from_pretrained would not find under their usual names."""
-    endings = [".safetensors", *(sorted(files.PICKLED) if allow_pickle else ())]
-    usual = {
-        f"{name}{ending}{index}"
-        for name in _WEIGHTS
-        for ending in endings
-        for index in ("", ".index.json")
-    }
-    present = [path.name for path in model.iterdir()]
-    if usual & set(present):
-        return
-    others = sorted(
-        name for name in present if name.endswith((".safetensors", ".gguf", *files.PICKLED))
-    )
+def _check_settings(component: Path, kind: str) -> None:
+    """Refuse a component of which a download left out what it is made from."""
+    names = [path.name for path in component.iterdir()]
+    words = _has(names, _VOCABULARIES)
+    if not words and not _has(names, ("*config.json",)):
+        raise _Incomplete(f"{component.name}/ has no settings")
+    # The words of ByT5 are bytes.
+    if kind.endswith(_TOKENIZERS) and not kind.startswith("ByT5") and not words:
+        raise _Incomplete(f"{component.name}/ has no vocabulary of its tokenizer")
+
+
+def _check_processor(folder: Path) -> None:
+    """Refuse a judge without what makes its inputs, as a cache that only the model filled."""
+    names = [path.name for path in folder.iterdir()]
+    if not _has(names, _VOCABULARIES):
+        raise _Incomplete("it has no vocabulary of its tokenizer")
+    if not _has(names, ("*processor_config.json",)):
+        raise _Incomplete("it has no preprocessor_config.json, nor a processor_config.json")
+
+
+def _has(names: list[str], patterns: tuple[str, ...]) -> bool:
+    return any(fnmatch(name, pattern) for name in names for pattern in patterns)
+
+
+def _check_weights(model: Path, folder: Path, choice: Choice) -> None:
+    """Refuse a model whose weights are not whole, or not what from_pretrained would load."""
+    present = sorted(path.name for path in model.iterdir())
+    found = choice.find(present)
+    if found is None:
+        raise _not_found(model, folder, present)
+    headers = {path: _header(path, folder) for path in selection.weights_of(model, choice)}
+    if found.endswith(".json"):
+        _check_shards(model / found, folder, headers)
+    if "quantization_config" not in (selection.read_object(model / MODEL) or {}):
+        for path, entries in headers.items():
+            _refuse_scales(path.relative_to(folder).as_posix(), entries)
+
+
+def _check_shards(index: Path, folder: Path, headers: dict[Path, dict[str, str]]) -> None:
+    """Refuse weights in several files of which one, or a tensor of one, is missing."""
+    places = _object(index, folder).get("weight_map")
+    if not isinstance(places, dict) or not places:
+        raise _Incomplete(f"{index.relative_to(folder)} has no weight_map")
+    for tensor, name in sorted(places.items()):
+        shard = index.parent / str(name)
+        if shard not in headers:
+            raise _Incomplete(f"{shard.relative_to(folder)} is missing")
+        if shard.suffix == ".safetensors" and tensor not in headers[shard]:
+            raise _Incomplete(f"{shard.relative_to(folder)} lacks {tensor}")
+
+
+def _refuse_scales(name: str, entries: dict[str, str]) -> None:
+    """Refuse weights in 8 bits whose scales nothing would multiply them by."""
+    scales = [
+        tensor
+        for tensor in sorted(entries)
+        if tensor == "scaled_fp8"
+        or ((match := _SCALES.fullmatch(tensor)) and f"{match[1]}.weight" in entries)
+    ]
+    if scales:
+        kinds = sorted({dtype for dtype in entries.values() if dtype.startswith(("F8", "I8"))})
+        raise _Unusable(
+            f"cannot be loaded as it is: {name} holds {'/'.join(kinds) or 'scaled'} weights with "
+            f"scales of their own ({shorten(', '.join(scales))}), and no quantization_config in "
+            "its config.json says how to load them: they would be dropped; take the checkpoint in "
+            "bfloat16 (the setting fp8 makes 8 bits of it)"
+        )
+
+
+def _not_found(model: Path, folder: Path, present: list[str]) -> Exception:
+    """Why from_pretrained would not find a model's weights."""
+    others = [name for name in present if name.endswith(_WEIGHTS)]
     relative = model.relative_to(folder).as_posix()
     place = "" if relative == "." else f"{relative}/"
     if not others:
-        raise _Incomplete(f"{place or 'it'} has no weights")
-    kind = "in GGUF" if others[0].endswith(".gguf") else "as a variant or under another name"
+        return _Incomplete(f"{place or 'it'} has no weights{_but_gguf(folder)}")
     wanted = "diffusion_pytorch_model.safetensors or model.safetensors"
-    raise _Incomplete(f"{place} has its weights only {kind}, {others[0]}, and no {wanted}".strip())
+    if others[0].endswith(".gguf"):
+        problem = f"{place} has its weights only in GGUF, {others[0]}, and no {wanted}".strip()
+        return _Unusable(f"is incomplete: {problem}; download the weights in safetensors")
+    problem = f"{place} has its weights only as a variant or under another name, {others[0]}"
+    variant = next((match[1] for name in others if (match := _VARIANT.fullmatch(name))), None)
+    advice = f"set variant: {variant}, or " if variant else ""
+    return _Unusable(
+        f"is incomplete: {problem.strip()}, and no {wanted}; {advice}download the weights that "
+        "from_pretrained finds"
+    )

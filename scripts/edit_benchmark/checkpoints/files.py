@@ -31,3 +31,8 @@ def content(folder: Path) -> Iterator[Path]:
     for path in find(folder, "*"):
         if path.is_file() and not is_documentation(path):
             yield path
+
+
+def pickled(folder: Path) -> list[Path]:
+    """The weight files that can run any code when they are loaded."""
+    return [path for path in content(folder) if path.suffix in PICKLED]

@@ -45,7 +45,7 @@ class _Piece:
 
 
 def read(files: Sequence[Path], device: str) -> dict[str, torch.Tensor]:
-    """All tensors of safetensors files, by name, on ``device`` (``cuda`` or ``cpu``)."""
+    """All tensors of safetensors files, by name, on ``device``: ``cuda``, ``cuda:1``, ``cpu``."""
     state: dict[str, torch.Tensor] = {}
     pieces: queue.SimpleQueue[_Piece] = queue.SimpleQueue()
     descriptors = [os.open(path, os.O_RDONLY) for path in files]
@@ -55,7 +55,7 @@ def read(files: Sequence[Path], device: str) -> dict[str, torch.Tensor]:
                 pieces.put(piece)
         if device != "cpu":
             # The allocator's memory may still be read by what was queued before.
-            torch.cuda.synchronize()
+            torch.cuda.synchronize(device)
         errors: list[BaseException] = []
         threads = [
             threading.Thread(target=_read_pieces, args=(pieces, device, errors), daemon=True)
@@ -96,8 +96,10 @@ def _read_pieces(
 ) -> None:
     """One thread's work: read pieces until none is left, or note what went wrong."""
     try:
-        read_all = _read_to_host if device == "cpu" else _read_through_pinned_memory
-        read_all(pieces)
+        if device == "cpu":
+            _read_to_host(pieces)
+        else:
+            _read_through_pinned_memory(pieces, device)
     except BaseException as error:
         errors.append(error)
 
@@ -117,9 +119,9 @@ def _read_to_host(pieces: queue.SimpleQueue[_Piece]) -> None:
             offset += len(target)
 
 
-def _read_through_pinned_memory(pieces: queue.SimpleQueue[_Piece]) -> None:
+def _read_through_pinned_memory(pieces: queue.SimpleQueue[_Piece], device: str) -> None:
     buffer = torch.empty(PIECE, dtype=torch.uint8, pin_memory=True)
-    stream = torch.cuda.Stream()
+    stream = torch.cuda.Stream(device)
     while (piece := _next(pieces)) is not None:
         _fill(buffer[: piece.size], piece.file, piece.offset)
         with torch.cuda.stream(stream):

@@ -10,19 +10,17 @@ import json
 import math
 from pathlib import Path
 
-from edit_benchmark.checkpoints import completeness, files
+from edit_benchmark.checkpoints import adapter, completeness, files, hub, selection
 from edit_benchmark.checkpoints.fingerprint import content_hash, file_hash, fingerprint
 from edit_benchmark.checkpoints.record import Checkpoint
 from edit_benchmark.checkpoints.safetensors import read_header, tensors
-from edit_benchmark.config.base import ModelSettings
+from edit_benchmark.checkpoints.selection import Choice
+from edit_benchmark.config.base import ModelSettings, PretrainedSettings
 from edit_benchmark.config.editors import DiffusersEditorSettings, IdentityEditorSettings
 from edit_benchmark.config.judges import TransformersJudgeSettings
 from edit_benchmark.errors import UserError
 from edit_benchmark.results.files import state
 
-# What from_pretrained may read; everything else in a repository (images, other formats) is not
-# downloaded.
-_DOWNLOADED = ("*.json", "*.txt", "*.jinja", "*.model", "*.safetensors", "*.py")
 _BITS = {
     "F64": 64, "F32": 32, "F16": 16, "BF16": 16, "F8_E4M3": 8, "F8_E5M2": 8,
     "I64": 64, "I32": 32, "I16": 16, "I8": 8, "U8": 8, "BOOL": 8,
@@ -33,6 +31,7 @@ _NAMES_CLASSES: dict[type, str] = {
     TransformersJudgeSettings: "config.json",
 }
 _FLOATS = {"F64", "F32", "F16", "BF16"}
+_EIGHT_BITS = {"F8_E4M3", "F8_E5M2"}
 _BYTES_OF = {"bfloat16": 2, "float16": 2, "float32": 4}
 
 
@@ -62,7 +61,9 @@ def resolve(settings: ModelSettings | IdentityEditorSettings, where: str) -> Che
     folder = Path(settings.checkpoint).expanduser()
     commit = ""
     if not folder.is_dir():
-        folder, commit = _download(settings.checkpoint, settings, where)
+        folder, commit = hub.fetch(
+            settings.checkpoint, settings.revision, choice_of(settings), where
+        )
     try:
         return _identified(settings, folder, commit, where)
     except OSError as error:
@@ -74,22 +75,18 @@ def resolve(settings: ModelSettings | IdentityEditorSettings, where: str) -> Che
 
 def _identified(settings: ModelSettings, folder: Path, commit: str, where: str) -> Checkpoint:
     """The checkpoint in ``folder``, once it is known to be whole."""
-    pickled_bytes = completeness.check(
-        folder,
-        where,
-        allow_pickle=settings.allow_pickle,
-        standard=_NAMES_CLASSES.get(type(settings), ""),
-    )
+    choice = choice_of(settings)
+    completeness.check(folder, where, choice)
     lora = settings.lora if isinstance(settings, DiffusersEditorSettings) else None
     if lora is not None:
-        completeness.check_adapter(lora.file, where)
+        adapter.check(lora.file, where, folder, choice)
     return Checkpoint(
         name=str(settings.checkpoint),
         path=str(folder),
         commit=commit,
         fingerprint=fingerprint(folder),
         pipeline=_class_name(folder),
-        weight_bytes=pickled_bytes + _weight_bytes(folder, settings.dtype),
+        weight_bytes=sum(size_loaded(folder, choice, settings.dtype).values()),
         content_sha256="" if commit else content_hash(folder),
         adapter_sha256=file_hash(lora.file) if lora else "",
     )
@@ -118,47 +115,8 @@ def weights_size(settings: ModelSettings | IdentityEditorSettings) -> int | None
     folder = Path(settings.checkpoint).expanduser()
     if not folder.is_dir():
         return None
-    paths = files.find(folder, "*.safetensors") or [
-        path for path in files.content(folder) if path.suffix in files.PICKLED
-    ]
+    paths = [path for path in selection.loaded(folder, choice_of(settings)) if path.is_file()]
     return sum(path.stat().st_size for path in paths)
-
-
-def _download(repository: str, settings: ModelSettings, where: str) -> tuple[Path, str]:
-    """The folder of a hub repository in the local cache, and the commit that it holds."""
-    import huggingface_hub
-    from huggingface_hub.errors import (
-        GatedRepoError,
-        LocalEntryNotFoundError,
-        RepositoryNotFoundError,
-        RevisionNotFoundError,
-    )
-
-    patterns = list(_DOWNLOADED)
-    if settings.allow_pickle:
-        patterns += [f"*{ending}" for ending in files.PICKLED]
-    try:
-        path = Path(
-            huggingface_hub.snapshot_download(
-                repository, revision=settings.revision, allow_patterns=patterns
-            )
-        )
-    except GatedRepoError:
-        problem = "needs a licence that this account has not accepted (log in with: hf auth login)"
-    except RevisionNotFoundError:
-        problem = f"has no revision {settings.revision}"
-    except RepositoryNotFoundError:
-        problem = "does not exist on the hub, nor as a folder, or is private (hf auth login)"
-    except LocalEntryNotFoundError:
-        problem = (
-            "is not in the local cache and the hub cannot be reached; download it with: hf "
-            f"download {repository}, or give the folder that holds it"
-        )
-    except (OSError, huggingface_hub.errors.HfHubHTTPError, ValueError) as error:
-        problem = f"cannot be downloaded ({str(error).splitlines()[0]})"
-    else:
-        return path, path.name
-    raise UserError(f"config: {where}: checkpoint {repository} {problem}.")
 
 
 def _class_name(folder: Path) -> str:
@@ -169,14 +127,40 @@ def _class_name(folder: Path) -> str:
     return ""
 
 
-def _weight_bytes(folder: Path, dtype: str) -> int:
-    """Bytes of all tensors once floating-point ones are cast to ``dtype``."""
+def choice_of(settings: ModelSettings) -> Choice:
+    """What of a model's checkpoint is loaded."""
+    standard = _NAMES_CLASSES.get(type(settings), "")
+    variant = settings.variant if isinstance(settings, PretrainedSettings) else None
+    return Choice(standard, variant, settings.allow_pickle)
+
+
+def size_loaded(folder: Path, choice: Choice, dtype: str) -> dict[str, int]:
+    """Bytes of the weights of each part of a checkpoint once they are loaded in ``dtype``.
+
+    Parts are the components of a pipeline by their names; of another checkpoint it is one, ``""``.
+    """
+    if not choice.standard:
+        return {"": sum(_bytes(path, dtype) for path in selection.loaded(folder, choice))}
+    return {
+        part: sum(_bytes(path, dtype) for path in selection.weights_of(folder / part, choice))
+        for part in selection.parts(folder, choice)
+    }
+
+
+def _bytes(path: Path, dtype: str) -> int:
+    """Bytes of all tensors of a file once floating-point ones are cast to ``dtype``."""
+    if path.suffix != ".safetensors":
+        return path.stat().st_size
+    with path.open("rb") as file:
+        header, _ = read_header(file.fileno())
+    # Without a quantiser they are cast as well.
+    is_quantised = "quantization_config" in (
+        selection.read_object(path.parent / selection.MODEL) or {}
+    )
+    cast = _FLOATS if is_quantised else _FLOATS | _EIGHT_BITS
     total = 0
-    for path in files.find(folder, "*.safetensors"):
-        with path.open("rb") as file:
-            header, _ = read_header(file.fileno())
-        for entry in tensors(header).values():
-            kind = entry["dtype"]
-            size = _BYTES_OF[dtype] if kind in _FLOATS else _BITS.get(kind, 8) // 8
-            total += math.prod(entry["shape"]) * size
+    for entry in tensors(header).values():
+        kind = entry["dtype"]
+        size = _BYTES_OF[dtype] if kind in cast else _BITS.get(kind, 8) // 8
+        total += math.prod(entry["shape"]) * size
     return total

@@ -110,7 +110,19 @@ class ModelSettings(Section):
     revision: Text | None = None
     """Branch, tag or commit of the hub repository; null for its main branch. The resolved commit is
     recorded."""
+    gpu: Positive = 1
+    """Devices that the model is placed over, for one that does not fit on one: a pipeline's text
+    encoders go where its transformer is not, a judge's layers are divided, and a class of one's own
+    sees all of them."""
     dtype: Literal["bfloat16", "float16", "float32"] = "bfloat16"
     """Floating-point type of the weights and of the arithmetic."""
     allow_pickle: bool = False
     """Accept weights that are not safetensors; loading such files can run any code."""
+
+
+class PretrainedSettings(ModelSettings):
+    """What is set for every model that diffusers or transformers load."""
+
+    variant: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")] | None = None
+    """Variant of the weights, such as fp16 for diffusion_pytorch_model.fp16.safetensors; components
+    without such are loaded as they are. null for the weights without a variant."""

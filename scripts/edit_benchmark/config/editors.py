@@ -16,6 +16,7 @@ from edit_benchmark.config.base import (
     Number,
     Pixels,
     Positive,
+    PretrainedSettings,
     Section,
     mistake,
 )
@@ -58,9 +59,10 @@ class IdentityEditorSettings(_Edited):
     checkpoint: ClassVar[None] = None
     seed: ClassVar[int] = 0
     repeats: ClassVar[int] = 1
+    gpu: ClassVar[int] = 1
 
 
-class DiffusersEditorSettings(ModelSettings, _Edited):
+class DiffusersEditorSettings(PretrainedSettings, _Edited):
     """Any edit pipeline of diffusers, from its checkpoint."""
 
     editor: Literal["diffusers"]

@@ -17,6 +17,7 @@ from edit_benchmark.config.base import (
     Number,
     PathText,
     Positive,
+    PretrainedSettings,
     Section,
     mistake,
 )
@@ -61,7 +62,7 @@ class _Judged(Section):
         return rubric_file(self.rubric)
 
 
-class TransformersJudgeSettings(ModelSettings, _Judged):
+class TransformersJudgeSettings(PretrainedSettings, _Judged):
     """Any image-text-to-text model of transformers."""
 
     judge: Literal["transformers"]

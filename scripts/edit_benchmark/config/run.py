@@ -171,6 +171,17 @@ class Config(Section):
             )
         return self
 
+    @model_validator(mode="after")
+    def _devices_are_enough(self) -> Config:
+        for section, named in (("models", self.models), ("judges", self.judges)):
+            for name, model in named.items():
+                if model.gpu > len(self.device_ids):
+                    raise mistake(
+                        f"{section}.{name}.gpu: {model.gpu} devices for a model, and device_ids "
+                        f"names {len(self.device_ids)}; name more, or lower gpu"
+                    )
+        return self
+
     @model_validator(mode="before")
     @classmethod
     def _shards_of_all_devices(cls, values: Any) -> Any:

@@ -6,74 +6,16 @@ names stand in the edit's key, in every table and beside every edited image.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from edit_benchmark.config.editors import Lora
 from edit_benchmark.editing.float8 import Float8Linear
 from edit_benchmark.errors import UserError
 
 # Lowest compute capability with products of float8.
 _FLOAT8_CAPABILITY = (8, 9)
-
-
-def fuse_lora(pipeline: Any, lora: Lora) -> None:
-    """Add a LoRA adapter's product to the weights, and change the scheduler as it asks.
-
-    Parameters
-    ----------
-    pipeline
-        Of diffusers, with its weights on their device.
-    lora
-        The adapter's file, its scale, and what to change in the scheduler's configuration:
-        Lightning adapters come with a schedule.
-
-    Raises
-    ------
-    UserError
-        If the file is no adapter of this pipeline.
-    """
-    path = lora.file
-    try:
-        pipeline.load_lora_weights(
-            str(path.parent), weight_name=path.name, local_files_only=True, use_safetensors=True
-        )
-        if not pipeline.get_list_adapters():  # what fits nowhere is dropped with a warning
-            raise ValueError("no layer of it is in the model")
-        unmatched = _unmatched_layers(pipeline, path)
-        if unmatched:
-            raise ValueError(f"{len(unmatched)} of its layers are not in it: {unmatched[0]}, ...")
-        pipeline.fuse_lora(lora_scale=lora.scale)
-        pipeline.unload_lora_weights()
-    except (AttributeError, KeyError, RuntimeError, ValueError) as error:
-        raise UserError(
-            f"lora: {path} does not fit the pipeline {type(pipeline).__name__} "
-            f"({' '.join(str(error).split())[:200]}); give the adapter of this very model."
-        ) from error
-    if lora.scheduler:
-        scheduler = pipeline.scheduler
-        pipeline.scheduler = type(scheduler).from_config(scheduler.config, **lora.scheduler)
-
-
-def _unmatched_layers(pipeline: Any, path: Path) -> list[str]:
-    """Layers of an adapter that the pipeline lacks: diffusers drops them with a warning."""
-    state = pipeline.lora_state_dict(
-        str(path.parent), weight_name=path.name, local_files_only=True, use_safetensors=True
-    )
-    if isinstance(state, tuple):  # with the scales, for some pipelines
-        state = state[0]
-    layers = {key.partition(".lora_A.")[0] for key in state if ".lora_A." in key}
-    adapted = {
-        f"{component}.{name}"
-        for component, model in pipeline.components.items()
-        if isinstance(model, nn.Module)
-        for name, module in model.named_modules()
-        if getattr(module, "lora_A", None)
-    }
-    return sorted(layers - adapted)
 
 
 def quantise(transformer: Any) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import logging
 import time
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,9 @@ from edit_benchmark.checkpoints.prefetch import Prefetch
 from edit_benchmark.checkpoints.record import Checkpoint
 from edit_benchmark.checkpoints.special_tokens import SpecialTokenGuard
 from edit_benchmark.config.editors import DiffusersEditorSettings
-from edit_benchmark.editing import approximations
+from edit_benchmark.editing import approximations, placement
 from edit_benchmark.editing.editor import Editor
+from edit_benchmark.editing.lora import fuse_lora
 from edit_benchmark.editing.qwen_image.apply import apply_accelerations
 from edit_benchmark.editing.qwen_image.compilation import warm_up
 from edit_benchmark.editing.stages import StageTimer
@@ -70,7 +72,7 @@ class DiffusersEditor(Editor):
         self.pipeline = load_pipeline(settings, checkpoint, device, prefetch)
         transformer = getattr(self.pipeline, "transformer", None)
         if settings.lora is not None:
-            approximations.fuse_lora(self.pipeline, settings.lora)
+            fuse_lora(self.pipeline, settings.lora)
         if settings.fp8:
             layers = approximations.quantise(transformer)
             log.info("fp8: %d layers", layers)
@@ -135,7 +137,8 @@ def load_pipeline(
     Known errors of diffusers are corrected.
     """
     start = time.monotonic()
-    models = _models(Path(checkpoint.path), prefetch)
+    folder = Path(checkpoint.path)
+    models = _models(folder, prefetch)
     if models:
         log.info("%s placed in %.1f s", ", ".join(models), time.monotonic() - start)
     pipeline = diffusers.DiffusionPipeline.from_pretrained(
@@ -145,9 +148,12 @@ def load_pipeline(
         use_safetensors=None if settings.allow_pickle else True,
         trust_remote_code=settings.trust_remote_code,
         local_files_only=True,
+        variant=_variant(folder, models, prefetch),
         # Straight to the device: through host memory it would take twice as long.
         device_map=loading.device_map(device),
     )
+    if settings.gpu > 1:
+        placement.join(pipeline, device)
     pipeline.set_progress_bar_config(disable=True)
     pass_token_types(pipeline)
     log.info("pipeline loaded in %.1f s", time.monotonic() - start)
@@ -161,6 +167,12 @@ def _models(checkpoint: Path, prefetch: Prefetch) -> dict[str, Any]:
         for name, kind in loading.import_classes(checkpoint).items()
         if loading.is_plain(checkpoint / name)
     }
+
+
+def _variant(folder: Path, models: Collection[str], prefetch: Prefetch) -> str | None:
+    """The variant of the models that the pipeline itself has to load, if they have one."""
+    others = [folder / name for name in loading.components(folder) if name not in models]
+    return next((found for path in others if (found := prefetch.variant_of(path))), None)
 
 
 def _call_arguments(

@@ -28,6 +28,7 @@ from edit_benchmark.runtime.kinds import (
     all_libraries,
     former_fields,
     former_own_fields,
+    own_devices,
 )
 
 
@@ -44,8 +45,14 @@ def _build_diffusers(
     from edit_benchmark.checkpoints.prefetch import Prefetch
 
     assert checkpoint is not None
+    folder = Path(checkpoint.path)
+    places: dict[Path, str] = {}
+    if settings.gpu > 1:
+        from edit_benchmark.editing import placement
+
+        places = placement.places(settings, folder, device)
     # Reading begins first: importing diffusers and transformers takes longer than reading 54 GiB.
-    prefetch = Prefetch(worth_reading(Path(checkpoint.path)), settings, device)
+    prefetch = Prefetch(worth_reading(folder), settings, device, places)
 
     from edit_benchmark.editing.diffusers_pipeline import DiffusersEditor
 
@@ -60,11 +67,13 @@ def _import_diffusers(settings: DiffusersEditorSettings, checkpoint: Checkpoint 
     import_classes(Path(checkpoint.path))
 
 
-def _approximations(
+def _more_of_diffusers(
     settings: DiffusersEditorSettings, checkpoint: Checkpoint | None
 ) -> dict[str, Any]:
-    """Key fields of the approximations that are in use."""
+    """Key fields of what is in use: approximations, a variant of the weights."""
     fields = settings.model_dump(mode="json", include=set(settings.approximations))
+    if settings.variant is not None:
+        fields["variant"] = settings.variant
     if settings.lora is not None:
         assert checkpoint is not None
         # The adapter is what its file holds, wherever that lies.
@@ -121,7 +130,7 @@ _DIFFUSERS = Kind(
     libraries=_diffusers_libraries,
     build=_build_diffusers,
     import_ahead=_import_diffusers,
-    more_key_fields=_approximations,
+    more_key_fields=_more_of_diffusers,
     former_key_fields=_former_diffusers,
 )
 _OWN = Kind(
@@ -132,6 +141,7 @@ _OWN = Kind(
     libraries=all_libraries,
     build=_build_own,
     source_hashes=lambda settings: source_hashes(settings.class_path),
+    more_key_fields=own_devices,
     former_key_fields=former_own_fields,
 )
 #: Every kind by the name that a configuration gives it.

@@ -20,7 +20,7 @@ from edit_benchmark.config.judges import (
 )
 from edit_benchmark.judging.judge import Judge
 from edit_benchmark.judging.own_class import OwnJudge
-from edit_benchmark.runtime.kinds import Kind, all_libraries, former_own_fields
+from edit_benchmark.runtime.kinds import Kind, all_libraries, former_own_fields, own_devices
 
 
 def _build_transformers(
@@ -29,8 +29,10 @@ def _build_transformers(
     from edit_benchmark.checkpoints.prefetch import Prefetch
 
     assert checkpoint is not None
-    # Reading begins first: importing transformers takes longer.
-    prefetch = Prefetch([Path(checkpoint.path)], settings, device)
+    # Reading begins first: importing transformers takes longer. Not of a model that is divided:
+    # only transformers knows which of its layers go where.
+    folders = [Path(checkpoint.path)] if settings.gpu == 1 else []
+    prefetch = Prefetch(folders, settings, device)
 
     from edit_benchmark.judging.chosen import ChosenJudge
     from edit_benchmark.judging.expected import ExpectedJudge
@@ -55,11 +57,17 @@ def _repeat(settings: JudgeSettings, checkpoint: Checkpoint | None) -> dict[str,
     return {"repeat": settings.repeat} if settings.repeat else {}
 
 
+def _own_key_fields(settings: OwnJudgeSettings, checkpoint: Checkpoint | None) -> dict[str, Any]:
+    return _repeat(settings, checkpoint) | own_devices(settings, checkpoint)
+
+
 def _transformers_key_fields(
     settings: TransformersJudgeSettings, checkpoint: Checkpoint | None
 ) -> dict[str, Any]:
     """What determines an answer by some methods only. ``min_mass`` only says how to read one."""
     fields = _repeat(settings, checkpoint)
+    if settings.variant is not None:
+        fields["variant"] = settings.variant
     if settings.method == "generated":
         fields["answer"] = settings.answer
         if settings.answer == "text":
@@ -104,7 +112,7 @@ _OWN = Kind(
     libraries=all_libraries,
     build=_build_own,
     source_hashes=lambda settings: source_hashes(settings.class_path),
-    more_key_fields=_repeat,
+    more_key_fields=_own_key_fields,
     former_key_fields=_former_own,
 )
 #: Every kind by the name that a configuration gives it.

@@ -76,7 +76,10 @@ class TransformersJudge(Judge):
         #: ``<think>`` if the prompt of an answer ends with it.
         self._opened_thinking = self._end_of_prompt()
         self._check_template()
-        self.model = prefetch.load(folder, model_class_of(folder), trust_remote_code=trusted)
+        over = loading.divided(settings.gpu) if settings.gpu > 1 and device != "cpu" else {}
+        self.model = prefetch.load(
+            folder, model_class_of(folder), trust_remote_code=trusted, **over
+        )
         self._is_adapted = shared_prefix.adapt(self.model)
         # A tokenizer changes its own padding while it encodes: only one thread may use it.
         self._processor_lock = threading.Lock()

@@ -14,7 +14,7 @@ from edit_benchmark.report.recorded_settings import normalised
 
 # Settings of a judge that do not change its answers beyond rounding, and where a checkpoint lay:
 # its resolved commit or fingerprint is compared instead.
-_NOT_COMPARED = {"batch_size", "checkpoint", "revision"}
+_NOT_COMPARED = {"batch_size", "checkpoint", "gpu", "revision"}
 
 Run = tuple[Mapping[str, Any], Sequence[Score]]
 

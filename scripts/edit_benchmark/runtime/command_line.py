@@ -93,12 +93,15 @@ def add_device_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def device_request(arguments: argparse.Namespace, purpose: str) -> DeviceRequest:
-    """The device arguments as a request; ``purpose`` is shown to those who wait."""
+def device_request(arguments: argparse.Namespace, purpose: str, count: int = 1) -> DeviceRequest:
+    """The device arguments as a request for ``count`` devices.
+
+    ``purpose`` is shown to those who wait.
+    """
     ids: list[int | str] = [
         int(entry) if entry.isdigit() else entry for entry in arguments.device_ids.split(",")
     ]
     words = (Path(sys.argv[0]).stem, *sys.argv[1:])
     return DeviceRequest(
-        ids, arguments.load_slots, arguments.gpu, purpose, arguments.keep_loaded, words
+        ids, arguments.load_slots, arguments.gpu, purpose, arguments.keep_loaded, words, count
     )

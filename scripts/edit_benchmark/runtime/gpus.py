@@ -85,8 +85,8 @@ def check(device_ids: Sequence[int | str]) -> None:
         )
 
 
-def check_memory(gpu: Gpu, needed: int, what: str) -> None:
-    """Refuse to load ``needed`` bytes onto a GPU that has less memory free.
+def check_memory(chosen: Sequence[Gpu], needed: int, what: str) -> None:
+    """Refuse to load ``needed`` bytes onto GPUs that have less memory free together.
 
     Raises
     ------
@@ -94,16 +94,25 @@ def check_memory(gpu: Gpu, needed: int, what: str) -> None:
         With both figures and the processes that hold the memory.
     """
     # Measured anew: the figure taken at the lease may be old by now.
-    gpu = next((current for current in present() if current.uuid == gpu.uuid), gpu)
-    if gpu.free >= needed:
+    now = {gpu.uuid: gpu for gpu in present()}
+    current = [now.get(gpu.uuid, gpu) for gpu in chosen]
+    if sum(gpu.free for gpu in current) >= needed:
         return
-    holders = ", ".join(f"pid {pid} ({_gib(used)})" for pid, used in gpu.processes.items())
-    holders = holders or "processes that this host does not show"
     raise UserError(
-        f"GPU {gpu.index} has {_gib(gpu.free)} free of {_gib(gpu.total)}, but the weights of "
-        f"{what} need {_gib(needed)}; held by: {holders}. "
-        "Free it, or leave this GPU out of device_ids."
+        f"{' and '.join(map(memory, current))}, but the weights of {what} need {_gib(needed)}; "
+        f"held by: {holders(current)}. Free it, or leave this GPU out of device_ids."
     )
+
+
+def memory(gpu: Gpu) -> str:
+    """How much of a GPU's memory is free, in words."""
+    return f"GPU {gpu.index} has {_gib(gpu.free)} free of {_gib(gpu.total)}"
+
+
+def holders(chosen: Sequence[Gpu]) -> str:
+    """The processes that hold memory of GPUs, in words."""
+    running = [f"pid {pid} ({_gib(used)})" for gpu in chosen for pid, used in gpu.processes.items()]
+    return ", ".join(running) or "processes that this host does not show"
 
 
 def host_description() -> dict[str, object]:

@@ -54,7 +54,7 @@ class Job(Generic[Settings]):
     results
         The results folder.
     devices
-        The device that the job asks for.
+        The device, or devices, that the job asks for.
     """
 
     name: str
@@ -162,8 +162,8 @@ def loaded(
             log.info("%s was found loaded", what)
         else:
             with leases.load_slot(job.devices, import_ahead):
-                if checkpoint is not None and device.gpu is not None:
-                    gpus.check_memory(device.gpu, checkpoint.weight_bytes, checkpoint.name)
+                if checkpoint is not None and device.gpus:
+                    gpus.check_memory(device.gpus, checkpoint.weight_bytes, checkpoint.name)
                 began = time.monotonic()
                 build = partial(kind.build, job.settings, checkpoint, device.torch_name)
                 model = failures.loading(build, what)

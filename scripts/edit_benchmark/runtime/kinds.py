@@ -63,6 +63,11 @@ def former_own_fields(
     }
 
 
+def own_devices(settings: Any, checkpoint: Checkpoint | None) -> dict[str, Any]:
+    """What a class of the user's own makes may depend on how many devices it sees."""
+    return {"gpu": settings.gpu} if settings.gpu > 1 else {}
+
+
 @dataclass(frozen=True)
 class Kind(Generic[Settings, Model]):
     """All that jobs have to know of a kind of editor or judge.

@@ -1,4 +1,4 @@
-"""Leases: which device a job may use, one process on each, and few models loading at once.
+"""Leases: which devices a job may use, one process on each, and few models loading at once.
 
 Snakemake counts ``gpu`` but does not say which. A job takes an exclusive ``flock`` on one file a
 device, in a folder of the host, before torch is imported; the kernel drops the lock when the
@@ -45,6 +45,8 @@ class DeviceRequest:
         As in the configuration.
     granted
         The ``gpu`` that Snakemake granted.
+    count
+        Devices that the job's model is placed over.
     purpose
         What the device is for, in words that are shown to jobs that wait for it.
     keep_loaded
@@ -60,37 +62,47 @@ class DeviceRequest:
     purpose: str
     keep_loaded: float = 0.0
     words: Sequence[str] = ()
+    count: int = 1
 
 
 @dataclass(frozen=True)
 class Device:
-    """A device that a job may use.
+    """A device that a job may use, or several that one model is placed over.
 
     Attributes
     ----------
     torch_name, label
-        Its name in torch, and its name in logs.
-    gpu
-        What NVML says of it, None if it is not asked.
+        Its name in torch, which is that of the first of several, and its name in logs.
+    gpus
+        What NVML says of each; empty if it is not asked.
     visible
-        What makes a process see this device alone, for ``CUDA_VISIBLE_DEVICES``.
+        What makes a process see this alone, for ``CUDA_VISIBLE_DEVICES``.
     """
 
     torch_name: str
     label: str
-    gpu: Gpu | None = None
+    gpus: tuple[Gpu, ...] = ()
     visible: str = ""
 
     @property
     def model_name(self) -> str:
         """What kind of device it is, for tables: ``NVIDIA H100 80GB HBM3``, ``cpu``."""
-        return self.gpu.name if self.gpu else self.torch_name
+        return " + ".join(dict.fromkeys(gpu.name for gpu in self.gpus)) or self.torch_name
+
+
+def together(devices: Sequence[Device]) -> Device:
+    """Several devices as the one that a model is placed over."""
+    return Device(
+        devices[0].torch_name,
+        " and ".join(device.label for device in devices),
+        tuple(gpu for device in devices for gpu in device.gpus),
+        ",".join(device.visible for device in devices if device.visible),
+    )
 
 
 def device_from(fields: dict[str, Any]) -> Device:
     """The device of ``dataclasses.asdict``, as JSON has it."""
-    gpu = Gpu(**fields["gpu"]) if fields["gpu"] else None
-    return Device(**{**fields, "gpu": gpu})
+    return Device(**{**fields, "gpus": tuple(Gpu(**gpu) for gpu in fields["gpus"])})
 
 
 def lease_folder() -> Path:
@@ -102,9 +114,11 @@ def lease_folder() -> Path:
 def lease(request: DeviceRequest) -> Iterator[Device]:
     """Hold one device for the ``with`` block, the first free one in the order of ``device_ids``.
 
-    Sets ``CUDA_VISIBLE_DEVICES``, so it has to come before torch is imported. Waits as long as all
-    are taken, and says for whom. In a Slurm job the scheduler's devices stand for ``device_ids``,
-    and no lock is needed when it gave only one.
+    Where a model is placed over several, they are taken in the order of their locks' names,
+    whatever the order of ``device_ids``, each behind the last one: two jobs that want several
+    cannot wait for one another. Sets ``CUDA_VISIBLE_DEVICES``, so it has to come before torch is
+    imported. Waits as long as all are taken, and says for whom. In a Slurm job the scheduler's
+    devices stand for ``device_ids``, and no lock is needed when it gave no more than the job's.
 
     Raises
     ------
@@ -112,14 +126,21 @@ def lease(request: DeviceRequest) -> Iterator[Device]:
         If no GPU was granted, or a GPU of ``device_ids`` is not there or is hidden.
     """
     devices = candidates(request)
-    if len(devices) == 1 and _scheduled():
-        (device,) = devices.values()
-        # The scheduler gave one device to this job alone; what it made visible stays as it is.
-        yield device
+    if len(devices) == request.count and _scheduled():
+        # The scheduler gave them to this job alone; what it made visible stays as it is.
+        yield together(list(devices.values()))
         return
-    with _first_free(list(devices), "device", request.purpose) as name:
-        os.environ.update(environment(devices[name]))
-        yield devices[name]
+    with ExitStack() as stack:
+        names = sorted(devices) if request.count > 1 else list(devices)
+        held: list[Device] = []
+        for missing in range(request.count, 0, -1):
+            allowed = names[: len(names) - missing + 1]
+            name = stack.enter_context(_first_free(allowed, "device", request.purpose))
+            held.append(devices[name])
+            names = names[names.index(name) + 1 :]
+        device = together(held)
+        os.environ.update(environment(device))
+        yield device
 
 
 def candidates(request: DeviceRequest) -> dict[str, Device]:
@@ -135,23 +156,41 @@ def candidates(request: DeviceRequest) -> dict[str, Device]:
             "this job was granted gpu=0, which Snakemake takes for no limit at all; start the run "
             "with --resources gpu=N, N at least 1."
         )
+    if request.granted < request.count:
+        raise UserError(
+            f"this job was granted gpu={request.granted}, but its model is placed over gpu: "
+            f"{request.count} devices; start the run with --resources gpu=N, N at least "
+            f"{request.count}."
+        )
+    found = _candidates(request)
+    if len(found) < request.count:
+        raise UserError(
+            f"the model is placed over gpu: {request.count} devices, and this job may use only "
+            f"{', '.join(device.label for device in found.values())}; give it more (device_ids), "
+            "or lower gpu."
+        )
+    return found
+
+
+def _candidates(request: DeviceRequest) -> dict[str, Device]:
     if "cpu" in request.device_ids:
         names = [f"cpu-{number}" for number in range(len(request.device_ids))]
         return {name: Device("cpu", name) for name in names}
     scheduled = _scheduled()
     if scheduled:
-        present = gpus.present() if len(scheduled) == 1 else []
-        only = present[0] if len(present) == 1 else None
+        present = gpus.present() if len(scheduled) == request.count else []
+        # Without cgroups all of the host's are seen, and which of them are meant is not known.
+        seen = present if len(present) == len(scheduled) else [None] * len(scheduled)
         return {
             f"slurm-{os.environ['SLURM_JOB_ID']}-{entry}": Device(
-                "cuda", f"scheduler's GPU {entry}", only, entry
+                "cuda", f"scheduler's GPU {entry}", (gpu,) if gpu else (), entry
             )
-            for entry in scheduled
+            for entry, gpu in zip(scheduled, seen, strict=True)
         }
     gpus.check(request.device_ids)
     by_index = {gpu.index: gpu for gpu in gpus.present()}
     found = [by_index[int(device)] for device in request.device_ids]
-    return {gpu.uuid: Device("cuda", _label(gpu), gpu, gpu.uuid) for gpu in found}
+    return {gpu.uuid: Device("cuda", _label(gpu), (gpu,), gpu.uuid) for gpu in found}
 
 
 def environment(device: Device) -> dict[str, str]:

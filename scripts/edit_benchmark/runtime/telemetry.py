@@ -8,7 +8,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import fmean
@@ -51,7 +51,8 @@ class Telemetry:
     Parameters
     ----------
     device
-        The device whose load is sampled, if it is a GPU; None for a model that takes no device.
+        The device, or devices, whose load is sampled, if they are GPUs; None for a model that takes
+        no device.
     load_seconds, compile_seconds
         Time that loading the model took, and the part of it that compiling kernels took.
     """
@@ -61,13 +62,15 @@ class Telemetry:
     ) -> None:
         self.load_seconds = load_seconds
         self._compile_seconds = compile_seconds
-        self._gpu = device.gpu if device is not None else None
+        self._gpus = device.gpus if device is not None else ()
+        self._name = device.model_name if self._gpus and device is not None else ""
         self._began = time.monotonic()
         self._images = 0
         self._failed = 0
         self._failed_seconds = 0.0
         self._stages: dict[str, float] = {}
-        self._busy: list[int] = []
+        #: Of each GPU.
+        self._busy: list[list[int]] = [[] for _ in self._gpus]
 
     def count(self, images: int, /, **seconds: float) -> None:
         """Add ``images``, and the seconds of each stage for all of them together."""
@@ -83,7 +86,7 @@ class Telemetry:
     @contextmanager
     def sampling(self) -> Iterator[None]:
         """Sample the GPU's load twice a second: the share of time in which a kernel runs."""
-        if self._gpu is None:
+        if not self._gpus:
             yield
             return
         ended = threading.Event()
@@ -107,20 +110,19 @@ class Telemetry:
                 for stage, spent in self._stages.items()
             ]
         parts.append(f"loading {self.load_seconds:.1f} s")
-        peak = self._peak()
-        if peak is not None:
-            parts.append(f"at most {peak:.1f} GiB of device memory")
-        if self._busy:
-            parts.append(f"GPU busy {fmean(self._busy):.0f} %")
+        if peaks := self._peaks():
+            parts.append(f"at most {_joined(peaks, '.1f')} GiB of device memory")
+        if busy := self._shares():
+            parts.append(f"GPU busy {_joined(busy, '.0f')} %")
         return "; ".join(parts)
 
     def current(self) -> str:
         """The GPU's load and memory, for a progress bar; empty on a CPU."""
-        peak = self._peak()
-        if peak is None:
+        peaks = self._peaks()
+        if not peaks:
             return ""
-        busy = f"GPU {self._busy[-1]} %, " if self._busy else ""
-        return f"{busy}{peak:.1f} GiB"
+        last = [busy[-1] for busy in self._busy if busy]
+        return f"{f'GPU {_joined(last)} %, ' if last else ''}{_joined(peaks, '.1f')} GiB"
 
     def append_to(self, path: Path, kind: str, name: str, made_by: Mapping[str, Any]) -> None:
         """Append one line of JSON to ``path``, for the report.
@@ -140,7 +142,8 @@ class Telemetry:
             "kind": kind,
             "name": name,
             "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-            "gpu": self._gpu.name if self._gpu is not None else "",
+            "gpu": self._name,
+            "gpus": len(self._gpus),
             "images": self._images,
             "failed": self._failed,
             "seconds": round(time.monotonic() - self._began, 3),
@@ -148,8 +151,8 @@ class Telemetry:
             "load_seconds": round(self.load_seconds - self._compile_seconds, 3),
             "compile_seconds": round(self._compile_seconds, 3),
             "stages": {stage: round(spent, 3) for stage, spent in self._stages.items()},
-            "busy": round(fmean(self._busy) / 100, 3) if self._busy else None,
-            "peak_gib": self._peak(),
+            "busy": round(fmean(busy) / 100, 3) if (busy := self._shares()) else None,
+            "peak_gib": max(self._peaks(), default=None),
             "made_by": made_by,
         }
         try:
@@ -159,19 +162,29 @@ class Telemetry:
             # The job's work is done and stored; a line less in a table is no reason to fail.
             log.warning("the job's timings are not kept: %s", error)
 
-    def _peak(self) -> float | None:
+    def _peaks(self) -> list[float]:
+        """The most memory that was in use on each GPU, in GiB."""
         # Through the module, if it is there: a model of the user's own may do without torch.
-        if self._gpu is None or "torch" not in sys.modules:
-            return None
-        return round(sys.modules["torch"].cuda.max_memory_allocated() / _GIB, 1)
+        if "torch" not in sys.modules:
+            return []
+        measure = sys.modules["torch"].cuda.max_memory_allocated
+        return [round(measure(number) / _GIB, 1) for number in range(len(self._gpus))]
+
+    def _shares(self) -> list[float]:
+        """The mean load of each GPU, in percent."""
+        return [fmean(busy) for busy in self._busy if busy]
 
     def _sample(self, ended: threading.Event) -> None:
         import pynvml
 
-        assert self._gpu is not None
         try:
-            handle = pynvml.nvmlDeviceGetHandleByUUID(self._gpu.uuid)
+            handles = [pynvml.nvmlDeviceGetHandleByUUID(gpu.uuid) for gpu in self._gpus]
             while not ended.wait(_SAMPLE_SECONDS):
-                self._busy.append(int(pynvml.nvmlDeviceGetUtilizationRates(handle).gpu))
+                for handle, busy in zip(handles, self._busy, strict=True):
+                    busy.append(int(pynvml.nvmlDeviceGetUtilizationRates(handle).gpu))
         except pynvml.NVMLError:  # not every container may ask
             return
+
+
+def _joined(values: Sequence[float], form: str = "") -> str:
+    return " and ".join(f"{value:{form}}" for value in values)

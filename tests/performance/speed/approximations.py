@@ -10,6 +10,7 @@ from typing import Any
 from edit_benchmark.config.editors import Lora
 from edit_benchmark.editing import approximations
 from edit_benchmark.editing.diffusers_pipeline import DiffusersEditor
+from edit_benchmark.editing.lora import fuse_lora
 from edit_benchmark.editing.qwen_image.compilation import warm_up
 from speed import checkpoints, ours
 from speed.ours import Case
@@ -49,7 +50,7 @@ def measure(
         rows.append(_reported("block_cache", row))
     lora = folder / "lora.safetensors"
     checkpoints.save_lora(lora, editor.pipeline.transformer.config)
-    approximations.fuse_lora(editor.pipeline, Lora(path=str(lora)))
+    fuse_lora(editor.pipeline, Lora(path=str(lora)))
     rows.append(_reported("lora", edit(lora_steps, true_cfg_scale=1.0)))
     layers = approximations.quantise(editor.pipeline.transformer)
     warm_up(editor.pipeline)

@@ -45,6 +45,16 @@ _EDIT_VISION = {
 _EDIT_PIXELS = 12_845_056
 _LORA_RANK = 64
 _LORA_LAYERS = ("attn.to_q", "attn.to_k", "attn.to_v", "attn.to_out.0")
+# The configurations of FLUX.2 [dev] that are not the classes' defaults.
+_MISTRAL = {
+    "model_type": "mistral", "hidden_size": 5120, "intermediate_size": 32768,
+    "num_attention_heads": 32, "num_key_value_heads": 8, "head_dim": 128, "vocab_size": 131072,
+    "max_position_embeddings": 131072, "sliding_window": None,
+}  # fmt: skip
+_PIXTRAL = {
+    "model_type": "pixtral", "hidden_size": 1024, "intermediate_size": 4096,
+    "num_hidden_layers": 24, "num_attention_heads": 16, "image_size": 1540, "patch_size": 14,
+}  # fmt: skip
 # The configuration of Qwen3-VL-8B.
 _JUDGE_TEXT = {
     "hidden_size": 4096, "intermediate_size": 12288, "num_hidden_layers": 36,
@@ -99,6 +109,66 @@ def save_edit_pipeline(folder: Path, device: str, full_size: bool) -> None:
         text = path.read_text(encoding="utf-8")
         pixels = str(models.MAX_PIXELS)
         path.write_text(text.replace(pixels, str(_EDIT_PIXELS)), encoding="utf-8")
+
+
+def save_flux2(folder: Path, device: str, text_layers: int) -> None:
+    """Save a pipeline of the shapes of FLUX.2 [dev], 105 GiB with all 40 ``text_layers``.
+
+    Each model is made on ``device`` and saved before the next one: no device holds all of them.
+    """
+    qwen = folder / "qwen"
+    models.save_edit_pipeline(qwen)
+    words = transformers.AutoTokenizer.from_pretrained(qwen / "tokenizer")
+    template = transformers.AutoProcessor.from_pretrained(qwen / "processor").chat_template
+    remove(qwen)
+    image = ("[IMG]", "[IMG_BREAK]", "[IMG_END]")
+    tokenizer = transformers.PreTrainedTokenizerFast(
+        tokenizer_object=words.backend_tokenizer,
+        eos_token="<|im_end|>",
+        pad_token="<|endoftext|>",
+        extra_special_tokens=dict(
+            zip(("image_token", "image_break", "image_end"), image, strict=True)
+        ),
+    )
+    processor = transformers.PixtralProcessor(
+        image_processor=transformers.PixtralImageProcessor(patch_size=14),
+        tokenizer=tokenizer,
+        patch_size=14,
+        chat_template=template,
+    )
+    text = {**_MISTRAL, "num_hidden_layers": text_layers}
+    config = transformers.Mistral3Config(
+        text_config=text,
+        vision_config=_PIXTRAL,
+        image_token_index=tokenizer.convert_tokens_to_ids("[IMG]"),
+    )
+    parts: dict[str, Any] = {
+        "transformer": diffusers.Flux2Transformer2DModel,
+        "text_encoder": lambda: transformers.Mistral3ForConditionalGeneration(config),
+        "vae": diffusers.AutoencoderKLFlux2,
+    }
+    classes = {}
+    for name, build in parts.items():
+        with _bfloat16(), torch.device(device):
+            model = build()
+        model.save_pretrained(folder / name)
+        library = "transformers" if name == "text_encoder" else "diffusers"
+        classes[name] = [library, type(model).__name__]
+        del model
+        gc.collect()
+        torch.cuda.empty_cache()
+    processor.save_pretrained(folder / "tokenizer")
+    diffusers.FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True).save_pretrained(
+        folder / "scheduler"
+    )
+    index = {
+        "_class_name": "Flux2Pipeline",
+        "_diffusers_version": diffusers.__version__,
+        "scheduler": ["diffusers", "FlowMatchEulerDiscreteScheduler"],
+        "tokenizer": ["transformers", "PixtralProcessor"],
+        **classes,
+    }
+    (folder / "model_index.json").write_text(json.dumps(index), encoding="utf-8")
 
 
 def save_plus(edit: Path, plus: Path) -> None:

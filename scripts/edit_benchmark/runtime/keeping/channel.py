@@ -17,7 +17,8 @@ from typing import Any
 
 #: The kind of socket that :class:`Channel` speaks over.
 KIND = socket.SOCK_SEQPACKET
-_MOST_DESCRIPTORS = 4
+# The locks of as many devices as a model may be placed over.
+_MOST_DESCRIPTORS = 64
 _PEER = struct.Struct("3i")
 
 

@@ -63,7 +63,7 @@ class Client:
 
 @dataclass(eq=False)
 class ModelProcess:
-    """A process with one loaded model on one device, and the job that it does.
+    """A process with one loaded model on its devices, mostly one, and the job that it does.
 
     Before it holds its device it is a spare: it imports what loading a model takes.
     """
@@ -125,38 +125,53 @@ class ModelProcess:
 
 @dataclass(eq=False)
 class Held:
-    """A leased device and the model processes on it, at most one of which works."""
+    """A leased device and the model processes on it, at most one of which works.
+
+    Attributes
+    ----------
+    reserved_for
+        The client that waits for more devices than are free, of which this is one.
+    """
 
     name: str
     device: Device
     lease: IO[str]
     processes: list[ModelProcess] = field(default_factory=list)
     is_lost: bool = False
+    reserved_for: Client | None = None
 
     @property
     def is_busy(self) -> bool:
         """Whether a model works on it, or nothing can any more."""
         return self.is_lost or any(process.is_busy for process in self.processes)
 
+    def is_free_for(self, client: Client) -> bool:
+        """Whether a client may have it now."""
+        return not self.is_busy and self.reserved_for in (None, client)
+
     def idle_seconds(self) -> float:
         """For how long each model on it has had no job, at least."""
         return min((process.idle_seconds() for process in self.processes), default=math.inf)
 
-    def start(
-        self, model: str, keep_loaded: float, spare: ModelProcess | None = None
-    ) -> ModelProcess:
-        """A process for a model on this device, ``spare`` if it can be had.
 
-        It loads with its first job.
-        """
-        process = spare or spawn(self.device)
-        process.model, process.keep_loaded = model, keep_loaded
-        process.since = time.monotonic()
-        # The lease lasts until the last process on the device has ended.
-        with suppress(Closed):  # it has just ended: that is noticed
-            process.channel.send({"hold": asdict(self.device)}, [self.lease.fileno()])
-        self.processes.append(process)
-        return process
+def start(
+    places: Sequence[Held], model: str, keep_loaded: float, spare: ModelProcess | None = None
+) -> ModelProcess:
+    """A process for a model on these devices, ``spare`` if it can be had.
+
+    It loads with its first job.
+    """
+    device = leases.together([held.device for held in places])
+    process = spare or spawn(device)
+    process.model, process.keep_loaded = model, keep_loaded
+    process.since = time.monotonic()
+    # A lease lasts until the last process on the device has ended.
+    with suppress(Closed):  # it has just ended: that is noticed
+        locks = [held.lease.fileno() for held in places]
+        process.channel.send({"hold": asdict(device)}, locks)
+    for held in places:
+        held.processes.append(process)
+    return process
 
 
 def spawn(device: Device, ahead: Sequence[str] = ()) -> ModelProcess:

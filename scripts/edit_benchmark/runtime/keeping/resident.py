@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import IO, Any
 
@@ -12,21 +12,21 @@ from edit_benchmark.runtime.leases import Device
 
 @dataclass
 class Resident:
-    """A process that does jobs with one model on one device.
+    """A process that does jobs with one model on its devices, mostly one.
 
     Attributes
     ----------
     channel
         To the keeper.
-    device, lease
-        The device, and the file of its lock, which lasts as long as this process.
+    device, leases
+        The device, and the files of its locks, which last as long as this process.
     model, key_fields
         What was loaded for the first job, and its part of the keys of what it makes.
     """
 
     channel: Channel
     device: Device
-    lease: IO[str]
+    leases: Sequence[IO[str]]
     model: Any = None
     key_fields: Mapping[str, Any] = field(default_factory=dict)
 
@@ -53,7 +53,7 @@ def stop_if_asked() -> None:
 
 
 def make_room() -> None:
-    """Have other models leave the device, if this process is one of several on it."""
+    """Have other models leave its devices, if this process is one of several on it."""
     if current is None:
         return
     try:

@@ -20,20 +20,24 @@ def needed(weight_bytes: int) -> int:
 
 def is_room(device: Device, weight_bytes: int) -> bool:
     """Whether a model fits beside those that are on the device now."""
-    if device.gpu is None:
+    if not device.gpus:
         # The host's memory is shared by all models of a run, and they are small if it is used.
         return psutil.virtual_memory().available >= needed(weight_bytes)
-    free = next((gpu.free for gpu in gpus.present() if gpu.uuid == device.gpu.uuid), 0)
-    return free >= needed(weight_bytes)
+    uuids = {gpu.uuid for gpu in device.gpus}
+    free = [gpu.free for gpu in gpus.present() if gpu.uuid in uuids]
+    return min(free, default=0) >= needed(weight_bytes)
 
 
 def fit_together(settings: Config) -> bool:
     """Whether the largest editor and the largest judge fit on each of the devices together.
 
-    False if the weights are not on this host yet, or the devices cannot be seen from here.
+    False if the weights are not on this host yet, or the devices cannot be seen from here; and for
+    a model on several devices, which has them for itself.
     """
     sizes = []
     for section in (settings.models, settings.judges):
+        if any(model.gpu > 1 for model in section.values()):
+            return False
         weights = [weights_size(model) for model in section.values()]
         if None in weights:
             return False
