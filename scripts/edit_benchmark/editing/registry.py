@@ -20,6 +20,7 @@ from edit_benchmark.config.editors import (
     IdentityEditorSettings,
     OwnEditorSettings,
 )
+from edit_benchmark.editing import arguments
 from edit_benchmark.editing.editor import Editor
 from edit_benchmark.editing.identity import IdentityEditor
 from edit_benchmark.runtime.kinds import (
@@ -60,11 +61,10 @@ def _import_diffusers(settings: DiffusersEditorSettings, checkpoint: Checkpoint 
     import_classes(Path(checkpoint.path))
 
 
-def _approximations(
-    settings: DiffusersEditorSettings, checkpoint: Checkpoint | None
-) -> dict[str, Any]:
-    """Key fields of the approximations that are in use."""
-    fields = settings.model_dump(mode="json", include=set(settings.approximations))
+def _in_use(settings: DiffusersEditorSettings, checkpoint: Checkpoint | None) -> dict[str, Any]:
+    """Key fields of the approximations, and of settings that came later, that are in use."""
+    later = {"area"} if settings.area is not None else set()
+    fields = settings.model_dump(mode="json", include=later | set(settings.approximations))
     if settings.lora is not None:
         assert checkpoint is not None
         # The adapter is what its file holds, wherever that lies.
@@ -121,7 +121,8 @@ _DIFFUSERS = Kind(
     libraries=_diffusers_libraries,
     build=_build_diffusers,
     import_ahead=_import_diffusers,
-    more_key_fields=_approximations,
+    more_key_fields=_in_use,
+    check=arguments.check,
     former_key_fields=_former_diffusers,
 )
 _OWN = Kind(
