@@ -20,7 +20,7 @@ from edit_benchmark.records import Sample
 from edit_benchmark.results.tables import read_rows
 from tiny_pipelines import MATRIX
 
-# ChronoEdit's pipeline mends its instruction with ftfy, and fails without it.
+# ChronoEdit's pipeline needs ftfy, which an environment may lack.
 NAMES = [
     name for name in MATRIX if name != "chrono-edit" or importlib.util.find_spec("ftfy") is not None
 ]
@@ -72,8 +72,8 @@ def test_an_edit_is_the_same_in_another_process_and_depends_on_all_that_it_is_to
         return np.asarray(editor.edit(source, instruction, number))
 
     first = edit(source, sample.instruction, seed(0, sample.id, 0))
-    stored = run.root / "results/edits" / name / "physical/pictures/physical-05.png"
-    assert np.array_equal(first, np.asarray(Image.open(stored)))
+    kept = run.root / "results" / run.edits("physical", name)[sample.id].image
+    assert np.array_equal(first, np.asarray(Image.open(kept)))
     for other in (
         edit(source.transpose(Image.Transpose.FLIP_LEFT_RIGHT), sample.instruction, 1),
         edit(source, "make it red", 1),
@@ -95,6 +95,22 @@ def test_the_same_command_makes_only_what_is_missing(run: Project) -> None:
     assert {path.stem for path in after if after[path] != before[path]} == {lost.key}
     again = run.edits("physical", "flux-2")["physical-03"]
     assert again.image_sha256 == lost.image_sha256
+
+
+def test_what_a_pipeline_lacks_is_refused_before_a_device_is_taken(run: Project) -> None:
+    wrong = model(run.root / "models", "instruct-pix2pix") | {"height": 64, "width": 64}
+    run.configure(
+        results="refused",
+        benchmark={"path": "data/benchmark.jsonl", "categories": ["physical"], "limit": 1},
+        shards=1,
+        models={"wrong": wrong},
+    )
+    printed = run.run("refused/edits/wrong/physical/edits.jsonl", code=1)
+    log = (run.root / "refused/logs/edit/wrong/physical/1-of-1.log").read_text(encoding="utf-8")
+    for text in (printed, log):
+        assert "StableDiffusionInstructPix2PixPipeline takes no height, width; it takes" in text
+        assert "Traceback" not in text
+    assert "device cpu" not in log
 
 
 def stored(run: Project) -> list[Path]:

@@ -124,14 +124,19 @@ def _kl_vae(widths: tuple[int, ...], channels: int, **more: Any) -> diffusers.Au
     )
 
 
-def _wan_vae(halvings: int, *, frames: bool = False) -> diffusers.AutoencoderKLWan:
+def _wan_vae(
+    halvings: int, *, patches: int = 1, frames: bool = False
+) -> diffusers.AutoencoderKLWan:
     return diffusers.AutoencoderKLWan(
         base_dim=4,
         z_dim=16,
         dim_mult=[1] * (halvings + 1),
         num_res_blocks=0,
         temperal_downsample=[False, True, True] if frames else [False] * halvings,
-        scale_factor_spatial=2**halvings,
+        patch_size=patches if patches > 1 else None,
+        in_channels=3 * patches**2,
+        out_channels=3 * patches**2,
+        scale_factor_spatial=patches * 2**halvings,
         latents_mean=[0.0] * 16,
         latents_std=[1.0] * 16,
     )
@@ -295,7 +300,7 @@ def joy_image_edit() -> diffusers.DiffusionPipeline:
     encoder, processor = _qwen3_vl()
     return diffusers.JoyImageEditPipeline(
         scheduler=diffusers.FlowMatchEulerDiscreteScheduler(),
-        vae=_wan_vae(5),
+        vae=_wan_vae(3, patches=4),
         text_encoder=encoder,
         tokenizer=processor.tokenizer,
         transformer=diffusers.JoyImageEditTransformer3DModel(

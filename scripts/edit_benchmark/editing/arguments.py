@@ -1,11 +1,12 @@
 """The arguments of an edit pipeline's call: which it takes, and which would have no effect.
 
-What a class's signature and the checkpoint's files do not tell stands in the tables below.
+The class's signature and the checkpoint's files tell; what they do not is in ``pipelines.py``.
 Pipelines drop what they do not use with a line in a log at most; here it is refused.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import logging
 import math
@@ -15,11 +16,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
 from edit_benchmark.checkpoints.record import Checkpoint
 from edit_benchmark.config.editors import DiffusersEditorSettings
-from edit_benchmark.editing import signatures
+from edit_benchmark.editing import pipelines, signatures
 from edit_benchmark.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -31,42 +30,6 @@ _OWN = {
     "image", "prompt", "generator", "seed", "output_type", "return_dict", "num_images_per_prompt",
     "num_videos_per_prompt", "callback", "callback_on_step_end",
 }  # fmt: skip
-
-_KONTEXT = "FluxKontextPipeline"
-_GLM = "GlmImagePipeline"
-_BRIA = "BriaFiboEditPipeline"
-_CHRONO = "ChronoEditPipeline"
-# Without a size these stretch every source to one shape.
-_ONE_SHAPE = {
-    _KONTEXT: "1024x1024",
-    _CHRONO: "832x480",
-    "StableDiffusionXLInstructPix2PixPipeline": "a square",
-}
-# Pixels to which Kontext scales any height and width, keeping their shape (max_area).
-_KONTEXT_AREA = 1024**2
-# With arguments of these names that do nothing in an edit, or not what they say.
-_NO_EFFECT = {
-    "DreamLitePipeline": {
-        "max_sequence_length": "cuts no instruction of an edit, only prompts without an image",
-        "text_pad_embedding": "is of no use in an edit",
-    },
-    "JoyImageEditPipeline": dict.fromkeys(
-        ("height", "width"),
-        "does not set the size, which is the one of its own sizes near a megapixel that is next to "
-        "the source's shape",
-    ),
-}
-# Arguments that do nothing unless another one is set.
-_ONLY_WITH = {
-    "num_frames": "enable_temporal_reasoning",
-    "num_temporal_reasoning_steps": "enable_temporal_reasoning",
-}
-# The transformer gets guidance_scale as an input; in others it scales a second pass.
-_GUIDANCE_IS_INPUT = {"Flux2Pipeline"}
-# Guidance of text and image together, by three passes at any scale.
-_ALWAYS_GUIDED = {"DreamLitePipeline"}
-# Width and height that every pipeline takes as they are.
-_MULTIPLE = 32
 
 
 def check(settings: DiffusersEditorSettings, checkpoint: Checkpoint | None) -> None:
@@ -107,40 +70,6 @@ def call_arguments(
         raise UserError(f"checkpoint {checkpoint.name}: {problem}.")
     call.warn(settings.area)
     return dict(call.given)
-
-
-def inputs(
-    pipeline: str, source: Image.Image, prompt: str, given: Mapping[str, Any], area: int | None
-) -> dict[str, Any]:
-    """Source, instruction and size as the pipeline of that name takes them.
-
-    Parameters
-    ----------
-    given
-        The other arguments of the call.
-    area
-        Pixels that the edit is to have in the source's shape; None leaves it to the pipeline.
-    """
-    size: dict[str, Any] = _size(source, area) if area is not None else {}
-    if pipeline == _KONTEXT and size:
-        size["max_area"] = size["height"] * size["width"]
-    elif pipeline == _GLM:
-        # It takes a list, and of a source only sides that its two encoders divide alike.
-        sides = {**given, **size}
-        source = source.resize((sides["width"], sides["height"]), Image.Resampling.LANCZOS)
-        return {"image": [source], "prompt": prompt, **size}
-    elif pipeline == _BRIA:
-        # The key that the pipeline asks for; its authors' own model writes more of them.
-        prompt = json.dumps({"edit_instruction": prompt}, ensure_ascii=False)
-    return {"image": source, "prompt": prompt, **size}
-
-
-def _size(source: Image.Image, area: int) -> dict[str, int]:
-    """Height and width of about ``area`` pixels in the source's shape."""
-    shape = source.width / source.height
-    sides = math.sqrt(area / shape), math.sqrt(area * shape)
-    height, width = (max(1, round(side / _MULTIPLE)) * _MULTIPLE for side in sides)
-    return {"height": height, "width": width}
 
 
 def _given(settings: DiffusersEditorSettings, checkpoint: Checkpoint) -> dict[str, Any]:
@@ -185,11 +114,14 @@ class _Call:
     def unknown(self) -> str:
         if "image" not in self.taken:
             return f"its pipeline {self.pipeline} edits no image; it takes {', '.join(self.taken)}"
-        if "num_frames" in self.taken and self.pipeline != _CHRONO:
+        if "num_frames" in self.taken and self.pipeline != pipelines.CHRONO:
             return (
                 f"its model_index.json names {self.pipeline}, which makes a video and no edit; use "
                 "the checkpoint of an edit pipeline"
             )
+        package = pipelines.NEEDS.get(self.pipeline)
+        if package is not None and importlib.util.find_spec(package) is None:
+            return f"{self.pipeline} needs the package {package}; pip install {package}"
         own = sorted(_OWN & set(self.given))
         if own:
             return f"{', '.join(own)} of call is given by the editor itself; remove it"
@@ -207,9 +139,14 @@ class _Call:
         return any(self.given.get(name) is not None for name in names)
 
     @property
+    def guidance_is_input(self) -> bool:
+        """Whether guidance_scale is an input of the transformer, and no scale of a second pass."""
+        return "true_cfg_scale" in self.taken or self.pipeline in pipelines.GUIDANCE_IS_INPUT
+
+    @property
     def is_guided(self) -> bool:
         """Whether there is a second pass, for which a negative prompt is used."""
-        if self.pipeline in _ALWAYS_GUIDED:
+        if self.pipeline in pipelines.ALWAYS_GUIDED:
             return True
         if "true_cfg_scale" in self.taken:
             return (self.scale("true_cfg_scale") or 0) > 1 and self.has_negative
@@ -228,7 +165,11 @@ class _Call:
                 'negative_prompt (the usual one is " ") or true_cfg_scale: 1'
             )
         text, image = self.scale("guidance_scale"), self.scale("image_guidance_scale")
-        if text is None or "true_cfg_scale" in self.taken or self.pipeline in _GUIDANCE_IS_INPUT:
+        if (
+            text is None
+            or "true_cfg_scale" in self.taken
+            or self.pipeline in pipelines.GUIDANCE_IS_INPUT
+        ):
             return ""
         if image is not None and (text > 1 or image != 1):
             return (
@@ -249,10 +190,10 @@ class _Call:
     def without_effect(self, area: int | None) -> str:
         """What is given and would do nothing."""
         for name in self.given:
-            why = _NO_EFFECT.get(self.pipeline, {}).get(name)
+            why = pipelines.NO_EFFECT.get(self.pipeline, {}).get(name)
             if why:
                 return f"{name} of {self.pipeline} {why}; remove it"
-            other = _ONLY_WITH.get(name)
+            other = pipelines.ONLY_WITH.get(name)
             if other in self.taken and not self.value(str(other)):
                 return f"{name} has no effect without {other}: true; remove it or set that"
         return (
@@ -263,12 +204,15 @@ class _Call:
         )
 
     def _unused_guidance(self) -> str:
-        """Of guidance_scale where it is an input of the transformer, which may not have it."""
-        is_input = "true_cfg_scale" in self.taken or self.pipeline in _GUIDANCE_IS_INPUT
+        """Of guidance_scale as an input of the transformer, which may not have it."""
         config = _read_json(Path(self.checkpoint.path, "transformer", "config.json"))
         scale = self.given.get("guidance_scale")
         # 1 is what quick starts write where nothing is meant.
-        if not is_input or scale in (None, 1) or config.get("guidance_embeds") is not False:
+        if (
+            not self.guidance_is_input
+            or scale in (None, 1)
+            or config.get("guidance_embeds") is not False
+        ):
             return ""
         hint = "true_cfg_scale is its guidance; " if "true_cfg_scale" in self.taken else ""
         return (
@@ -301,18 +245,18 @@ class _Call:
 
     def _unused_size(self, area: int | None) -> str:
         if area is not None and (
-            "height" not in self.taken or "height" in _NO_EFFECT.get(self.pipeline, {})
+            "height" not in self.taken or "height" in pipelines.NO_EFFECT.get(self.pipeline, {})
         ):
             return f"{self.pipeline} chooses the size by itself, so that area has no effect"
         if area is not None and "max_area" in self.given:
             return "max_area of call and area are the same; remove max_area"
         height, width = self.given.get("height"), self.given.get("width")
-        if self.pipeline == _GLM and area is None and height is None:
+        if self.pipeline == pipelines.GLM and area is None and height is None:
             return f"{self.pipeline} needs a size; set area (such as 1048576), or height and width"
-        if self.pipeline == _KONTEXT and height and width:
-            most = self.given.get("max_area", _KONTEXT_AREA)
+        if self.pipeline == pipelines.KONTEXT and height and width:
+            most = self.given.get("max_area", pipelines.KONTEXT_AREA)
             made = round(math.sqrt(most * width / height)), round(math.sqrt(most * height / width))
-            if max(abs(made[0] - width), abs(made[1] - height)) > _MULTIPLE:
+            if max(abs(made[0] - width), abs(made[1] - height)) > pipelines.MULTIPLE:
                 return (
                     f"{self.pipeline} would make {made[0]}x{made[1]} of {width}x{height}, since "
                     f"it scales to {most} pixels; set call: {{max_area: {height * width}}}"
@@ -323,7 +267,7 @@ class _Call:
         """Say what is not wrong but may not be meant."""
         if self.given.get("negative_prompt") is not None and not self.is_guided:
             log.warning("%s has no guidance here, so negative_prompt has no effect", self.pipeline)
-        shape = _ONE_SHAPE.get(self.pipeline)
+        shape = pipelines.ONE_SHAPE.get(self.pipeline)
         if shape and area is None and self.given.get("height") is None:
             log.warning(
                 "%s makes %s of every source, whatever its shape; set area to keep the shape",

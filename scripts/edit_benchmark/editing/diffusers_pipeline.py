@@ -18,7 +18,7 @@ from edit_benchmark.checkpoints.prefetch import Prefetch
 from edit_benchmark.checkpoints.record import Checkpoint
 from edit_benchmark.checkpoints.special_tokens import SpecialTokenGuard
 from edit_benchmark.config.editors import DiffusersEditorSettings
-from edit_benchmark.editing import approximations, arguments, signatures
+from edit_benchmark.editing import approximations, arguments, pipelines, signatures
 from edit_benchmark.editing.editor import Editor
 from edit_benchmark.editing.qwen_image.apply import apply_accelerations
 from edit_benchmark.editing.qwen_image.compilation import warm_up
@@ -103,7 +103,7 @@ class DiffusersEditor(Editor):
             self._reset_cache()  # what an image that failed half way left in a cache
         self._timer.start()
         result = self.pipeline(
-            **arguments.inputs(
+            **pipelines.inputs(
                 self._name, source, self._as_text(instruction), self._arguments, self._area
             ),
             generator=generator,

@@ -20,7 +20,7 @@ from edit_benchmark.config.editors import (
     IdentityEditorSettings,
     OwnEditorSettings,
 )
-from edit_benchmark.editing import arguments
+from edit_benchmark.editing import arguments, pipelines
 from edit_benchmark.editing.editor import Editor
 from edit_benchmark.editing.identity import IdentityEditor
 from edit_benchmark.runtime.kinds import (
@@ -30,6 +30,7 @@ from edit_benchmark.runtime.kinds import (
     former_fields,
     former_own_fields,
 )
+from edit_benchmark.versions import installed
 
 
 def _build_identity(
@@ -65,6 +66,9 @@ def _in_use(settings: DiffusersEditorSettings, checkpoint: Checkpoint | None) ->
     """Key fields of the approximations, and of settings that came later, that are in use."""
     later = {"area"} if settings.area is not None else set()
     fields = settings.model_dump(mode="json", include=later | set(settings.approximations))
+    package = pipelines.NEEDS.get(checkpoint.pipeline) if checkpoint is not None else None
+    if package is not None:
+        fields["packages"] = installed(package)
     if settings.lora is not None:
         assert checkpoint is not None
         # The adapter is what its file holds, wherever that lies.
