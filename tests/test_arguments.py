@@ -43,7 +43,7 @@ def check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 REFUSED: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
     # What the pipeline does not take, and what is not the user's to give.
     (QWEN, {}, {"true_cfg_scale": 1, "call": {"image_guidance_scale": 1.5}},
-     "takes no image_guidance_scale; it takes image, prompt, negative_prompt, true_cfg_scale"),
+     "takes no image_guidance_scale; it takes negative_prompt, true_cfg_scale, height, width"),
     ("Flux2Pipeline", {}, {"negative_prompt": " "}, "Flux2Pipeline takes no negative_prompt"),
     ("LongCatImageEditPipeline", {}, {"height": 512, "width": 512}, "takes no height, width"),
     (P2P, {}, {"height": 512, "width": 512}, "takes no height, width"),

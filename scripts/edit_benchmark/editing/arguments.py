@@ -112,6 +112,7 @@ class _Call:
         return "" if name in self.given else " by its own default"
 
     def unknown(self) -> str:
+        """What is given and the pipeline does not take, or is not the user's to give."""
         if "image" not in self.taken:
             return f"its pipeline {self.pipeline} edits no image; it takes {', '.join(self.taken)}"
         if "num_frames" in self.taken and self.pipeline != pipelines.CHRONO:
@@ -129,7 +130,7 @@ class _Call:
         if unknown:
             return (
                 f"its pipeline {self.pipeline} takes no {', '.join(unknown)}; it takes "
-                f"{', '.join(self.taken)}"
+                f"{', '.join(name for name in self.taken if name not in _OWN)}"
             )
         return ""
 
