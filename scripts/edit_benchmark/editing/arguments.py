@@ -166,11 +166,7 @@ class _Call:
                 'negative_prompt (the usual one is " ") or true_cfg_scale: 1'
             )
         text, image = self.scale("guidance_scale"), self.scale("image_guidance_scale")
-        if (
-            text is None
-            or "true_cfg_scale" in self.taken
-            or self.pipeline in pipelines.GUIDANCE_IS_INPUT
-        ):
+        if text is None or self.guidance_is_input:
             return ""
         if image is not None and (text > 1 or image != 1):
             return (
@@ -207,13 +203,10 @@ class _Call:
     def _unused_guidance(self) -> str:
         """Of guidance_scale as an input of the transformer, which may not have it."""
         config = _read_json(Path(self.checkpoint.path, "transformer", "config.json"))
-        scale = self.given.get("guidance_scale")
         # 1 is what quick starts write where nothing is meant.
-        if (
-            not self.guidance_is_input
-            or scale in (None, 1)
-            or config.get("guidance_embeds") is not False
-        ):
+        is_meant = self.given.get("guidance_scale") not in (None, 1)
+        has_input = config.get("guidance_embeds") is not False
+        if has_input or not is_meant or not self.guidance_is_input:
             return ""
         hint = "true_cfg_scale is its guidance; " if "true_cfg_scale" in self.taken else ""
         return (
