@@ -173,7 +173,8 @@ def clone(root: Path) -> Project:
             shutil.copytree(source, root / name, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy(source, root / name)
-    shutil.copytree(ROOT / "resources" / "rubrics", root / "resources" / "rubrics")
+    for name in ("rubrics", "models"):
+        shutil.copytree(ROOT / "resources" / name, root / "resources" / name)
     shutil.copy(ROOT / "tests" / "plugins" / "toys.py", root / "toys.py")
     return Project(root)
 

@@ -23,7 +23,7 @@ _SPECIAL = [
 ]  # fmt: skip
 
 # The turns of the released models' template, without tools and system prompt.
-_CHAT_TEMPLATE = (
+CHAT_TEMPLATE = (
     "{% for message in messages %}<|im_start|>{{ message.role }}\n"
     "{% if message.content is string %}{{ message.content }}{% else %}"
     "{% for part in message.content %}{% if part.type == 'image' %}"
@@ -49,7 +49,7 @@ def save_edit_pipeline(
     transformer's ``zero_cond_t``. Equal arguments give equal files, byte for byte; torch's own
     random state stays as it was.
     """
-    with _seeded(seed):
+    with seeded(seed):
         _edit_pipeline(kind).save_pretrained(path, safe_serialization=True)
 
 
@@ -59,8 +59,8 @@ def save_judge(path: Path, seed: int = 0) -> None:
     Like the released models' its own generation config samples. Equal arguments give equal files,
     byte for byte; torch's own random state stays as it was.
     """
-    tokenizer = _tokenizer()
-    with _seeded(seed):
+    tokenizer = byte_tokenizer()
+    with seeded(seed):
         _judge(tokenizer).save_pretrained(path, safe_serialization=True)
     transformers.Qwen3VLProcessor(
         image_processor=transformers.Qwen2VLImageProcessor(
@@ -73,13 +73,13 @@ def save_judge(path: Path, seed: int = 0) -> None:
         ),
         tokenizer=tokenizer,
         video_processor=transformers.Qwen3VLVideoProcessor(),
-        chat_template=_CHAT_TEMPLATE,
+        chat_template=CHAT_TEMPLATE,
     ).save_pretrained(path)
 
 
 def _edit_pipeline(kind: Literal["edit", "plus", "plus-2511"]) -> diffusers.DiffusionPipeline:
-    tokenizer = _tokenizer()
-    encoder = _text_encoder(tokenizer)
+    tokenizer = byte_tokenizer()
+    encoder = text_encoder(tokenizer)
     transformer = diffusers.QwenImageTransformer2DModel(
         patch_size=2,
         in_channels=64,
@@ -109,22 +109,22 @@ def _edit_pipeline(kind: Literal["edit", "plus", "plus-2511"]) -> diffusers.Diff
         diffusers.QwenImageEditPipeline if kind == "edit" else diffusers.QwenImageEditPlusPipeline
     )
     return pipeline(
-        scheduler=_scheduler(),
+        scheduler=flow_scheduler(),
         vae=vae,
         text_encoder=encoder.eval(),
         tokenizer=tokenizer,
-        processor=_edit_processor(tokenizer),
+        processor=edit_processor(tokenizer),
         transformer=transformer,
     )
 
 
-def _text_encoder(
+def text_encoder(
     tokenizer: transformers.Qwen2Tokenizer,
 ) -> transformers.Qwen2_5_VLForConditionalGeneration:
     return transformers.Qwen2_5_VLForConditionalGeneration(
         transformers.Qwen2_5_VLConfig(
             text_config={
-                **_text_config(tokenizer, 32),
+                **text_config(tokenizer, 32),
                 "rope_parameters": {
                     "rope_type": "default", "mrope_section": [2, 3, 3], "rope_theta": 1e6,
                 },
@@ -134,23 +134,23 @@ def _text_encoder(
                 "out_hidden_size": 32, "patch_size": 14, "window_size": 112,
                 "fullatt_block_indexes": [1],
             },
-            **_token_ids(tokenizer),
+            **token_ids(tokenizer),
         )
     )  # fmt: skip
 
 
-def _edit_processor(tokenizer: transformers.Qwen2Tokenizer) -> transformers.Qwen2VLProcessor:
+def edit_processor(tokenizer: transformers.Qwen2Tokenizer) -> transformers.Qwen2VLProcessor:
     return transformers.Qwen2VLProcessor(
         image_processor=transformers.Qwen2VLImageProcessor(
             patch_size=14, merge_size=2, min_pixels=3136, max_pixels=MAX_PIXELS
         ),
         tokenizer=tokenizer,
         video_processor=transformers.Qwen2VLVideoProcessor(),
-        chat_template=_CHAT_TEMPLATE,
+        chat_template=CHAT_TEMPLATE,
     )
 
 
-def _scheduler() -> diffusers.FlowMatchEulerDiscreteScheduler:
+def flow_scheduler() -> diffusers.FlowMatchEulerDiscreteScheduler:
     return diffusers.FlowMatchEulerDiscreteScheduler(
         base_image_seq_len=256,
         base_shift=0.5,
@@ -167,7 +167,7 @@ def _judge(tokenizer: transformers.Qwen2Tokenizer) -> transformers.Qwen3VLForCon
     model = transformers.Qwen3VLForConditionalGeneration(
         transformers.Qwen3VLConfig(
             text_config={
-                **_text_config(tokenizer, 64),
+                **text_config(tokenizer, 64),
                 "head_dim": 16,
                 "initializer_range": _JUDGE_RANGE,
                 "rope_parameters": {
@@ -180,7 +180,7 @@ def _judge(tokenizer: transformers.Qwen2Tokenizer) -> transformers.Qwen3VLForCon
                 "out_hidden_size": 64, "patch_size": 16, "deepstack_visual_indexes": [0],
                 "num_position_embeddings": 64, "initializer_range": _JUDGE_RANGE,
             },
-            **_token_ids(tokenizer),
+            **token_ids(tokenizer),
         )
     )  # fmt: skip
     torch.nn.init.normal_(model.get_input_embeddings().weight, std=_JUDGE_EMBEDDING_RANGE)
@@ -197,7 +197,7 @@ def _judge(tokenizer: transformers.Qwen2Tokenizer) -> transformers.Qwen3VLForCon
 
 
 @contextmanager
-def _seeded(seed: int) -> Iterator[None]:
+def seeded(seed: int) -> Iterator[None]:
     """Draw from ``seed`` within, and leave the caller's random numbers as they were."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -217,7 +217,7 @@ def keep_variance(model: torch.nn.Module) -> None:
                 torch.nn.init.zeros_(layer.bias)
 
 
-def _tokenizer() -> transformers.Qwen2Tokenizer:
+def byte_tokenizer() -> transformers.Qwen2Tokenizer:
     """The real tokenizer's class over single bytes: no merges, the same special tokens."""
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     vocabulary = {token: number for number, token in enumerate([*alphabet, *_SPECIAL])}
@@ -231,7 +231,7 @@ def _tokenizer() -> transformers.Qwen2Tokenizer:
     )
 
 
-def _text_config(tokenizer: transformers.Qwen2Tokenizer, width: int) -> dict[str, Any]:
+def text_config(tokenizer: transformers.Qwen2Tokenizer, width: int) -> dict[str, Any]:
     return {
         "hidden_size": width,
         "intermediate_size": 2 * width,
@@ -246,7 +246,7 @@ def _text_config(tokenizer: transformers.Qwen2Tokenizer, width: int) -> dict[str
     }
 
 
-def _token_ids(tokenizer: transformers.Qwen2Tokenizer) -> dict[str, int]:
+def token_ids(tokenizer: transformers.Qwen2Tokenizer) -> dict[str, int]:
     return {
         f"{name}_token_id": tokenizer.convert_tokens_to_ids(token)
         for name, token in {

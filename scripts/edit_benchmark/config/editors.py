@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from edit_benchmark.config.base import (
+    Area,
     Arguments,
     ClassPath,
     Location,
     ModelSettings,
+    Name,
     NotNegative,
     Number,
     Pixels,
@@ -62,11 +64,22 @@ class IdentityEditorSettings(_Edited):
     gpu: ClassVar[int] = 1
 
 
+def _preset_or_checkpoint(schema: dict[str, Any]) -> None:
+    """A preset stands for the keys that are required without one."""
+    required = schema.pop("required")
+    schema["anyOf"] = [{"required": required}, {"required": ["preset"]}]
+
+
 class DiffusersEditorSettings(PretrainedSettings, _Edited):
     """Any edit pipeline of diffusers, from its checkpoint."""
 
+    model_config = ConfigDict(json_schema_extra=_preset_or_checkpoint)
+
     editor: Literal["diffusers"]
     """diffusers runs any edit pipeline from its checkpoint."""
+    preset: Name | None = None
+    """A released model by the name of its file in resources/models/, whose settings stand for those
+    that are left out here; of call for each argument."""
     checkpoint: Location
     """A folder in the layout of save_pretrained, or a repository of the Hugging Face hub as
     owner/name."""
@@ -81,6 +94,9 @@ class DiffusersEditorSettings(PretrainedSettings, _Edited):
     """Height of the edited image in pixels; null lets the pipeline choose from the source."""
     width: Pixels | None = None
     """Width of the edited image in pixels; null lets the pipeline choose from the source."""
+    area: Area | None = None
+    """In place of height and width: about so many pixels in the shape of the source, for pipelines
+    that would make one shape of every source; sides are multiples of 32."""
     seed: NotNegative = 0
     """Base seed; each sample's seed is a hash of it, the sample's id and the repeat."""
     repeats: Positive = 1
@@ -121,6 +137,8 @@ class DiffusersEditorSettings(PretrainedSettings, _Edited):
             raise mistake("exact: bitwise and fp8 contradict each other; leave one out")
         if (self.height is None) != (self.width is None):
             raise mistake("height and width go together")
+        if self.area is not None and self.height is not None:
+            raise mistake("area stands in place of height and width; remove one of the two")
         return self
 
 

@@ -13,6 +13,7 @@ from edit_benchmark.config.base import ModelSettings
 from edit_benchmark.config.editors import DiffusersEditorSettings, EditorSettings
 from edit_benchmark.config.judges import RUBRICS, JudgeSettings
 from edit_benchmark.config.mistakes import first_mistake
+from edit_benchmark.config.presets import with_presets
 from edit_benchmark.config.run import Config, HumanRatings
 from edit_benchmark.config.secrets import refuse_secrets
 from edit_benchmark.config.written import check_plain
@@ -40,8 +41,9 @@ def resolve(config: Mapping[str, Any]) -> Config:
         For the first thing that is wrong, naming the key.
     """
     check_plain(config)
+    config = with_presets(config)
     try:
-        settings = Config.model_validate(dict(config))
+        settings = Config.model_validate(config)
     except ValidationError as error:
         raise first_mistake(error) from None
     refuse_secrets("config", config)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import logging
 import time
 from collections.abc import Collection
@@ -20,20 +19,17 @@ from edit_benchmark.checkpoints.prefetch import Prefetch
 from edit_benchmark.checkpoints.record import Checkpoint
 from edit_benchmark.checkpoints.special_tokens import SpecialTokenGuard
 from edit_benchmark.config.editors import DiffusersEditorSettings
-from edit_benchmark.editing import approximations, placement
+from edit_benchmark.editing import approximations, arguments, pipelines, placement, signatures
 from edit_benchmark.editing.editor import Editor
 from edit_benchmark.editing.lora import fuse_lora
 from edit_benchmark.editing.qwen_image.apply import apply_accelerations
 from edit_benchmark.editing.qwen_image.compilation import warm_up
 from edit_benchmark.editing.stages import StageTimer
 from edit_benchmark.editing.token_types import pass_token_types
-from edit_benchmark.errors import SampleError, UserError
+from edit_benchmark.errors import SampleError
 from edit_benchmark.runtime.telemetry import job_seconds
 
 log = logging.getLogger(__name__)
-
-# Settings that are arguments of the pipeline's call, unless they are None.
-_ARGUMENTS = {"num_inference_steps", "true_cfg_scale", "negative_prompt", "height", "width"}
 
 
 class DiffusersEditor(Editor):
@@ -53,7 +49,7 @@ class DiffusersEditor(Editor):
     Raises
     ------
     UserError
-        If the pipeline takes no image, or lacks an argument that the settings name.
+        As of :func:`edit_benchmark.editing.arguments.call_arguments`.
     """
 
     def __init__(
@@ -77,13 +73,18 @@ class DiffusersEditor(Editor):
             layers = approximations.quantise(transformer)
             log.info("fp8: %d layers", layers)
         processor = getattr(self.pipeline, "processor", None)
-        self._guard = SpecialTokenGuard(processor.tokenizer) if processor is not None else None
-        self._tokenizers = [
-            component
-            for component in self.pipeline.components.values()
-            if isinstance(component, transformers.PreTrainedTokenizerBase)
-        ]
-        self._arguments = _call_arguments(self.pipeline, settings, checkpoint)
+        self._tokenizers = _tokenizers(self.pipeline)
+        kinds = {type(tokenizer) for tokenizer in self._tokenizers}
+        # Where texts go through tokenizers of two kinds, none of them can be told from the other.
+        self._guard = (
+            SpecialTokenGuard(processor.tokenizer)
+            if processor is not None and len(kinds) == 1
+            else None
+        )
+        self._name = type(self.pipeline).__name__
+        self._area = settings.area
+        taken = signatures.parameters_of(type(self.pipeline).__call__)
+        self._arguments = arguments.call_arguments(settings, checkpoint, taken)
         self.details = {"acceleration": apply_accelerations(self.pipeline, settings.exact)}
         self.compile_seconds = warm_up(self.pipeline)
         log.info("kernels compiled in %.1f s", self.compile_seconds)
@@ -98,18 +99,22 @@ class DiffusersEditor(Editor):
         The noise comes from a generator on the CPU, so that it is the same on every device.
         """
         generator = torch.Generator("cpu").manual_seed(seed)
+        torch.manual_seed(seed)  # for what a pipeline draws without the generator
         self.stages = {}  # of this image, should it fail
         if self._reset_cache is not None:
             self._reset_cache()  # what an image that failed half way left in a cache
         self._timer.start()
         result = self.pipeline(
-            image=source,
-            prompt=self._as_text(instruction),
+            **pipelines.inputs(
+                self._name, source, self._as_text(instruction), self._arguments, self._area
+            ),
             generator=generator,
             output_type="np",  # as floats, so that NaN is seen and not rounded to black
             **self._arguments,
         )
-        values = np.asarray(result.images[0])
+        # Of a video, which shows the way from the source to the edit, the last frame is the edit.
+        images = result.images if hasattr(result, "images") else result.frames[0][-1:]
+        values = np.asarray(images[0])
         self.stages = self._timer.stop()
         if not np.isfinite(values).all():
             raise SampleError("not_finite", "the pipeline returned NaN or infinite pixels")
@@ -119,7 +124,11 @@ class DiffusersEditor(Editor):
         """The instruction in a form that the pipeline's tokenizer takes for nothing but text."""
         if self._guard is not None:
             return self._guard.protect(instruction)
-        tokens = {token for part in self._tokenizers for token in part.all_special_tokens}
+        tokens = {
+            str(token)
+            for part in self._tokenizers
+            for token in (*part.all_special_tokens, *part.get_added_vocab())
+        }
         contained = sorted(token for token in tokens if token in instruction)
         if contained:
             raise SampleError(
@@ -160,6 +169,16 @@ def load_pipeline(
     return pipeline
 
 
+def _tokenizers(pipeline: Any) -> list[transformers.PreTrainedTokenizerBase]:
+    """Of a pipeline's components, those within processors included."""
+    parts = pipeline.components.values()
+    return [
+        tokenizer
+        for tokenizer in (getattr(part, "tokenizer", part) for part in parts)
+        if isinstance(tokenizer, transformers.PreTrainedTokenizerBase)
+    ]
+
+
 def _models(checkpoint: Path, prefetch: Prefetch) -> dict[str, Any]:
     """The pipeline's models; those that only the pipeline itself can load are not among them."""
     return {
@@ -173,33 +192,3 @@ def _variant(folder: Path, models: Collection[str], prefetch: Prefetch) -> str |
     """The variant of the models that the pipeline itself has to load, if they have one."""
     others = [folder / name for name in loading.components(folder) if name not in models]
     return next((found for path in others if (found := prefetch.variant_of(path))), None)
-
-
-def _call_arguments(
-    pipeline: diffusers.DiffusionPipeline,
-    settings: DiffusersEditorSettings,
-    checkpoint: Checkpoint,
-) -> dict[str, Any]:
-    """Arguments of the pipeline's call that the settings give, refused if it does not take them."""
-    arguments = settings.model_dump(include=_ARGUMENTS, exclude_none=True) | settings.call
-    accepted = inspect.signature(type(pipeline).__call__).parameters
-    unknown = sorted(set(arguments) - set(accepted))
-    if unknown or "image" not in accepted:
-        problem = f"takes no {', '.join(unknown)}" if unknown else "edits no image"
-        raise UserError(
-            f"checkpoint {checkpoint.name}: its pipeline {type(pipeline).__name__} {problem}; it "
-            f"takes {', '.join(name for name in accepted if name != 'self')}."
-        )
-    scale = arguments.get("true_cfg_scale")
-    if scale is None and "true_cfg_scale" in accepted:
-        scale = accepted["true_cfg_scale"].default
-    is_guided = isinstance(scale, int | float) and scale > 1
-    negative = ("negative_prompt", "negative_prompt_embeds")
-    if is_guided and all(arguments.get(name) is None for name in negative):
-        origin = "" if "true_cfg_scale" in arguments else " by its own default"
-        raise UserError(
-            f"checkpoint {checkpoint.name}: {type(pipeline).__name__} has guidance{origin}, "
-            f"true_cfg_scale {scale}, and without a negative_prompt it would drop "
-            'it silently; set negative_prompt (the usual one is " ") or true_cfg_scale: 1.'
-        )
-    return arguments

@@ -104,6 +104,7 @@ def edit_shard(job: EditJob) -> list[Edit]:
         len(job.samples), len(job.samples) - len(readable), edits - len(missing), len(missing),
     )  # fmt: skip
     if missing:
+        kind.check(job.settings, job.checkpoint)
         places = {task.name: store.endings_path(task.key) for task in missing}
         supervision.note_endings(places)
         # Those that ended a job once come last: they cost no other sample another run.

@@ -20,6 +20,7 @@ from edit_benchmark.config.editors import (
     IdentityEditorSettings,
     OwnEditorSettings,
 )
+from edit_benchmark.editing import arguments, pipelines
 from edit_benchmark.editing.editor import Editor
 from edit_benchmark.editing.identity import IdentityEditor
 from edit_benchmark.runtime.kinds import (
@@ -30,6 +31,7 @@ from edit_benchmark.runtime.kinds import (
     former_own_fields,
     own_devices,
 )
+from edit_benchmark.versions import installed
 
 
 def _build_identity(
@@ -67,13 +69,13 @@ def _import_diffusers(settings: DiffusersEditorSettings, checkpoint: Checkpoint 
     import_classes(Path(checkpoint.path))
 
 
-def _more_of_diffusers(
-    settings: DiffusersEditorSettings, checkpoint: Checkpoint | None
-) -> dict[str, Any]:
-    """Key fields of what is in use: approximations, a variant of the weights."""
-    fields = settings.model_dump(mode="json", include=set(settings.approximations))
-    if settings.variant is not None:
-        fields["variant"] = settings.variant
+def _in_use(settings: DiffusersEditorSettings, checkpoint: Checkpoint | None) -> dict[str, Any]:
+    """Key fields of the approximations, and of settings that came later, that are in use."""
+    later = {name for name in ("area", "variant") if getattr(settings, name) is not None}
+    fields = settings.model_dump(mode="json", include=later | set(settings.approximations))
+    package = pipelines.NEEDS.get(checkpoint.pipeline) if checkpoint is not None else None
+    if package is not None:
+        fields["packages"] = installed(package)
     if settings.lora is not None:
         assert checkpoint is not None
         # The adapter is what its file holds, wherever that lies.
@@ -130,7 +132,8 @@ _DIFFUSERS = Kind(
     libraries=_diffusers_libraries,
     build=_build_diffusers,
     import_ahead=_import_diffusers,
-    more_key_fields=_more_of_diffusers,
+    more_key_fields=_in_use,
+    check=arguments.check,
     former_key_fields=_former_diffusers,
 )
 _OWN = Kind(

@@ -18,6 +18,10 @@ def _nothing(settings: Any, checkpoint: Checkpoint | None) -> None:
     """There is nothing to import ahead."""
 
 
+def _no_check(settings: Any, checkpoint: Checkpoint | None) -> None:
+    """There is nothing that only the checkpoint shows."""
+
+
 def _no_more(settings: Any, checkpoint: Checkpoint | None) -> dict[str, Any]:
     return {}
 
@@ -84,6 +88,9 @@ class Kind(Generic[Settings, Model]):
         Distributions whose versions enter the key, of given settings.
     build
         Loads the model of the settings from its checkpoint onto a device (``cuda`` or ``cpu``).
+    check
+        Refuses settings that do not fit the checkpoint, without importing its libraries: a job that
+        has something to make asks it before it takes a device.
     import_ahead
         Imports what ``build`` will need, which takes seconds and no device.
     source_hashes
@@ -103,6 +110,7 @@ class Kind(Generic[Settings, Model]):
     key_settings: tuple[str, ...]
     libraries: Callable[[Settings], tuple[str, ...]]
     build: Callable[[Settings, Checkpoint | None, str], Model]
+    check: Callable[[Settings, Checkpoint | None], None] = _no_check
     import_ahead: Callable[[Settings, Checkpoint | None], None] = _nothing
     source_hashes: Callable[[Settings], dict[str, str]] = _no_hashes
     more_key_fields: Callable[[Settings, Checkpoint | None], dict[str, Any]] = _no_more
