@@ -20,9 +20,9 @@ from edit_benchmark.checkpoints.record import Checkpoint
 from edit_benchmark.checkpoints.special_tokens import SpecialTokenGuard
 from edit_benchmark.config.editors import DiffusersEditorSettings
 from edit_benchmark.editing import approximations
+from edit_benchmark.editing.acceleration.apply import apply_accelerations
+from edit_benchmark.editing.acceleration.compilation import warm_up
 from edit_benchmark.editing.editor import Editor
-from edit_benchmark.editing.qwen_image.apply import apply_accelerations
-from edit_benchmark.editing.qwen_image.compilation import warm_up
 from edit_benchmark.editing.stages import StageTimer
 from edit_benchmark.editing.token_types import pass_token_types
 from edit_benchmark.errors import SampleError, UserError
@@ -82,8 +82,9 @@ class DiffusersEditor(Editor):
             if isinstance(component, transformers.PreTrainedTokenizerBase)
         ]
         self._arguments = _call_arguments(self.pipeline, settings, checkpoint)
-        self.details = {"acceleration": apply_accelerations(self.pipeline, settings.exact)}
-        self.compile_seconds = warm_up(self.pipeline)
+        names = apply_accelerations(self.pipeline, settings.exact)
+        self.details = {"acceleration": names}
+        self.compile_seconds = warm_up(self.pipeline, names, self._arguments)
         log.info("kernels compiled in %.1f s", self.compile_seconds)
         if settings.block_cache is not None:
             approximations.cache_blocks(transformer, settings.block_cache)
