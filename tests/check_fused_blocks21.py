@@ -1,4 +1,4 @@
-"""Qwen-Image-2.1's fused blocks against the reference; run by test_acceleration in the interpreter."""
+"""Qwen-Image-2.1's fused blocks against the reference; run as ``check_fused_blocks`` is."""
 
 from __future__ import annotations
 

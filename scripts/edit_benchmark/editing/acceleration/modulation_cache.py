@@ -67,51 +67,44 @@ class ModulationCache:
         # With it the text stream takes the first row only.
         self._zero_cond_t = getattr(transformer, "zero_cond_t", False)
         self._text_layers = {id(getattr(block, "txt_mod", None)) for block in blocks}
+        # What the layers return now: all in one buffer, and the shape of each.
         self._current = torch.empty(0)
-        self._rows = 0
-        self._cached: OrderedDict[bytes, torch.Tensor] = OrderedDict()
+        self._shapes: list[torch.Size] = []
+        self._cached: OrderedDict[bytes, tuple[torch.Tensor, list[torch.Size]]] = OrderedDict()
 
     def __call__(self, _module: nn.Module, _args: Any, temb: torch.Tensor) -> None:
         """Forward hook of the time embedding; ``temb`` is (B, D), with zero_cond_t (2 B, D)."""
         key = temb.contiguous().view(torch.uint8).cpu().numpy().tobytes()
-        modulation = self._cached.get(key)
-        if modulation is None:
+        if key not in self._cached:
             parts = [layer.compute(self._input(layer, temb)) for layer in self._layers]
-            modulation = torch.cat([part.flatten() for part in parts])
             if len(self._cached) == MAX_CACHED_STEPS:
                 self._cached.popitem(last=False)
-            self._cached[key] = modulation
+            flat = torch.cat([part.flatten() for part in parts])
+            self._cached[key] = flat, [part.shape for part in parts]
         self._cached.move_to_end(key)
-        self._allocate(modulation, temb)
+        modulation, shapes = self._cached[key]
+        current = self._current
+        if shapes != self._shapes or (current.device, current.dtype) != (temb.device, temb.dtype):
+            self._allocate(modulation, shapes)
         self._current.copy_(modulation)
 
     def _input(self, layer: Any, temb: torch.Tensor) -> torch.Tensor:
         is_first_row = self._zero_cond_t and id(layer) in self._text_layers
         return temb.chunk(2)[0] if is_first_row else temb
 
-    def _allocate(self, modulation: torch.Tensor, temb: torch.Tensor) -> None:
-        """Give every layer its view of one buffer, anew if the batch, device or type changed."""
-        current = self._current
-        if (len(temb), modulation.shape, modulation.device, modulation.dtype) == (
-            self._rows, current.shape, current.device, current.dtype,
-        ):  # fmt: skip
-            return
-        self._rows = len(temb)
+    def _allocate(self, modulation: torch.Tensor, shapes: list[torch.Size]) -> None:
+        """Give every layer its view of one buffer: the batch, device or type is another one."""
+        self._shapes = shapes
         self._current = torch.empty_like(modulation)
-        start = 0
-        for layer in self._layers:
-            width = (
-                layer[-1].out_features if isinstance(layer, nn.Sequential) else layer.out_features
-            )
-            rows = len(self._input(layer, temb))
-            layer.modulation = self._current[start : start + rows * width].view(rows, width)
-            start += rows * width
+        parts = self._current.split([shape.numel() for shape in shapes])
+        for layer, part, shape in zip(self._layers, parts, shapes, strict=True):
+            layer.modulation = part.view(*shape)
         for block in self._blocks:
             if hasattr(block, "txt_mod"):
                 # The image stream's rows and the text stream's lie one after the other.
                 first, second = block.img_mod.modulation, block.txt_mod.modulation
-                shape = (len(first) + len(second), first.shape[1])
-                block.modulation = first.as_strided(shape, first.stride())
+                both = (len(first) + len(second), first.shape[1])
+                block.modulation = first.as_strided(both, first.stride())
 
 
 def cache_modulation(transformer: Any) -> bool:
@@ -148,7 +141,7 @@ def _modulation_layers(block: Any) -> list[tuple[Any, Any]]:
 
 
 def _cached(layer: Any, activation: Any) -> Any:
-    """The layer, made one that returns what is cached; in place: its parameters keep their names."""
+    """The layer, returning what is cached; changed in place: its parameters keep their names."""
     layer.__class__ = CachedModulation if activation is None else CachedLinear
     layer.activation = activation
     # A buffer, filled in place, is one more input to a compiled block, not a constant of it.
