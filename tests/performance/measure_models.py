@@ -191,7 +191,7 @@ def main() -> None:
     parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
     parser.add_argument("--steps", type=int, help="at most so many sampler steps")
     parser.add_argument("--seconds", type=float, default=4.0, help="time at least so long")
-    parser.add_argument("--within", type=float, default=420, help="begin no part after so long")
+    parser.add_argument("--within", type=float, default=390, help="begin no part after so long")
     parser.add_argument("--no-profile", action="store_true")
     parser.add_argument("--tiny", action="store_true", help="tiny sizes on the CPU")
     options = parser.parse_args()
