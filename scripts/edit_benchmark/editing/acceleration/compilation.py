@@ -64,7 +64,7 @@ def warm_up(pipeline: Any, names: Collection[str], arguments: Mapping[str, Any])
     Raises
     ------
     UserError
-        If kernels cannot be compiled on this machine.
+        If the model cannot be run; most likely its kernels cannot be compiled on this machine.
     """
     if not {"fused_blocks", "regional_compile"} & set(names):
         return 0.0
@@ -79,8 +79,9 @@ def warm_up(pipeline: Any, names: Collection[str], arguments: Mapping[str, Any])
         if isinstance(error, torch.OutOfMemoryError | torch.AcceleratorError):
             raise
         raise UserError(
-            f"kernels could not be compiled ({str(error).splitlines()[0]}); install a C compiler, "
-            "or set exact: bitwise for this model to run without compilation."
+            f"a first run of the model, for its kernels, failed ({str(error).splitlines()[0]}); "
+            "if they could not be compiled, install a C compiler, or set exact: bitwise for this "
+            "model to run without compilation."
         ) from error
     torch.cuda.synchronize()
     return time.perf_counter() - start
