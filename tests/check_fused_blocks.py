@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import nn
 
-from edit_benchmark.editing.qwen_image import attention
-from edit_benchmark.editing.qwen_image.fused_blocks import fuse_blocks
-from edit_benchmark.editing.qwen_image.modulation_cache import cache_modulation
+from edit_benchmark.editing.acceleration import attention
+from edit_benchmark.editing.acceleration.modulation_cache import cache_modulation
+from edit_benchmark.editing.acceleration.qwen_image import fuse_blocks
 from qwen_transformer import GRIDS, IMAGE_TOKENS, inputs, transformer
 
 #: Relative error allowed: rounding of single precision; of bfloat16, whose digit is 4e-3.

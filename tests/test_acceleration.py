@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 import torch
 
-from edit_benchmark.editing.qwen_image import modulation_cache
-from edit_benchmark.editing.qwen_image.apply import apply_accelerations
-from edit_benchmark.editing.qwen_image.compilation import compile_cache_dir, warm_up
-from edit_benchmark.editing.qwen_image.modulation_cache import CachedModulation, cache_modulation
+from edit_benchmark.editing.acceleration import modulation_cache
+from edit_benchmark.editing.acceleration.apply import apply_accelerations
+from edit_benchmark.editing.acceleration.compilation import compile_cache_dir, warm_up
+from edit_benchmark.editing.acceleration.modulation_cache import CachedModulation, cache_modulation
+from edit_benchmark.errors import UserError
 from qwen_transformer import inputs, transformer
 
 KINDS = [(dtype, zero) for dtype in (torch.float32, torch.bfloat16) for zero in (False, True)]
@@ -90,8 +91,8 @@ def test_compiled_blocks_see_the_modulation_of_each_step() -> None:
 def test_fused_blocks_compute_what_the_reference_computes() -> None:
     """In Triton's interpreter, which must be chosen before anything imports Triton."""
     pytest.importorskip("triton")
-    checks = Path(__file__).with_name("check_fused_blocks.py")
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(checks)]
+    checks = [str(path) for path in sorted(Path(__file__).parent.glob("check_fused_*.py"))]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *checks]
     done = subprocess.run(
         command,
         env=os.environ | {"TRITON_INTERPRET": "1"},
@@ -115,8 +116,50 @@ def test_an_unknown_pipeline_on_a_cpu_is_left_as_it_is_and_said_so(
 
 def test_nothing_is_warmed_up_on_a_cpu() -> None:
     model = transformer(False, torch.float32)
-    assert warm_up(SimpleNamespace(transformer=model)) == 0.0
-    assert warm_up(SimpleNamespace()) == 0.0
+    names = apply_accelerations(SimpleNamespace(transformer=model), "numeric")
+    assert names == ["modulation_cache"]
+    assert warm_up(SimpleNamespace(transformer=model), names, {}) == 0.0
+    assert warm_up(SimpleNamespace(), [], {}) == 0.0
+
+
+class Trial:
+    """A pipeline that notes how it is called, and may fail."""
+
+    transformer = None
+
+    def __init__(self, failure: Exception | None = None) -> None:
+        self.calls: list[dict[str, Any]] = []
+        self.failure = failure
+
+    def __call__(self, **arguments: Any) -> None:
+        self.calls.append(arguments)
+        if self.failure is not None:
+            raise self.failure
+
+
+def test_compiled_blocks_are_warmed_by_an_edit_of_the_same_image_each_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
+    pipeline = Trial()
+    for steps in (50, 4):
+        arguments = {"num_inference_steps": steps, "guidance_scale": 2.5}
+        warm_up(pipeline, ["regional_compile"], arguments)
+    first, second = (
+        {**call, "generator": call["generator"].initial_seed()} for call in pipeline.calls
+    )
+    assert first == second
+    assert (first["num_inference_steps"], first["guidance_scale"]) == (2, 2.5)
+
+
+def test_a_machine_that_cannot_compile_is_told_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
+    with pytest.raises(UserError, match=r"no compiler.*install a C compiler.*exact: bitwise"):
+        warm_up(Trial(RuntimeError("no compiler\nat all")), ["regional_compile"], {})
+    warm_up(Trial(ValueError("a mask is needed")), ["regional_compile"], {})
+    assert "a mask is needed" in caplog.text
 
 
 def test_kernels_are_kept_in_the_users_cache_unless_a_folder_is_named(

@@ -30,9 +30,9 @@ import torch
 from diffusers import QwenImageTransformer2DModel, __version__
 
 import flops
-from edit_benchmark.editing.qwen_image.compilation import compile_cache_dir
-from edit_benchmark.editing.qwen_image.fused_blocks import fuse_blocks
-from edit_benchmark.editing.qwen_image.modulation_cache import cache_modulation
+from edit_benchmark.editing.acceleration.compilation import compile_cache_dir
+from edit_benchmark.editing.acceleration.modulation_cache import cache_modulation
+from edit_benchmark.editing.acceleration.qwen_image import fuse_blocks
 
 FULL = {
     "patch_size": 2,

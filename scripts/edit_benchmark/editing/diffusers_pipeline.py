@@ -20,10 +20,10 @@ from edit_benchmark.checkpoints.record import Checkpoint
 from edit_benchmark.checkpoints.special_tokens import SpecialTokenGuard
 from edit_benchmark.config.editors import DiffusersEditorSettings
 from edit_benchmark.editing import approximations, arguments, pipelines, placement, signatures
+from edit_benchmark.editing.acceleration.apply import apply_accelerations
+from edit_benchmark.editing.acceleration.compilation import drawn_source, warm_up
 from edit_benchmark.editing.editor import Editor
 from edit_benchmark.editing.lora import fuse_lora
-from edit_benchmark.editing.qwen_image.apply import apply_accelerations
-from edit_benchmark.editing.qwen_image.compilation import warm_up
 from edit_benchmark.editing.stages import StageTimer
 from edit_benchmark.editing.token_types import pass_token_types
 from edit_benchmark.errors import SampleError
@@ -85,8 +85,10 @@ class DiffusersEditor(Editor):
         self._area = settings.area
         taken = signatures.parameters_of(type(self.pipeline).__call__)
         self._arguments = arguments.call_arguments(settings, checkpoint, taken)
-        self.details = {"acceleration": apply_accelerations(self.pipeline, settings.exact)}
-        self.compile_seconds = warm_up(self.pipeline)
+        names = apply_accelerations(self.pipeline, settings.exact)
+        self.details = {"acceleration": names}
+        given = self._inputs(drawn_source(), "warm up") | self._arguments
+        self.compile_seconds = warm_up(self.pipeline, names, given)
         log.info("kernels compiled in %.1f s", self.compile_seconds)
         if settings.block_cache is not None:
             approximations.cache_blocks(transformer, settings.block_cache)
@@ -105,9 +107,7 @@ class DiffusersEditor(Editor):
             self._reset_cache()  # what an image that failed half way left in a cache
         self._timer.start()
         result = self.pipeline(
-            **pipelines.inputs(
-                self._name, source, self._as_text(instruction), self._arguments, self._area
-            ),
+            **self._inputs(source, self._as_text(instruction)),
             generator=generator,
             output_type="np",  # as floats, so that NaN is seen and not rounded to black
             **self._arguments,
@@ -119,6 +119,9 @@ class DiffusersEditor(Editor):
         if not np.isfinite(values).all():
             raise SampleError("not_finite", "the pipeline returned NaN or infinite pixels")
         return Image.fromarray((values * 255).round().astype(np.uint8)).convert("RGB")
+
+    def _inputs(self, source: Image.Image, prompt: str) -> dict[str, Any]:
+        return pipelines.inputs(self._name, source, prompt, self._arguments, self._area)
 
     def _as_text(self, instruction: str) -> str:
         """The instruction in a form that the pipeline's tokenizer takes for nothing but text."""

@@ -9,9 +9,9 @@ from typing import Any
 
 from edit_benchmark.config.editors import Lora
 from edit_benchmark.editing import approximations
+from edit_benchmark.editing.acceleration.compilation import warm_up
 from edit_benchmark.editing.diffusers_pipeline import DiffusersEditor
 from edit_benchmark.editing.lora import fuse_lora
-from edit_benchmark.editing.qwen_image.compilation import warm_up
 from speed import checkpoints, ours
 from speed.ours import Case
 
@@ -53,7 +53,7 @@ def measure(
     fuse_lora(editor.pipeline, Lora(path=str(lora)))
     rows.append(_reported("lora", edit(lora_steps, true_cfg_scale=1.0)))
     layers = approximations.quantise(editor.pipeline.transformer)
-    warm_up(editor.pipeline)
+    warm_up(editor.pipeline, editor.details["acceleration"], editor._arguments)
     rows.append(_reported("fp8", {"layers": layers} | edit(steps)))
     return rows
 

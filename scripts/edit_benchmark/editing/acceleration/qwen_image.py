@@ -16,9 +16,10 @@ import torch
 import triton
 from torch import nn
 
-from edit_benchmark.editing.qwen_image import kernels
-from edit_benchmark.editing.qwen_image.attention import attend, padding_of
-from edit_benchmark.editing.qwen_image.rope import RealRope
+from edit_benchmark.editing.acceleration import kernels
+from edit_benchmark.editing.acceleration.attention import attend, padding_of
+from edit_benchmark.editing.acceleration.projection import project
+from edit_benchmark.editing.acceleration.qwen_image_rope import RealRope
 
 # Where the parts of a block's modulation stand, in units of D: shift, scale and gate of the
 # attention, then of the MLP.
@@ -96,7 +97,9 @@ class FusedBlock:
         normed = self._normed_tokens(tokens, text, modulate_index)
         qkv = self._queries_keys_values(normed, rows, text, padding_of(count, mask))
         self._norm_and_rotate(qkv, image_rotary_emb, count, text)
-        attended = attend(qkv, rows, count, text, mask, self._block.attn)
+        if mask is not None:  # of the text; the images are attended to
+            mask = torch.cat([mask, mask.new_ones(1, count - text)], dim=1)
+        attended = attend(qkv[0, rows], qkv[1], qkv[2], count, mask, self._block.attn)
         updated = self._residuals(tokens[rows], attended, text - rows.start, modulate_index)
         if len(updated) < count:
             tokens = tokens.clone()
@@ -123,11 +126,11 @@ class FusedBlock:
         qkv = normed.new_empty(3, count + padding, width)
         streams = normed[:text], normed[text:]
         if rows.start == 0:
-            _project((attention.add_q_proj, attention.to_q), streams, qkv[0])
+            project((attention.add_q_proj, attention.to_q), streams, qkv[0])
         else:
-            _project((attention.to_q,), (normed[rows],), qkv[0, rows])
-        _project((attention.add_k_proj, attention.to_k), streams, qkv[1])
-        _project((attention.add_v_proj, attention.to_v), streams, qkv[2])
+            project((attention.to_q,), (normed[rows],), qkv[0, rows])
+        project((attention.add_k_proj, attention.to_k), streams, qkv[1])
+        project((attention.add_v_proj, attention.to_v), streams, qkv[2])
         return qkv
 
     def _residuals(
@@ -150,7 +153,7 @@ class FusedBlock:
 
         branch = torch.empty_like(tokens)
         outputs = (block.attn.to_add_out, block.attn.to_out[0])[streams]
-        _project(outputs, split(attended), branch)
+        project(outputs, split(attended), branch)
         tokens, normed = self._add_and_norm(
             tokens, branch, (modulation, ATTENTION), (modulation, MLP), text, modulate_index
         )
@@ -159,7 +162,7 @@ class FusedBlock:
             _project_gelu(network[0].proj, part)
             for network, part in zip(networks, split(normed), strict=True)
         ]
-        _project([network[2] for network in networks], hidden, branch)
+        project([network[2] for network in networks], hidden, branch)
         following = self._next
         norm = None if following is None else (following._block.modulation, ATTENTION)
         tokens, normed = self._add_and_norm(
@@ -198,8 +201,10 @@ class FusedBlock:
             normed,
             text,
             self._block.img_norm1.eps,
+            PARTS=6,
             GATE_PART=gate_half + GATE,
             SHIFT_PART=norm_half,
+            SCALE_PART=norm_half + 1,
             WIDTH=width,
             BLOCK=triton.next_power_of_2(width),
             TEXT_ROW=len(modulation) - 1,
@@ -228,6 +233,7 @@ class FusedBlock:
             HEADS=heads,
             GROUP=self._group,
             HALF=rotary_emb[0].shape[1],
+            STRIDE=rotary_emb[0].shape[1],
             num_warps=4,
         )
 
@@ -247,18 +253,6 @@ def _concatenated(text: torch.Tensor, image: torch.Tensor) -> torch.Tensor:
         count, width = text.shape[1] + image.shape[1], text.shape[2]
         return text.as_strided((count, width), (width, 1))
     return torch.cat([text[0], image[0]])
-
-
-def _project(layers: Any, parts: Any, out: torch.Tensor) -> None:
-    """Each stream's layer on its tokens, written one after the other into ``out``."""
-    start = 0
-    for layer, part in zip(layers, parts, strict=True):
-        target = out[start : start + len(part)]
-        start += len(part)
-        if type(layer) is nn.Linear:
-            torch.addmm(layer.bias, part, layer.weight.t(), out=target)
-        else:  # an adapter or a quantised layer has its own forward
-            target.copy_(layer(part))
 
 
 def _project_gelu(layer: nn.Module, part: torch.Tensor) -> torch.Tensor:

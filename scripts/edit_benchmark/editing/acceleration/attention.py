@@ -9,7 +9,7 @@ import triton
 from diffusers.models.attention_dispatch import dispatch_attention_fn
 from torch.nn.attention import SDPBackend
 
-from edit_benchmark.editing.qwen_image import kernels
+from edit_benchmark.editing.acceleration import kernels
 
 #: The attention kernel of cuDNN is 8 % faster where no tile of keys ends early.
 KEY_TILE = 128
@@ -21,14 +21,14 @@ def padding_of(count: int, mask: torch.Tensor | None) -> int:
 
 
 def attend(
-    qkv: torch.Tensor,
-    query_rows: slice,
+    queries: torch.Tensor,
+    keys: torch.Tensor,
+    values: torch.Tensor,
     count: int,
-    text: int,
     mask: torch.Tensor | None,
     attention: Any,
 ) -> torch.Tensor:
-    """Attention of some of the queries to all tokens.
+    """Attention of queries (rows, D) to the first ``count`` keys; returns (rows, D).
 
     Where cuDNN attends, the keys are filled up to whole tiles with copies of the last one whose
     values are zero. That adds a known term to each softmax's denominator, which is taken out
@@ -37,27 +37,25 @@ def attend(
 
     Parameters
     ----------
-    qkv
-        Queries, keys and values, (3, count + padding, D); the padding is overwritten.
-    query_rows
-        The queries that are computed; the result is (rows, D).
-    count, text
-        Number of all tokens, and of text tokens, which are the first.
+    keys, values
+        (count + padding, D); the padding is overwritten.
     mask
-        (1, T), which text tokens are attended to.
+        (rows or 1, count), which keys are attended to.
     attention
         The block's attention layer, which says how many heads it has and which backend is set.
     """
     backend = attention.processor._attention_backend
-    queries, keys, values = qkv.unflatten(-1, (attention.heads, -1))
+    queries, keys, values = (
+        part.unflatten(-1, (attention.heads, -1)) for part in (queries, keys, values)
+    )
     padding = len(keys) - count
     if padding and backend is None and _cudnn_is_chosen(queries, keys, values):
         keys[count:] = keys[count - 1]
         values[count:] = 0
-        return _attend_padded(queries[query_rows], keys, values, padding)
+        return _attend_padded(queries, keys, values, padding)
+    batch = queries[None], keys[None, :count], values[None, :count]
     if mask is not None:
-        mask = torch.cat([mask, mask.new_ones(1, count - text)], dim=1)[:, None, None]
-    batch = queries[None, query_rows], keys[None, :count], values[None, :count]
+        mask = mask[None, None]
     return dispatch_attention_fn(*batch, attn_mask=mask, backend=backend)[0].flatten(1)
 
 

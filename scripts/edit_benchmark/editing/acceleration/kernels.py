@@ -1,7 +1,7 @@
 """Triton kernels of the fused blocks, each a pass over the tokens.
 
 All compute in float32 and round once. Arrays are contiguous, tokens first; a modulation is
-(rows, 6 D), for each half of a block the shift, scale and gate.
+(rows, PARTS D), its parts the shifts, scales and gates of a block.
 """
 
 # Triton reads the kernels' annotations; capitals mark what it knows when it compiles.
@@ -25,8 +25,10 @@ def residual_norm_kernel(
     normed,
     text_tokens,
     epsilon,
+    PARTS: tl.constexpr,
     GATE_PART: tl.constexpr,
     SHIFT_PART: tl.constexpr,
+    SCALE_PART: tl.constexpr,
     WIDTH: tl.constexpr,
     BLOCK: tl.constexpr,
     TEXT_ROW: tl.constexpr,
@@ -35,8 +37,9 @@ def residual_norm_kernel(
 ):
     """One token: updated = tokens + gate * branch; normed = (1 + scale) * norm(updated) + shift.
 
-    Without the residual, updated is tokens. The norm is a layer norm over the token's channels.
-    ``image_rows`` has the modulation row of each image token.
+    Without the residual, updated is tokens. The norm is a layer norm over the token's channels; a
+    negative SHIFT_PART says that there is no shift. ``image_rows`` has the modulation row of each
+    image token.
     """
     token = tl.program_id(0)
     channel = tl.arange(0, BLOCK)
@@ -46,8 +49,8 @@ def residual_norm_kernel(
         row = tl.where(token < text_tokens, 1, 0)
     else:
         row = tl.load(image_rows + token - text_tokens, mask=token >= text_tokens, other=TEXT_ROW)
-    gate_modulation += row * 6 * WIDTH
-    norm_modulation += row * 6 * WIDTH
+    gate_modulation += row * PARTS * WIDTH
+    norm_modulation += row * PARTS * WIDTH
     value = tl.load(tokens + offsets, mask, other=0.0).to(tl.float32)
     if WITH_RESIDUAL:
         gate = tl.load(gate_modulation + GATE_PART * WIDTH + channel, mask, other=0.0)
@@ -57,13 +60,15 @@ def residual_norm_kernel(
         tl.store(updated + offsets, rounded, mask)
         value = rounded.to(tl.float32)
     if WITH_NORM:
-        shift = tl.load(norm_modulation + SHIFT_PART * WIDTH + channel, mask, other=0.0)
-        scale = tl.load(norm_modulation + (SHIFT_PART + 1) * WIDTH + channel, mask, other=0.0)
+        scale = tl.load(norm_modulation + SCALE_PART * WIDTH + channel, mask, other=0.0)
         mean = tl.sum(value) / WIDTH
         centred = tl.where(mask, value - mean, 0.0)
         variance = tl.sum(centred * centred) / WIDTH
         result = centred * tl.rsqrt(variance + epsilon)
-        result = result * (1.0 + scale.to(tl.float32)) + shift.to(tl.float32)
+        result = result * (1.0 + scale.to(tl.float32))
+        if SHIFT_PART >= 0:
+            shift = tl.load(norm_modulation + SHIFT_PART * WIDTH + channel, mask, other=0.0)
+            result += shift.to(tl.float32)
         tl.store(normed + offsets, result.to(normed.dtype.element_ty), mask)
 
 
@@ -79,8 +84,12 @@ def norm_rope_kernel(
     HEADS: tl.constexpr,
     GROUP: tl.constexpr,
     HALF: tl.constexpr,
+    STRIDE: tl.constexpr,
 ):
-    """A group of heads of one token, in place: RMS norm, then rotary embedding of pairs."""
+    """A group of heads of one token, in place: RMS norm, then rotary embedding of pairs.
+
+    STRIDE is the distance between the cosines (and sines) of two tokens.
+    """
     token = tl.program_id(0)
     group = tl.program_id(1)
     is_key = group // (HEADS // GROUP)
@@ -92,11 +101,22 @@ def norm_rope_kernel(
     x = tl.reshape(tl.load(queries_keys + offsets).to(tl.float32), (GROUP, size))
     x = x * tl.rsqrt(tl.sum(x * x, 1) / size + epsilon)[:, None] * weight[None, :]
     even, odd = tl.split(tl.reshape(x, (GROUP, HALF, 2)))
-    angle = token * HALF + tl.arange(0, HALF)
+    angle = token * STRIDE + tl.arange(0, HALF)
     cosine, sine = tl.load(cosines + angle)[None, :], tl.load(sines + angle)[None, :]
     rotated = tl.join(even * cosine - odd * sine, odd * cosine + even * sine)
     rotated = tl.reshape(rotated, (GROUP * size,))
     tl.store(queries_keys + offsets, rotated.to(queries_keys.dtype.element_ty))
+
+
+@triton.jit
+def gated_unit_kernel(gates, values, WIDTH: tl.constexpr, BLOCK: tl.constexpr):
+    """A block of one token's channels, in place: values = SiLU(gates) * values."""
+    channel = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
+    mask = channel < WIDTH
+    offsets = tl.program_id(0) * WIDTH + channel
+    gate = tl.load(gates + offsets, mask, other=0.0).to(tl.float32)
+    result = gate * tl.sigmoid(gate) * tl.load(values + offsets, mask, other=0.0).to(tl.float32)
+    tl.store(values + offsets, result.to(values.dtype.element_ty), mask)
 
 
 @triton.jit(do_not_specialize=["query_count", "padding"])
