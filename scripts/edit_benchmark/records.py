@@ -23,7 +23,8 @@ class Sample:
     relative to the results directory, ``width`` and ``height`` its size in pixels once EXIF
     orientation is applied, ``human_score`` a rating that the benchmark file carries, if any.
     ``problem`` says why the source image cannot be read; then ``source`` and ``source_sha256`` are
-    empty and the size is 0.
+    empty and the size is 0. ``fields`` is what else a public benchmark says of the row, images
+    (``reference_image``, ``target_image``, ``judged_source``) as paths like ``source``.
     """
 
     id: str
@@ -44,6 +45,7 @@ class Sample:
     tags: list[str] = field(default_factory=list)
     human_score: float | None = None
     problem: str = ""
+    fields: dict[str, str] = field(default_factory=dict)
 
 
 def edit_name(sample_id: str, repeat: int) -> str:

@@ -107,10 +107,23 @@ def _check_size(settings: Config) -> None:
 def _check_places(settings: Config) -> None:
     """Refuse a benchmark file that is not there, and a results folder that cannot be one."""
     benchmark = Path(settings.benchmark.path)
-    if not _is_file(benchmark):
+    if settings.benchmark.may_be_folder:
+        if not (_is_file(benchmark) or _is_folder(benchmark)):
+            raise UserError(
+                f"config: benchmark.path: {benchmark} does not exist; give the folder of the "
+                "benchmark's checkout or download, relative to the working directory "
+                "(docs/benchmarks.md)."
+            )
+    elif not _is_file(benchmark):
         raise UserError(
             f"config: benchmark.path: {benchmark} does not exist or is not a file; "
             "give the path of the benchmark file, relative to the working directory."
+        )
+    pictures = settings.benchmark.images
+    if pictures is not None and not _is_folder(Path(pictures)):
+        raise UserError(
+            f"config: benchmark.images: {pictures} is not a folder; give the one of the source "
+            "images, relative to the working directory."
         )
     ratings = settings.human_ratings
     if ratings is not None and ratings.path is not None and not _is_file(Path(ratings.path)):

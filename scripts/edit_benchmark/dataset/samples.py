@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from edit_benchmark import images
-from edit_benchmark.categories import CATEGORIES, canonical, label
-from edit_benchmark.dataset.readers.raw_sample import RawSample
-from edit_benchmark.dataset.readers.registry import read
+from edit_benchmark.categories import CATEGORIES, OF_FORMAT, canonical, label, of_format
+from edit_benchmark.dataset.readers.raw_sample import Options, RawSample
+from edit_benchmark.dataset.readers.registry import part_of_published, read
 from edit_benchmark.errors import ImageError, UserError, shorten
 from edit_benchmark.records import Sample
 from edit_benchmark.results.files import write_bytes
@@ -41,6 +41,8 @@ class Import:
         The most samples of each category, the first ones of the file; None for all.
     strict
         Whether one source image that cannot be read refuses the benchmark.
+    options
+        What else is said of the benchmark.
     """
 
     path: Path
@@ -49,6 +51,7 @@ class Import:
     categories: Sequence[str]
     limit: int | None = None
     strict: bool = False
+    options: Options | None = None
 
 
 def prepare(
@@ -78,18 +81,19 @@ def prepare(
         the five has no row at all; or if no source image can be read, ``strict``: not all of them.
     """
     path, categories = benchmark.path, benchmark.categories
+    options = benchmark.options or Options(benchmark.language)
     sources.mkdir(parents=True, exist_ok=True)
     in_file: Counter[str] = Counter()
     kept: Counter[str] = Counter()
     unknown: dict[str, None] = {}
     samples = []
-    for raw, category in _checked(read(path, benchmark.format), categories):
+    for raw, category in _checked(read(path, benchmark.format, options), benchmark):
         in_file[category] += 1
         unknown |= dict.fromkeys(raw.unknown)
         if category not in categories or kept[category] == benchmark.limit:
             continue
         instruction = _instruction(raw, benchmark.language)
-        source = _store_source(raw, sources, results, benchmark.strict)
+        source = _store_images(raw, sources, results, benchmark.strict)
         samples.append(
             Sample(
                 id=raw.id,
@@ -106,7 +110,7 @@ def prepare(
     for category in categories:
         # One of the five may be missing from a small benchmark; a name of the user's own that
         # matches nothing is a mistake in writing.
-        if not in_file[category] and category not in CATEGORIES:
+        if not in_file[category] and category not in of_format(benchmark.format):
             raise UserError(
                 f"{path}: no sample has the category {category} that benchmark.categories asks "
                 f"for; the file has: {', '.join(sorted(in_file)) or 'no samples'}."
@@ -121,6 +125,9 @@ def prepare(
     if unknown:
         names = ", ".join(repr(shorten(name, 40)) for name in unknown)
         warn(f"{path}: these fields are not known and were not read: {shorten(names, 400)}.")
+    part = part_of_published(benchmark.format, options, sum(in_file.values()))
+    if part:
+        warn(f"{path}: {part}")
     return samples
 
 
@@ -174,10 +181,10 @@ def unreadable(samples: Sequence[Sample]) -> list[str]:
     return lines
 
 
-def _checked(
-    rows: Iterator[RawSample], categories: Sequence[str]
-) -> Iterator[tuple[RawSample, str]]:
+def _checked(rows: Iterator[RawSample], benchmark: Import) -> Iterator[tuple[RawSample, str]]:
     """Rows with the key of their category, after the checks that every row has to pass."""
+    known = {*of_format(benchmark.format), *benchmark.categories}
+    shown = OF_FORMAT.get(benchmark.format) or [f"{zh}/{en}" for en, zh in CATEGORIES.items()]
     places: dict[str, str] = {}
     for raw in rows:
         check_id(raw.id, raw.place)
@@ -191,11 +198,14 @@ def _checked(
             )
         places[folded] = raw.place
         category = canonical(raw.category)
-        if category is None or (category not in CATEGORIES and category not in categories):
+        if category is None or category not in known:
+            # A data set of the hub may have hundreds, of which some are run.
+            if category is not None and benchmark.format == "parquet":
+                yield raw, category
+                continue
             raise UserError(
                 f"{raw.place}: unknown category {shorten(raw.category)!r}; known are "
-                f"{', '.join(f'{zh}/{en}' for en, zh in CATEGORIES.items())} and those that "
-                "benchmark.categories in the config names."
+                f"{', '.join(shown)} and those that benchmark.categories in the config names."
             )
         yield raw, category
 
@@ -242,17 +252,27 @@ def _instruction(raw: RawSample, language: str) -> str:
     return instruction
 
 
-def _store_source(raw: RawSample, sources: Path, results: Path, strict: bool) -> dict[str, Any]:
-    """What a sample says of its source image: of the stored file, or what is wrong with it."""
+def _store_images(raw: RawSample, sources: Path, results: Path, strict: bool) -> dict[str, Any]:
+    """What a sample says of its images: of the stored files, or what is wrong with one of them."""
     try:
-        data = raw.read_image()
-        ending, width, height = images.inspect(data, f"{raw.place}: sample {raw.id}")
+        source = _store(raw, raw.read_image, sources, results)
+        others = {
+            name: _store(raw, picture.read, sources, results)["source"]
+            for name, picture in raw.pictures.items()
+        }
     except ImageError as error:
         if strict:
             raise
-        return {
-            "source": "", "source_sha256": "", "width": 0, "height": 0, "problem": str(error),
-        }  # fmt: skip
+        nothing = {"source": "", "source_sha256": "", "width": 0, "height": 0}
+        return {**nothing, "problem": str(error), "fields": dict(raw.fields)}
+    return {**source, "fields": {**raw.fields, **others}}
+
+
+def _store(
+    raw: RawSample, read_image: Callable[[], bytes], sources: Path, results: Path
+) -> dict[str, Any]:
+    data = read_image()
+    ending, width, height = images.inspect(data, f"{raw.place}: sample {raw.id}")
     digest = images.sha256(data)
     path = sources / f"{digest}.{ending}"
     if not path.exists():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import errno
+import json
 import math
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -16,6 +17,8 @@ from edit_benchmark.errors import ImageError, UserError, shorten
 
 #: The mark with which some programs begin a UTF-8 file.
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+#: How a file begins that Git LFS has not downloaded.
+LFS_POINTER = b"version https://git-lfs"
 #: The fields that JSON lines and CSV share.
 FIELDS = (
     "id", "category", "instruction", "instruction_en", "instruction_zh", "image", "description",
@@ -48,6 +51,51 @@ class Row(dict[str, Any]):
 
 
 @dataclass(frozen=True)
+class Options:
+    """What is said of a benchmark beside its path and format, as ``config/benchmark.py`` has it.
+
+    Attributes
+    ----------
+    columns
+        The columns that are given, by what they are; ``id`` may be a list.
+    """
+
+    language: str = "en"
+    subset: str | None = None
+    images: Path | None = None
+    columns: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, language: str, said: str) -> Options:
+        """From the JSON text of ``Benchmark.options``."""
+        fields = json.loads(said or "{}")
+        if "images" in fields:
+            fields["images"] = Path(fields["images"])
+        return cls(language, **fields)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image of a row.
+
+    Attributes
+    ----------
+    read
+        Its bytes; ImageError if they cannot be had.
+    file
+        Its file, None if it stands in the row itself.
+    """
+
+    read: Callable[[], bytes]
+    file: Path | None = None
+
+    @classmethod
+    def of_file(cls, place: str, path: Path) -> Picture:
+        """The image in a file of its own."""
+        return cls(partial(_read_file, place, path), path)
+
+
+@dataclass(frozen=True)
 class RawSample:
     """One row of a benchmark file; ids and categories are not checked yet.
 
@@ -65,6 +113,10 @@ class RawSample:
         The file of the source image, None if the image stands in the row itself.
     unknown
         Names of the fields that are not read.
+    fields
+        What else a public benchmark says of the row and its judging needs.
+    pictures
+        Images beside the source, by the names that they have among the sample's ``fields``.
     """
 
     place: str
@@ -78,6 +130,14 @@ class RawSample:
     id_from: str = "field id"
     image_file: Path | None = None
     unknown: tuple[str, ...] = ()
+    fields: Mapping[str, str] = field(default_factory=dict)
+    pictures: Mapping[str, Picture] = field(default_factory=dict)
+
+    @property
+    def files(self) -> list[Path]:
+        """The image files that the row names."""
+        paths = [self.image_file, *(picture.file for picture in self.pictures.values())]
+        return [path for path in paths if path is not None]
 
 
 def from_row(path: Path, place: str, row: Any) -> RawSample:
@@ -240,7 +300,7 @@ def _read_file(place: str, path: Path) -> bytes:
         # Reading a pipe or a device would never end.
         if path.exists() and not (path.is_file() or path.is_dir()):
             raise ImageError(f"{image} is not a file.")
-        return path.read_bytes()
+        data = path.read_bytes()
     except FileNotFoundError:
         raise ImageError(f"{image} does not exist.") from None
     except ValueError as error:  # a path that no file system takes
@@ -248,3 +308,6 @@ def _read_file(place: str, path: Path) -> bytes:
     except OSError as error:
         kind = ImageError if error.errno in _OF_ONE_PATH else UserError
         raise kind(f"{image} cannot be read ({error.strerror or error}).") from None
+    if data.startswith(LFS_POINTER):
+        raise ImageError(f"{image} is a pointer of Git LFS, not the image; run git lfs pull.")
+    return data
