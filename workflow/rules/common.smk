@@ -72,11 +72,11 @@ JUDGES = {name: dumps(judge) for name, judge in config["judges"].items()}
 # own code, the environment. As parameters, so that a run notices.
 try:
     EDITOR_SURROUNDINGS = {
-        name: dumps(editors.KINDS[model.editor].surroundings(model))
+        name: dumps(editors.KINDS[model.editor].noticed(model))
         for name, model in settings.models.items()
     }
     JUDGE_SURROUNDINGS = {
-        name: dumps(judges.KINDS[judge.judge].surroundings(judge))
+        name: dumps(judges.KINDS[judge.judge].noticed(judge))
         for name, judge in settings.judges.items()
     }
 except UserError as error:
@@ -192,6 +192,11 @@ def selftest_priority(wildcards):
 def judging_costs_nothing():
     """Whether judging between edits has no model loaded again."""
     return KEEP_LOADED == 0 or room.fit_together(settings)
+
+
+def edit_gpus(wildcards):
+    """Devices that a job of the model takes: none where nothing is computed."""
+    return int(editors.KINDS[settings.models[wildcards.model].editor].needs_device)
 
 
 def edit_threads():

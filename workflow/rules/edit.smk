@@ -18,7 +18,7 @@ rule edit:
         "../../environment.yml"
     threads: edit_threads()
     resources:
-        gpu=1,
+        gpu=edit_gpus,
         # Where a job may run is no reason to run it again, so this is no parameter.
         device_ids=DEVICE_IDS,
         load_slots=config["load_slots"],

@@ -10,7 +10,11 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from edit_benchmark.config.base import ModelSettings
-from edit_benchmark.config.editors import DiffusersEditorSettings, EditorSettings
+from edit_benchmark.config.editors import (
+    DiffusersEditorSettings,
+    EditorSettings,
+    FolderEditorSettings,
+)
 from edit_benchmark.config.judges import RUBRICS, JudgeSettings
 from edit_benchmark.config.mistakes import first_mistake
 from edit_benchmark.config.run import Config, HumanRatings
@@ -154,7 +158,12 @@ def _is_folder(path: Path) -> bool:
 
 
 def _check_files(where: str, settings: EditorSettings | JudgeSettings) -> None:
-    """Refuse a checkpoint or an adapter that is not there."""
+    """Refuse a checkpoint, an adapter or a folder of edits that is not there."""
+    if isinstance(settings, FolderEditorSettings) and not _is_folder(settings.folder):
+        raise UserError(
+            f"config: {where}: path {settings.path} is not a folder; give the one of the finished "
+            "edits, relative to the working directory."
+        )
     if isinstance(settings, ModelSettings) and settings.checkpoint is not None:
         checkpoint = settings.checkpoint
         # owner/name is a hub repository unless such a folder exists; anything else is a path.

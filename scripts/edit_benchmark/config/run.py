@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
@@ -18,7 +18,7 @@ from edit_benchmark.config.base import (
     whole_number,
 )
 from edit_benchmark.config.benchmark import Benchmark
-from edit_benchmark.config.editors import EditorSettings
+from edit_benchmark.config.editors import EditorSettings, FolderEditorSettings, Layouts
 from edit_benchmark.config.judges import JudgeSettings
 
 
@@ -117,6 +117,36 @@ class Config(Section):
                 f"human_ratings.model {rated} is not one of the models: {', '.join(self.models)}"
             )
         return self
+
+    @model_validator(mode="after")
+    def _layouts_are_of_the_benchmark(self) -> Config:
+        own = self.benchmark.format
+        for name, model in self.models.items():
+            if isinstance(model, FolderEditorSettings) and model.layout not in (own, "id"):
+                raise mistake(
+                    f"models.{name}.layout {model.layout} is not that of the benchmark, which is "
+                    f"of format {own}; id is the layout for any benchmark"
+                )
+        return self
+
+    @model_validator(mode="before")
+    @classmethod
+    def _layouts_of_folders(cls, values: Any) -> Any:
+        """The benchmark's own layout where a model of kind folder names none."""
+        if not (isinstance(values, dict) and isinstance(values.get("models"), dict)):
+            return values
+        benchmark = values.get("benchmark")
+        format = benchmark.get("format") if isinstance(benchmark, dict) else None
+        layout = format if format in get_args(Layouts) else "id"
+        models = {
+            name: {**model, "layout": layout}
+            if isinstance(model, dict)
+            and model.get("editor") == "folder"
+            and model.get("layout") is None
+            else model
+            for name, model in values["models"].items()
+        }
+        return {**values, "models": models}
 
     @model_validator(mode="before")
     @classmethod

@@ -17,11 +17,15 @@ from edit_benchmark.class_path import load_class, source_hashes
 from edit_benchmark.config.editors import (
     DiffusersEditorSettings,
     EditorSettings,
+    FolderEditorSettings,
     IdentityEditorSettings,
     OwnEditorSettings,
 )
+from edit_benchmark.dataset.layouts import image_files
 from edit_benchmark.editing.editor import Editor
 from edit_benchmark.editing.identity import IdentityEditor
+from edit_benchmark.errors import UserError
+from edit_benchmark.results.files import state
 from edit_benchmark.runtime.kinds import (
     LIBRARIES,
     Kind,
@@ -94,6 +98,12 @@ def _build_own(settings: OwnEditorSettings, checkpoint: Checkpoint | None, devic
     return editor
 
 
+def _build_folder(
+    settings: FolderEditorSettings, checkpoint: Checkpoint | None, device: str
+) -> Editor:
+    raise UserError("a folder of finished edits makes none.")
+
+
 _IDENTITY = Kind(
     role="editor",
     name="identity",
@@ -134,8 +144,21 @@ _OWN = Kind(
     source_hashes=lambda settings: source_hashes(settings.class_path),
     former_key_fields=former_own_fields,
 )
+_FOLDER = Kind(
+    role="editor",
+    name="folder",
+    protocol=1,
+    # Which image it is, the key of each edit says by its hash.
+    key_settings=(),
+    libraries=lambda settings: (),
+    build=_build_folder,
+    needs_device=False,
+    files=lambda settings: state(image_files(settings.folder)),
+)
 #: Every kind by the name that a configuration gives it.
-KINDS: dict[str, Kind[Any, Editor]] = {kind.name: kind for kind in (_IDENTITY, _DIFFUSERS, _OWN)}
+KINDS: dict[str, Kind[Any, Editor]] = {
+    kind.name: kind for kind in (_IDENTITY, _DIFFUSERS, _OWN, _FOLDER)
+}
 
 
 def build(settings: EditorSettings, checkpoint: Checkpoint | None, device: str) -> Editor:
