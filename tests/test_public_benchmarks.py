@@ -98,7 +98,7 @@ def test_kris_with_several_sources_is_skipped_with_the_reason(made: Any) -> None
     assert first.fields == {"id": "1", "explain_en": "it falls"}
     assert (path.parent / "results" / second.fields["reference_image"]).exists()
     assert several.id == "temporal_prediction-1"
-    assert "key 1: the edit is made from 2 source images" in several.problem
+    assert "its edit is made from 2 source images" in several.problem
     assert [sample.id for sample in read(path / "KRIS_Bench", "kris")] == [
         several.id, first.id, second.id,
     ]  # fmt: skip

@@ -20,6 +20,6 @@ def state(path: Path, format: str, options: Options | None = None) -> str:
     if not FORMATS[format].have_images:
         return ""
     try:
-        return files.state(file for row in read(path, format, options) for file in row.files)
+        return files.state(file for row in read(path, format, options) for file in row.image_files)
     except (UserError, OSError):
         return ""

@@ -255,7 +255,13 @@ def _instruction(raw: RawSample, language: str) -> str:
 def _store_images(raw: RawSample, sources: Path, results: Path, strict: bool) -> dict[str, Any]:
     """What a sample says of its images: of the stored files, or what is wrong with one of them."""
     try:
-        source = _store(raw, raw.read_image, sources, results)
+        if len(raw.sources) > 1:
+            # The one place to change once a sample can have several.
+            raise ImageError(
+                f"{raw.place}: sample {raw.id}: its edit is made from {len(raw.sources)} source "
+                "images, and a sample has one."
+            )
+        source = _store(raw, raw.sources[0].read, sources, results)
         others = {
             name: _store(raw, picture.read, sources, results)["source"]
             for name, picture in raw.pictures.items()

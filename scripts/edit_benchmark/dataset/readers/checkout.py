@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from edit_benchmark.dataset.readers.raw_sample import LFS_POINTER, Picture, Row, text
+from edit_benchmark.dataset.readers.raw_sample import LFS_POINTER, RawImage, Row, text
 from edit_benchmark.errors import ImageError, UserError, shorten
 
 
@@ -73,26 +73,18 @@ def rows_of(path: Path) -> Iterator[tuple[str, str, Row]]:
         yield place, key, row
 
 
-def picture(place: str, name: str, relative: str, roots: Sequence[Path]) -> Picture:
+def picture(place: str, name: str, relative: str, roots: Sequence[Path]) -> RawImage:
     """The image that the field ``name`` gives, below the first of ``roots`` that has it."""
     if not relative.strip():
-        return Picture(partial(_refuse, f"{place}: field {name} is missing."))
+        return RawImage(partial(_refuse, f"{place}: field {name} is missing."))
     paths = [root / relative for root in roots]
-    return Picture.of_file(place, next((path for path in paths if path.is_file()), paths[0]))
+    return RawImage.of_file(place, next((path for path in paths if path.is_file()), paths[0]))
 
 
-def sources(place: str, name: str, value: Any, roots: Sequence[Path]) -> Picture:
-    """The source image of a row whose field ``name`` may be a list of several."""
-    several = value if isinstance(value, list) else [value]
-    if len(several) == 1:
-        return picture(place, name, text(place, {name: several[0]}, name), roots)
-    # The one place to change once a sample can have several.
-    return Picture(
-        partial(
-            _refuse,
-            f"{place}: the edit is made from {len(several)} source images, and a sample has one.",
-        )
-    )
+def sources(place: str, name: str, value: Any, roots: Sequence[Path]) -> tuple[RawImage, ...]:
+    """The source images of a row whose field ``name`` is one path or a list of them."""
+    several = value if isinstance(value, list) and value else [value]
+    return tuple(picture(place, name, text(place, {name: one}, name), roots) for one in several)
 
 
 def _refuse(sentence: str) -> bytes:

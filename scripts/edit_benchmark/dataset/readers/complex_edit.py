@@ -34,8 +34,7 @@ def read_complex_edit(path: Path, options: Options) -> Iterator[RawSample]:
                 id=f"{part}-{number:04d}-{level}",
                 id_from="part, row and level",
                 category=level,
-                read_image=source.read,
-                image_file=source.file,
+                sources=(source,),
                 texts={"instruction_en": text(place, step, "compound_instruction", required=True)},
                 fields={"row": str(number), "rows": str(total), "level": level},
             )

@@ -51,8 +51,7 @@ def _rows(
             id=key,
             id_from=f"of {', '.join(id_columns) or 'the number of the row'}",
             category=_category(place, row, columns, names) if "category" in columns else category,
-            read_image=source.read,
-            image_file=source.file,
+            sources=(source,),
             texts={
                 f"instruction_{options.language}": text(
                     place, row, columns["instruction"], required=True

@@ -48,8 +48,7 @@ def read_gedit(path: Path, options: Options) -> Iterator[RawSample]:
             id=f"{task}-{language}-{key}",
             id_from="task_type, language and key",
             category=task,
-            read_image=source.read,
-            image_file=source.file,
+            sources=(source,),
             texts={
                 f"instruction_{options.language}": text(place, row, "instruction", required=True)
             },

@@ -33,8 +33,7 @@ def read_imgedit(path: Path, options: Options) -> Iterator[RawSample]:
             id=key,
             id_from="the key of the row",
             category="uge" if uge else text(place, row, "edit_type", required=True),
-            read_image=source.read,
-            image_file=source.file,
+            sources=(source,),
             texts={"instruction_en": text(place, row, "prompt", required=True)},
             fields={"key": key, "image": row["id"]},
         )

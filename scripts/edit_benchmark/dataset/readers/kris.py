@@ -40,7 +40,7 @@ def read_kris(path: Path, options: Options) -> Iterator[RawSample]:
             number = key if of_category else text(place, row, "id", required=True)
             root = file.parent if of_category else file.parent / category
             roots = [options.images / category] if options.images else [root]
-            source = sources(place, "ori_img", row.get("ori_img"), roots)
+            images = sources(place, "ori_img", row.get("ori_img"), roots)
             reference = text(place, row, "gt_img")
             shown = {"reference_image": picture(place, "gt_img", reference, roots)}
             yield RawSample(
@@ -48,8 +48,7 @@ def read_kris(path: Path, options: Options) -> Iterator[RawSample]:
                 id=f"{category}-{number}",
                 id_from="category and number of the row",
                 category=category,
-                read_image=source.read,
-                image_file=source.file,
+                sources=images,
                 texts={"instruction_en": text(place, row, "ins_en", required=True)},
                 fields={"id": number, **extra_fields(row, ["explain_en"])},
                 pictures=shown if reference else {},

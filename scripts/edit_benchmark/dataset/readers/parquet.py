@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from edit_benchmark.dataset.readers.raw_sample import LFS_POINTER, Picture
+from edit_benchmark.dataset.readers.raw_sample import LFS_POINTER, RawImage
 from edit_benchmark.errors import ImageError, UserError, shorten
 
 # train-00000-of-00004.parquet, also with a hash behind it.
@@ -152,14 +152,14 @@ def _not_whole(file: Path, error: Exception) -> UserError:
     )
 
 
-def picture(place: str, file: Path, name: str, value: Any) -> Picture:
+def picture(place: str, file: Path, name: str, value: Any) -> RawImage:
     """The image in the column ``name``: bytes, or what ``datasets`` writes, bytes or a path."""
     if isinstance(value, Mapping):
         data, path = value.get("bytes"), value.get("path")
         value = data if data is not None else path
     if isinstance(value, str) and value:
-        return Picture.of_file(place, file.parent / value)
-    return Picture(partial(_read, place, name, value))
+        return RawImage.of_file(place, file.parent / value)
+    return RawImage(partial(_read, place, name, value))
 
 
 def _read(place: str, name: str, value: Any) -> bytes:

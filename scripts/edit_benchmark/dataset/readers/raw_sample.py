@@ -75,13 +75,13 @@ class Options:
 
 
 @dataclass(frozen=True)
-class Picture:
-    """An image of a row.
+class RawImage:
+    """An image that a row names or holds.
 
     Attributes
     ----------
     read
-        Its bytes; ImageError if they cannot be had.
+        Reads its bytes; ImageError if they cannot be had.
     file
         Its file, None if it stands in the row itself.
     """
@@ -90,7 +90,7 @@ class Picture:
     file: Path | None = None
 
     @classmethod
-    def of_file(cls, place: str, path: Path) -> Picture:
+    def of_file(cls, place: str, path: Path) -> RawImage:
         """The image in a file of its own."""
         return cls(partial(_read_file, place, path), path)
 
@@ -103,14 +103,12 @@ class RawSample:
     ----------
     place
         File and line, for messages.
-    read_image
-        Reads the bytes of the source image; ImageError if they cannot be had.
+    sources
+        Its source images, at least one.
     texts
         The texts under the names of the fields of :class:`~edit_benchmark.records.Sample`.
     id_from
         What of the row the id is.
-    image_file
-        The file of the source image, None if the image stands in the row itself.
     unknown
         Names of the fields that are not read.
     fields
@@ -122,22 +120,21 @@ class RawSample:
     place: str
     id: str
     category: str
-    read_image: Callable[[], bytes]
+    sources: tuple[RawImage, ...]
     texts: dict[str, str]
     difficulty: str = ""
     tags: list[str] = field(default_factory=list)
     human_score: float | None = None
     id_from: str = "field id"
-    image_file: Path | None = None
     unknown: tuple[str, ...] = ()
     fields: Mapping[str, str] = field(default_factory=dict)
-    pictures: Mapping[str, Picture] = field(default_factory=dict)
+    pictures: Mapping[str, RawImage] = field(default_factory=dict)
 
     @property
-    def files(self) -> list[Path]:
-        """The image files that the row names."""
-        paths = [self.image_file, *(picture.file for picture in self.pictures.values())]
-        return [path for path in paths if path is not None]
+    def image_files(self) -> list[Path]:
+        """The files of its images."""
+        images = [*self.sources, *self.pictures.values()]
+        return [image.file for image in images if image.file is not None]
 
 
 def from_row(path: Path, place: str, row: Any) -> RawSample:
@@ -172,12 +169,11 @@ def from_row(path: Path, place: str, row: Any) -> RawSample:
         place=place,
         id=text(place, row, "id", required=True),
         category=text(place, row, "category", required=True),
-        read_image=(
-            partial(_read_file, place, file)
+        sources=(
+            RawImage.of_file(place, file)
             if file
-            else partial(decode_image, place, "image", image)
+            else RawImage(partial(decode_image, place, "image", image)),
         ),
-        image_file=file,
         unknown=unknown,
         texts={
             "instruction_en": english or also,

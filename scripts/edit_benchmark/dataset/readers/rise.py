@@ -37,7 +37,7 @@ def read_rise(path: Path, options: Options) -> Iterator[RawSample]:
     (file,) = rise_files(path, options)
     roots = [options.images] if options.images else [file.parent, file.parent / "data"]
     for place, _, row in rows_of(file):
-        source = sources(place, "image", row.get("image"), roots)
+        images = sources(place, "image", row.get("image"), roots)
         reference = text(place, row, "reference_img")
         shown = {"reference_image": picture(place, "reference_img", reference, roots)}
         yield RawSample(
@@ -45,8 +45,7 @@ def read_rise(path: Path, options: Options) -> Iterator[RawSample]:
             id=text(place, row, "index", required=True),
             id_from="field index",
             category=text(place, row, "category", required=True),
-            read_image=source.read,
-            image_file=source.file,
+            sources=images,
             texts={"instruction_en": text(place, row, "instruction", required=True)},
             fields=extra_fields(row, _FIELDS),
             pictures=shown if reference else {},

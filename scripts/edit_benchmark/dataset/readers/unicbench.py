@@ -29,8 +29,7 @@ def read_unicbench(path: Path, options: Options) -> Iterator[RawSample]:
             id=key,
             id_from="field key",
             category="_".join(text(place, row, "subtask", required=True).split()),
-            read_image=source.read,
-            image_file=source.file,
+            sources=(source,),
             texts={
                 "instruction_en": text(place, row, "en"),
                 "instruction_zh": text(place, row, "cn"),
