@@ -76,8 +76,9 @@ def _write(out: Path, layout: OutputLayout, sample: Sample, results: Path, edit:
     data = (results / edit.image).read_bytes()
     write_bytes(out / f"{place}{layout.ending}", _encoded(data, layout.ending, edit.id))
     if layout.source:
-        source = _encoded(load_source(sample, results), "", edit.id)
-        write_bytes(out / f"{place}{layout.source}.png", source)
+        shown = sample.fields.get("judged_source")
+        source = (results / shown).read_bytes() if shown else load_source(sample, results)
+        write_bytes(out / f"{place}{layout.source}.png", _encoded(source, "", edit.id))
 
 
 def _encoded(data: bytes, ending: str, name: str) -> bytes:
