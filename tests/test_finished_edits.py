@@ -83,9 +83,7 @@ def test_two_images_of_one_sample_are_refused(tmp_path: Path) -> None:
 def test_a_folder_of_another_benchmark_is_refused(tmp_path: Path, place: str) -> None:
     bring = bringing(tmp_path, "imgedit")
     save(tmp_path / "edits" / place)
-    with pytest.raises(
-        UserError, match=r"none of its 1 images lies .* such as 22.png; is it"
-    ):
+    with pytest.raises(UserError, match=r"none of its 1 images lies .* such as 22.png; is it"):
         bring()
 
 
@@ -138,9 +136,7 @@ def test_the_layout_is_the_benchmarks_own(tmp_path: Path) -> None:
     chosen = resolve(config(tmp_path, path=str(tmp_path))).models["theirs"]
     assert isinstance(chosen, FolderEditorSettings)
     assert chosen.layout == "imgedit"
-    with pytest.raises(
-        UserError, match=r"layout rise is not that of the benchmark.*imgedit"
-    ):
+    with pytest.raises(UserError, match=r"layout rise is not that of the benchmark.*imgedit"):
         resolve(config(tmp_path, path=str(tmp_path), layout="rise"))
     with pytest.raises(UserError, match=r"models.theirs: path .*nowhere is not a folder"):
         resolve(config(tmp_path, path=str(tmp_path / "nowhere")))
