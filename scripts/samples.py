@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from edit_benchmark.dataset import origin
-from edit_benchmark.dataset.readers.raw_sample import Options
+from edit_benchmark.dataset.readers.options import Options
 from edit_benchmark.dataset.readers.registry import FORMATS, files_of
 from edit_benchmark.dataset.samples import Import, assignment, prepare, unreadable
 from edit_benchmark.results.layout import Layout

@@ -11,7 +11,7 @@ import pytest
 import public_layouts as layouts
 from conftest import png
 from edit_benchmark.config.benchmark import Benchmark
-from edit_benchmark.dataset.readers.raw_sample import Options
+from edit_benchmark.dataset.readers.options import Options
 from edit_benchmark.dataset.samples import Import, prepare
 from edit_benchmark.errors import UserError
 from edit_benchmark.records import Sample
@@ -95,7 +95,8 @@ def test_kris_with_several_sources_is_skipped_with_the_reason(made: Any) -> None
     path = made("kris")
     several, first, second = read(path, "kris")
     assert (first.id, first.category) == ("physics-1", "physics")
-    assert first.fields == {"id": "1", "explain_en": "it falls"}
+    assert first.fields == {"id": "1", "ori_img": "1.jpg", "explain_en": "it falls"}
+    assert several.fields["ori_img"] == "1-2.jpg\n1-3.jpg"
     assert (path.parent / "results" / second.fields["reference_image"]).exists()
     assert several.id == "temporal_prediction-1"
     assert "its edit is made from 2 source images" in several.problem

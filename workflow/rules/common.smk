@@ -19,7 +19,7 @@ from edit_benchmark.config.resolve import resolve
 from edit_benchmark.config.written import check_file, typed
 from edit_benchmark.dataset import image_files
 from edit_benchmark.dataset.readers import registry as readers
-from edit_benchmark.dataset.readers.raw_sample import Options
+from edit_benchmark.dataset.readers.options import Options
 from edit_benchmark.editing import registry as editors
 from edit_benchmark.errors import UserError
 from edit_benchmark.records import Edit, dumps

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edit_benchmark.dataset.readers.raw_sample import Options
+from edit_benchmark.dataset.readers.options import Options
 from edit_benchmark.dataset.readers.registry import FORMATS, read
 from edit_benchmark.errors import UserError
 from edit_benchmark.results import files

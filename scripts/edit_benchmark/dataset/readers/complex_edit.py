@@ -11,7 +11,8 @@ from typing import Any
 
 from edit_benchmark.categories import OF_FORMAT
 from edit_benchmark.dataset.readers import parquet
-from edit_benchmark.dataset.readers.raw_sample import Options, RawSample, text
+from edit_benchmark.dataset.readers.options import Options
+from edit_benchmark.dataset.readers.raw_sample import RawSample, text
 from edit_benchmark.errors import UserError
 
 _LEVELS = OF_FORMAT["complex_edit"]

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from edit_benchmark.dataset.readers import parquet
-from edit_benchmark.dataset.readers.raw_sample import Options, RawSample, text
+from edit_benchmark.dataset.readers.options import Options
+from edit_benchmark.dataset.readers.raw_sample import RawSample, text
 from edit_benchmark.errors import UserError
 
 # What the judge is shown as the source, whichever of the two is edited.

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from edit_benchmark.dataset.readers.checkout import find_file, picture, rows_of
-from edit_benchmark.dataset.readers.raw_sample import Options, RawSample, text
+from edit_benchmark.dataset.readers.options import Options
+from edit_benchmark.dataset.readers.raw_sample import RawSample, text
 
 _NAMES = {
     "basic": ("Benchmark/Basic/basic_edit.json", "Basic/basic_edit.json", "basic_edit.json"),

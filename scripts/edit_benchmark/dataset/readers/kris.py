@@ -12,7 +12,8 @@ from edit_benchmark.dataset.readers.checkout import (
     rows_of,
     sources,
 )
-from edit_benchmark.dataset.readers.raw_sample import Options, RawSample, text
+from edit_benchmark.dataset.readers.options import Options
+from edit_benchmark.dataset.readers.raw_sample import RawSample, text
 from edit_benchmark.errors import UserError
 
 
@@ -50,6 +51,10 @@ def read_kris(path: Path, options: Options) -> Iterator[RawSample]:
                 category=category,
                 sources=images,
                 texts={"instruction_en": text(place, row, "ins_en", required=True)},
-                fields={"id": number, **extra_fields(row, ["explain_en"])},
+                fields={
+                    "id": number,
+                    # Their names say which frames of a sequence they are.
+                    **extra_fields(row, ["ori_img", "gt_img", "explain_en"]),
+                },
                 pictures=shown if reference else {},
             )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import errno
-import json
 import math
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -48,30 +47,6 @@ class Row(dict[str, Any]):
         for name, value in pairs:
             row[name] = value
         return row
-
-
-@dataclass(frozen=True)
-class Options:
-    """What is said of a benchmark beside its path and format, as ``config/benchmark.py`` has it.
-
-    Attributes
-    ----------
-    columns
-        The columns that are given, by what they are; ``id`` may be a list.
-    """
-
-    language: str = "en"
-    subset: str | None = None
-    images: Path | None = None
-    columns: Mapping[str, Any] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, language: str, said: str) -> Options:
-        """From the JSON text of ``Benchmark.options``."""
-        fields = json.loads(said or "{}")
-        if "images" in fields:
-            fields["images"] = Path(fields["images"])
-        return cls(language, **fields)
 
 
 @dataclass(frozen=True)

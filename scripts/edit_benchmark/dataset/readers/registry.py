@@ -16,8 +16,9 @@ from edit_benchmark.dataset.readers.gedit import gedit_files, read_gedit
 from edit_benchmark.dataset.readers.imgedit import imgedit_files, read_imgedit
 from edit_benchmark.dataset.readers.jsonl import read_jsonl
 from edit_benchmark.dataset.readers.kris import kris_files, read_kris
+from edit_benchmark.dataset.readers.options import Options
 from edit_benchmark.dataset.readers.original import read_original
-from edit_benchmark.dataset.readers.raw_sample import Options, RawSample
+from edit_benchmark.dataset.readers.raw_sample import RawSample
 from edit_benchmark.dataset.readers.rise import read_rise, rise_files
 from edit_benchmark.dataset.readers.unicbench import read_unicbench, unicbench_files
 from edit_benchmark.errors import UserError

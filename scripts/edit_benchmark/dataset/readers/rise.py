@@ -12,7 +12,8 @@ from edit_benchmark.dataset.readers.checkout import (
     rows_of,
     sources,
 )
-from edit_benchmark.dataset.readers.raw_sample import Options, RawSample, text
+from edit_benchmark.dataset.readers.options import Options
+from edit_benchmark.dataset.readers.raw_sample import RawSample, text
 
 _FULL, _SMALL = "datav2_total_w_subtask.json", "data_total.json"
 _NAMES = {"full": (_FULL, f"data/{_FULL}"), "small": (f"data/{_SMALL}", _SMALL)}

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from edit_benchmark.dataset.readers.checkout import extra_fields, find_file, picture
 from edit_benchmark.dataset.readers.jsonl import objects
-from edit_benchmark.dataset.readers.raw_sample import Options, RawSample, text
+from edit_benchmark.dataset.readers.options import Options
+from edit_benchmark.dataset.readers.raw_sample import RawSample, text
 
 _NAMES = ("data/test_data.jsonl", "test_data.jsonl")
 
