@@ -69,7 +69,8 @@ def right(cases: Sequence[Case]) -> list[Answer | SampleError]:
 
 def judged(ask: Ask, cases: Sequence[Case], others: Sequence[Sample | None]) -> dict[str, Any]:
     """The record of a test in one part."""
-    chosen = map(Chosen, range(len(cases)), cases, others)
+    clusters = [case.sample.source_sha256 for case in cases]
+    chosen = map(Chosen, range(len(cases)), cases, others, clusters)
     return verdict.judge(ask_about(ask, list(chosen)))
 
 
@@ -400,7 +401,7 @@ def test_the_order_in_which_parts_come_changes_no_last_digit() -> None:
             for _ in cases
         ]
 
-    rows = ask_about(dice, list(map(Chosen, range(20), CASES, OTHERS)))
+    rows = ask_about(dice, list(map(Chosen, range(20), CASES, OTHERS, [""] * 20)))
     record = verdict.judge(rows)
     for _ in range(5):
         rng.shuffle(rows)  # type: ignore[arg-type]

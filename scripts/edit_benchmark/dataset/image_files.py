@@ -21,6 +21,6 @@ def state(path: Path, format: str) -> str:
     if format not in HAVE_FILES:
         return ""
     try:
-        return files.state(row.image_file for row in read(path, format) if row.image_file)
+        return files.state(file for row in read(path, format) for file in row.image_files)
     except (UserError, OSError):
         return ""

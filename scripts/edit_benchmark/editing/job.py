@@ -16,10 +16,13 @@ from tqdm import tqdm
 
 from edit_benchmark import images
 from edit_benchmark.config.editors import EditorSettings
-from edit_benchmark.dataset.samples import load_source, seed
+from edit_benchmark.dataset import source_images
+from edit_benchmark.dataset.samples import seed
+from edit_benchmark.dataset.source_images import SourceImages
+from edit_benchmark.editing.capabilities import further_arguments
 from edit_benchmark.editing.checks import flags, usable
 from edit_benchmark.editing.editor import Editor
-from edit_benchmark.editing.registry import KINDS
+from edit_benchmark.editing.registry import KINDS, refusal
 from edit_benchmark.editing.rows import Task, edited_row, failed_row, unreadable_row
 from edit_benchmark.errors import ImageError, SampleError, UserError
 from edit_benchmark.records import (
@@ -92,8 +95,8 @@ def edit_shard(job: EditJob) -> list[Edit]:
         given_up = supervision.given_up(store.endings_path(task.key))
         if content is not None:
             rows[sample.id, repeat] = edited_row(task, job, content)
-        elif given_up is not None:
-            rows[sample.id, repeat] = failed_row(task, job, given_up)
+        elif (problem := given_up or refusal(job.settings, job.checkpoint, sample)) is not None:
+            rows[sample.id, repeat] = failed_row(task, job, problem)
         else:
             missing.append(task)
     readable = [sample for sample in job.samples if not sample.problem]
@@ -135,11 +138,17 @@ def task_fields(sample: Sample, seed: int) -> dict[str, Any]:
 
     The names here are hashed into the keys of stored edits: another name is another key.
     """
-    return {
+    fields: dict[str, Any] = {
         "source_sha256": sample.source_sha256,
         "instruction": sample.instruction,
         "seed": seed,
     }
+    # Samples of one source image have the keys of before there were others.
+    if sample.more_sources:
+        fields["more_source_sha256"] = sample.more_source_sha256
+    if sample.mask:
+        fields["mask_sha256"] = sample.mask_sha256
+    return fields
 
 
 @dataclass(frozen=True)
@@ -198,11 +207,10 @@ class _Shard:
             if writing is not None:
                 yield _written(writing)
 
-    def _read(self, task: Task) -> Image.Image:
-        data = load_source(task.sample, self.job.results)
-        return images.load(data, f"sample {task.sample.id}")
+    def _read(self, task: Task) -> SourceImages:
+        return source_images.load(task.sample, self.job.results)
 
-    def _store(self, task: Task, source: Image.Image, made: _Made, seconds: float) -> Edit:
+    def _store(self, task: Task, source: SourceImages, made: _Made, seconds: float) -> Edit:
         """Keep an edited image, and in it how it was made; a failure if it cannot be read again."""
         edited, details = made.image, made.details
         texts = {
@@ -213,7 +221,7 @@ class _Shard:
             "made_by": dumps({**task.key_fields, **details}),
         }
         content = {
-            "flags": flags(source, edited),
+            "flags": flags([source.first, *source.more], edited),
             "seconds": round(seconds, 3),
             "width": edited.width,
             "height": edited.height,
@@ -239,10 +247,11 @@ def _written(writing: Future[Edit]) -> Edit:
         raise
 
 
-def _edit_one(editor: Editor, task: Task, source: Image.Image) -> _Made | SampleError:
+def _edit_one(editor: Editor, task: Task, source: SourceImages) -> _Made | SampleError:
     def edit() -> _Made:
-        # A copy, because a class of the user's own may draw on what it is given.
-        edited = editor.edit(source.copy(), task.sample.instruction, task.seed)
+        # Copies, because a class of the user's own may draw on what it is given.
+        more = further_arguments(editor, source)
+        edited = editor.edit(source.first.copy(), task.sample.instruction, task.seed, **more)
         return _Made(usable(edited), _stages(editor), storable(dict(editor.details)))
 
     try:

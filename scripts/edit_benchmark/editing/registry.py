@@ -20,8 +20,11 @@ from edit_benchmark.config.editors import (
     IdentityEditorSettings,
     OwnEditorSettings,
 )
+from edit_benchmark.editing import capabilities
 from edit_benchmark.editing.editor import Editor
 from edit_benchmark.editing.identity import IdentityEditor
+from edit_benchmark.errors import SkipSample
+from edit_benchmark.records import Sample
 from edit_benchmark.runtime.kinds import (
     LIBRARIES,
     Kind,
@@ -136,6 +139,23 @@ _OWN = Kind(
 )
 #: Every kind by the name that a configuration gives it.
 KINDS: dict[str, Kind[Any, Editor]] = {kind.name: kind for kind in (_IDENTITY, _DIFFUSERS, _OWN)}
+
+
+def refusal(
+    settings: EditorSettings, checkpoint: Checkpoint | None, sample: Sample
+) -> SkipSample | None:
+    """Why the editor of ``settings`` cannot take ``sample``, as far as its checkpoint tells."""
+    if not isinstance(settings, DiffusersEditorSettings):
+        return None
+    assert checkpoint is not None
+    takes = capabilities.of_checkpoint(Path(checkpoint.path))
+    if takes is None:
+        return None  # loading says what is wrong
+    try:
+        takes.check(len(sample.sources), has_mask=bool(sample.mask))
+    except SkipSample as skip:
+        return skip
+    return None
 
 
 def build(settings: EditorSettings, checkpoint: Checkpoint | None, device: str) -> Editor:

@@ -12,6 +12,7 @@ import ijson
 
 from edit_benchmark.dataset.readers.raw_sample import (
     BYTE_ORDER_MARK,
+    RawImage,
     RawSample,
     Row,
     check_fields,
@@ -99,7 +100,7 @@ def _from_item(
             else "subset and position, without an original_image_path"
         ),
         category=category,
-        read_image=partial(decode_image, place, "src_img_b64", encoded),
+        sources=(RawImage(partial(decode_image, place, "src_img_b64", encoded)),),
         texts={
             "instruction_en": text(place, row, "edit_instruction_en"),
             "instruction_zh": text(place, row, "edit_instruction"),
