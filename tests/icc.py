@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import struct
+from typing import Any
 
 import numpy as np
+
+Primaries = tuple[tuple[float, float], ...]
 
 #: CIE xy of red, green and blue (SMPTE EG 432-1; Adobe RGB (1998), 4.3.1; IEC 61966-2-1).
 DISPLAY_P3 = ((0.680, 0.320), (0.265, 0.690), (0.150, 0.060))
 ADOBE_RGB = ((0.640, 0.330), (0.210, 0.710), (0.150, 0.060))
 SRGB = ((0.640, 0.330), (0.300, 0.600), (0.150, 0.060))
 _D65 = (0.3127, 0.3290)
+_WHITE = np.array([_D65[0] / _D65[1], 1, (1 - sum(_D65)) / _D65[1]])
 _D50 = np.array([0.9642, 1.0, 0.8249])
 _BRADFORD = np.array(
     [[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]]
@@ -19,15 +23,16 @@ _BRADFORD = np.array(
 SRGB_CURVE = (2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)
 
 
-def rgb_profile(
-    primaries: tuple[tuple[float, float], ...], curve: tuple[float, ...] = SRGB_CURVE
-) -> bytes:
-    """A matrix profile with the white D65; ``curve`` is one exponent, or as :data:`SRGB_CURVE`."""
+def to_xyz(primaries: Primaries) -> Any:
+    """The matrix from linear RGB, whose white is D65, to CIE XYZ."""
     matrix = np.array([[x / y, 1, (1 - x - y) / y] for x, y in primaries]).T
-    white = np.array([_D65[0] / _D65[1], 1, (1 - sum(_D65)) / _D65[1]])
-    matrix = matrix * np.linalg.solve(matrix, white)
-    gains = (_BRADFORD @ _D50) / (_BRADFORD @ white)
-    matrix = np.linalg.inv(_BRADFORD) @ np.diag(gains) @ _BRADFORD @ matrix
+    return matrix * np.linalg.solve(matrix, _WHITE)
+
+
+def rgb_profile(primaries: Primaries, curve: tuple[float, ...] = SRGB_CURVE) -> bytes:
+    """A matrix profile; ``curve`` is one exponent, or as :data:`SRGB_CURVE`."""
+    gains = (_BRADFORD @ _D50) / (_BRADFORD @ _WHITE)
+    matrix = np.linalg.inv(_BRADFORD) @ np.diag(gains) @ _BRADFORD @ to_xyz(primaries)
     colorants = {
         name: b"XYZ \0\0\0\0" + _fixed(matrix[:, column])
         for column, name in enumerate((b"rXYZ", b"gXYZ", b"bXYZ"))
@@ -41,8 +46,8 @@ def grey_profile(gamma: float) -> bytes:
     return _profile(b"GRAY", {b"kTRC": _curve((gamma,))})
 
 
-def _fixed(values: object) -> bytes:
-    return b"".join(struct.pack(">i", round(float(value) * 65536)) for value in values)  # type: ignore[attr-defined]
+def _fixed(values: Any) -> bytes:
+    return b"".join(struct.pack(">i", round(float(value) * 65536)) for value in values)
 
 
 def _curve(parameters: tuple[float, ...]) -> bytes:

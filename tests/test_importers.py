@@ -153,7 +153,7 @@ def line(**changes: object) -> bytes:
         ("jsonl", line(images=["a.png"]), "line 1: fields image and images are both given"),
         ("jsonl", line(image="", images="a.png"), "line 1: field images is not a list of texts"),
         ("jsonl", line(image="", images=["a.png", ""]), "line 1: an entry of field images is em"),
-        ("jsonl", line(image="", images=["a.png"] * 11), "holds 11 images; a sample has at most 10"),
+        ("jsonl", line(image="", images=["a.png"] * 11), "11 images; a sample has at most 10"),
         ("jsonl", line(image="", images=["a.png", "s3://b"]), "line 1: images s3://b is a URL; do"),
         ("jsonl", line(mask="https://host/m.png"), "line 1: mask https://host/m.png is a URL; do"),
         ("jsonl", line(image="https://host/a.png"), "image https://host/a.png is a URL; download"),

@@ -15,6 +15,8 @@ from edit_benchmark.errors import ImageError, UserError
 from edit_benchmark.records import Sample
 from edit_benchmark.results.files import write_bytes
 
+# Models refuse images with a side of fewer pixels than one token stands for, and narrow ones.
+_LEAST_SIDE, _MOST_ASPECT = 32, 20
 # The brightest that a mask is which marks nothing.
 _DARK = 127
 
@@ -127,6 +129,12 @@ def load(sample: Sample, results: Path) -> SourceImages:
         data = _bytes(results / sample.mask, sample.mask_sha256, sample.id)
         mask = images.load(data, f"{place}, mask").convert("L")
     return SourceImages(first, tuple(more), mask)
+
+
+def has_odd_shape(sample: Sample) -> bool:
+    """Whether the first source image has a shape that many models refuse."""
+    short, long = sorted((sample.width, sample.height))
+    return short < _LEAST_SIDE or long > _MOST_ASPECT * short
 
 
 def _bytes(path: Path, digest: str, sample_id: str) -> bytes:

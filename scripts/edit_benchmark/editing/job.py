@@ -27,6 +27,7 @@ from edit_benchmark.editing.rows import Task, edited_row, failed_row, unreadable
 from edit_benchmark.errors import ImageError, SampleError, UserError
 from edit_benchmark.records import (
     EDIT_FAILED,
+    SKIPPED,
     Edit,
     Sample,
     dumps,
@@ -42,8 +43,9 @@ from edit_benchmark.runtime.keeping.resident import stop_if_asked
 
 log = logging.getLogger(__name__)
 
-# If all of a shard's samples fail, and they are at least so many, the failures have one cause: the
-# job fails, so that the same command tries again once the cause is removed.
+# If all of a shard's samples fail, and at least so many have a source image of a usual shape, the
+# failures have one cause: the job fails, so that the same command tries again once the cause is
+# removed.
 _SYSTEMATIC = 3
 
 
@@ -100,7 +102,7 @@ def edit_shard(job: EditJob) -> list[Edit]:
         else:
             missing.append(task)
     readable = [sample for sample in job.samples if not sample.problem]
-    edits = len(readable) * job.settings.repeats
+    edits = len(wanted) - sum(row.status == SKIPPED for row in rows.values())
     log.info(
         "%d samples, %d of them without a source image that can be read, %d edits in the store, "
         "%d to make",
@@ -120,9 +122,11 @@ def edit_shard(job: EditJob) -> list[Edit]:
     # Without those that were not tried: a table with them is what redo.py needs.
     tried = {(task.sample.id, task.repeat) for task in missing}
     failures = [row for key, row in rows.items() if row.status == EDIT_FAILED and key in tried]
-    if len(failures) == edits and len(readable) >= _SYSTEMATIC:
+    failed = {row.id for row in failures}
+    usual = {sample.id for sample in readable if not source_images.has_odd_shape(sample)}
+    if len(failures) == edits and len(failed & usual) >= _SYSTEMATIC:
         raise UserError(
-            f"all {len(readable)} samples of this shard failed, the first, {failures[0].id}, "
+            f"all {len(failed)} samples of this shard failed, the first, {failures[0].id}, "
             f"with: {failures[0].reason}; mend the cause (the traceback is in the job's log) and "
             "run the same command again."
         )

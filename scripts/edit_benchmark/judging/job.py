@@ -15,11 +15,7 @@ from typing import Any
 from tqdm import tqdm
 
 from edit_benchmark import images
-from edit_benchmark.config.judges import (
-    JudgeSettings,
-    OwnJudgeSettings,
-    TransformersJudgeSettings,
-)
+from edit_benchmark.config.judges import JudgeSettings, TransformersJudgeSettings
 from edit_benchmark.dataset import source_images
 from edit_benchmark.errors import ImageError, SampleError, UserError
 from edit_benchmark.judging.batching import Batch, answers_of, count_answers, read_ahead
@@ -152,8 +148,7 @@ def question_fields(
     # Samples of one source image have the keys of before there were others.
     if sample.more_sources and rubric.see_source:
         fields["more_source_sha256"] = sample.more_source_sha256
-    # Only a class of the user's own sees it.
-    if sample.mask and isinstance(settings, OwnJudgeSettings):
+    if sample.mask:
         fields["mask_sha256"] = sample.mask_sha256
     return fields
 
@@ -189,7 +184,8 @@ def _ask(
                 row = _row_of_answer(task, job, answer, seconds, store)
                 if row.status == JUDGE_FAILED:
                     log.warning("sample %s: %s", row.id, row.reason)
-                    failures.append(row.reason)
+                    if not source_images.has_odd_shape(task.sample):
+                        failures.append(row.reason)
                 has_scores = has_scores or row.status == SCORED
                 yield row
             if not has_scores and len(failures) >= _SYSTEMATIC:
@@ -257,7 +253,7 @@ def case_of(sample: Sample, edit: Edit, rubric: Rubric, results: Path) -> Case:
             f"{path}: not the image that was edited (another hash); run again with --forcerun "
             "edit, which makes only what is missing."
         )
-    source = source_images.load(sample, results)
+    given = source_images.load(sample, results)
     try:
         edited = images.load(data, edit.image)
     except ImageError as error:
@@ -265,13 +261,7 @@ def case_of(sample: Sample, edit: Edit, rubric: Rubric, results: Path) -> Case:
         redo = f"make it again with scripts/redo.py --sample {sample.id}"
         raise SampleError("unusable_image", f"{str(error).removesuffix('.')}; {redo}") from None
     return Case(
-        sample=sample,
-        source=source.first,
-        edited=edited,
-        rubric=rubric,
-        repeat=edit.repeat,
-        more_sources=source.more,
-        mask=source.mask,
+        sample, given.first, edited, rubric, edit.repeat, more_sources=given.more, mask=given.mask
     )
 
 
