@@ -71,6 +71,12 @@ def test_what_becomes_of_each_image(tmp_path: Path) -> None:
     assert bring()["23"] == again["23"]
 
 
+def test_an_edit_of_several_sources(tmp_path: Path) -> None:
+    bring = bringing(tmp_path, "kris")
+    save(tmp_path / "edits" / "temporal_prediction" / "1.jpg")
+    assert bring()["temporal_prediction-1"].status == "edited"
+
+
 def test_two_images_of_one_sample_are_refused(tmp_path: Path) -> None:
     bring = bringing(tmp_path, "imgedit")
     save(tmp_path / "edits" / "22.png")

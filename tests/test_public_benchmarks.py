@@ -91,7 +91,7 @@ def test_rise_keeps_what_its_judging_needs(made: Any) -> None:
     assert "subtask" not in small.fields
 
 
-def test_kris_with_several_sources_is_skipped_with_the_reason(made: Any) -> None:
+def test_kris_has_several_sources_in_their_order(made: Any) -> None:
     path = made("kris")
     several, first, second = read(path, "kris")
     assert (first.id, first.category) == ("physics-1", "physics")
@@ -99,7 +99,9 @@ def test_kris_with_several_sources_is_skipped_with_the_reason(made: Any) -> None
     assert several.fields["ori_img"] == "1-2.jpg\n1-3.jpg"
     assert (path.parent / "results" / second.fields["reference_image"]).exists()
     assert several.id == "temporal_prediction-1"
-    assert "its edit is made from 2 source images" in several.problem
+    frames = [(path.parent / "results" / source).read_bytes() for source in several.sources]
+    folder = path / "KRIS_Bench" / "temporal_prediction"
+    assert frames == [(folder / name).read_bytes() for name in ("1-2.jpg", "1-3.jpg")]
     assert [sample.id for sample in read(path / "KRIS_Bench", "kris")] == [
         several.id, first.id, second.id,
     ]  # fmt: skip

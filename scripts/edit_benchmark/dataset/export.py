@@ -9,7 +9,6 @@ from pathlib import Path
 
 from edit_benchmark import images
 from edit_benchmark.dataset.layouts import LAYOUTS, OutputLayout, check_samples
-from edit_benchmark.dataset.samples import load_source
 from edit_benchmark.errors import UserError
 from edit_benchmark.records import EDITED, Edit, Sample
 from edit_benchmark.results.files import write_bytes
@@ -76,8 +75,7 @@ def _write(out: Path, layout: OutputLayout, sample: Sample, results: Path, edit:
     data = (results / edit.image).read_bytes()
     write_bytes(out / f"{place}{layout.ending}", _encoded(data, layout.ending, edit.id))
     if layout.source:
-        shown = sample.fields.get("judged_source")
-        source = (results / shown).read_bytes() if shown else load_source(sample, results)
+        source = (results / sample.fields.get("judged_source", sample.source)).read_bytes()
         write_bytes(out / f"{place}{layout.source}.png", _encoded(source, "", edit.id))
 
 

@@ -7,17 +7,15 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from edit_benchmark import images
 from edit_benchmark.categories import label, of_format
+from edit_benchmark.dataset import source_images
 from edit_benchmark.dataset.readers.options import Options
 from edit_benchmark.dataset.readers.raw_sample import RawSample
 from edit_benchmark.dataset.readers.registry import part_of_published, read
 from edit_benchmark.dataset.row_checks import checked
-from edit_benchmark.errors import ImageError, UserError, shorten
+from edit_benchmark.errors import UserError, shorten
 from edit_benchmark.records import Sample
-from edit_benchmark.results.files import write_bytes
 
 _LANGUAGES = {"en": "instruction", "zh": "instruction_zh"}
 _LISTED = 20
@@ -65,12 +63,13 @@ def prepare(
     benchmark
         The file and what of it is run.
     sources
-        Folder for the source images, within ``results``: the bytes of each, named by their hash.
+        Folder for the source images and masks, within ``results``: each named by its hash.
     results
         The results folder, to which the samples' paths are relative.
     warn
         Is given each sentence about what is amiss and yet no reason to stop: fields that are not
-        read. Source images that cannot be read are in the samples (``problem``).
+        read, colour profiles that cannot be applied. Source images that cannot be read are in the
+        samples (``problem``).
 
     Raises
     ------
@@ -93,7 +92,7 @@ def prepare(
         if category not in categories or kept[category] == benchmark.limit:
             continue
         instruction = _instruction(raw, benchmark.language)
-        source = _store_images(raw, sources, results, benchmark.strict)
+        stored = source_images.store(raw, sources, results, strict=benchmark.strict, warn=warn)
         samples.append(
             Sample(
                 id=raw.id,
@@ -103,7 +102,7 @@ def prepare(
                 difficulty=raw.difficulty,
                 tags=raw.tags,
                 human_score=raw.human_score,
-                **(source | raw.texts),
+                **(stored | raw.texts),
             )
         )
         kept[category] += 1
@@ -192,64 +191,20 @@ def _instruction(raw: RawSample, language: str) -> str:
     return instruction
 
 
-def _store_images(raw: RawSample, sources: Path, results: Path, strict: bool) -> dict[str, Any]:
-    """What a sample says of its images: of the stored files, or what is wrong with one of them."""
-    try:
-        if len(raw.sources) > 1:
-            # The one place to change once a sample can have several.
-            raise ImageError(
-                f"{raw.place}: sample {raw.id}: its edit is made from {len(raw.sources)} source "
-                "images, and a sample has one."
-            )
-        source = _store(raw, raw.sources[0].read, sources, results)
-        others = {
-            name: _store(raw, picture.read, sources, results)["source"]
-            for name, picture in raw.pictures.items()
-        }
-    except ImageError as error:
-        if strict:
-            raise
-        nothing = {"source": "", "source_sha256": "", "width": 0, "height": 0}
-        return {**nothing, "problem": str(error), "fields": dict(raw.fields)}
-    return {**source, "fields": {**raw.fields, **others}}
+def clusters(samples: Sequence[Sample]) -> dict[str, str]:
+    """The cluster of each sample by its id, for intervals over source images.
 
-
-def _store(
-    raw: RawSample, read_image: Callable[[], bytes], sources: Path, results: Path
-) -> dict[str, Any]:
-    data = read_image()
-    ending, width, height = images.inspect(data, f"{raw.place}: sample {raw.id}")
-    digest = images.sha256(data)
-    path = sources / f"{digest}.{ending}"
-    if not path.exists():
-        write_bytes(path, data)
-    return {
-        "source": path.relative_to(results).as_posix(),
-        "source_sha256": digest,
-        "width": width,
-        "height": height,
-    }
-
-
-def load_source(sample: Sample, results: Path) -> bytes:
-    """Bytes of a sample's source image, proved to be those that the table was made from.
-
-    Raises
-    ------
-    UserError
-        If the file is gone or altered.
+    Samples that share a source image are one cluster, and so are those that share one with one of
+    them. A cluster is named by the hash of a source image.
     """
-    path = results / sample.source
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise UserError(
-            f"{path}: the source image of {sample.id} cannot be read ({error.strerror}); "
-            "run again with --forcerun samples."
-        ) from None
-    if images.sha256(data) != sample.source_sha256:
-        raise UserError(
-            f"{path}: the source image of {sample.id} was altered after it was imported; "
-            "run again with --forcerun samples."
-        )
-    return data
+    joined: dict[str, str] = {}
+
+    def name(digest: str) -> str:
+        while joined.get(digest, digest) != digest:
+            digest = joined[digest]
+        return digest
+
+    for sample in samples:
+        for digest in sample.more_source_sha256:
+            joined[name(digest)] = name(sample.source_sha256)
+    return {sample.id: name(sample.source_sha256) for sample in samples}

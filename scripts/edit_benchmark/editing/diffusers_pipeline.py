@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import logging
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from edit_benchmark.checkpoints.prefetch import Prefetch
 from edit_benchmark.checkpoints.record import Checkpoint
 from edit_benchmark.checkpoints.special_tokens import SpecialTokenGuard
 from edit_benchmark.config.editors import DiffusersEditorSettings
-from edit_benchmark.editing import approximations
+from edit_benchmark.editing import approximations, capabilities
 from edit_benchmark.editing.editor import Editor
 from edit_benchmark.editing.qwen_image.apply import apply_accelerations
 from edit_benchmark.editing.qwen_image.compilation import warm_up
@@ -82,6 +83,7 @@ class DiffusersEditor(Editor):
             if isinstance(component, transformers.PreTrainedTokenizerBase)
         ]
         self._arguments = _call_arguments(self.pipeline, settings, checkpoint)
+        self._takes = capabilities.of_pipeline(type(self.pipeline).__name__)
         self.details = {"acceleration": apply_accelerations(self.pipeline, settings.exact)}
         self.compile_seconds = warm_up(self.pipeline)
         log.info("kernels compiled in %.1f s", self.compile_seconds)
@@ -90,28 +92,38 @@ class DiffusersEditor(Editor):
         self._reset_cache = getattr(transformer, "_reset_stateful_cache", None)
         self._timer = StageTimer(self.pipeline, device)
 
-    def edit(self, source: Image.Image, instruction: str, seed: int) -> Image.Image:
+    def edit(
+        self,
+        source: Image.Image,
+        instruction: str,
+        seed: int,
+        more_sources: Sequence[Image.Image] = (),
+        mask: Image.Image | None = None,
+    ) -> Image.Image:
         """The edited image; see :meth:`edit_benchmark.editing.editor.Editor.edit`.
 
         The noise comes from a generator on the CPU, so that it is the same on every device.
         """
+        self._takes.check(1 + len(more_sources), has_mask=mask is not None)
+        masked = {} if mask is None else {str(self._takes.mask): mask}
         generator = torch.Generator("cpu").manual_seed(seed)
         self.stages = {}  # of this image, should it fail
         if self._reset_cache is not None:
             self._reset_cache()  # what an image that failed half way left in a cache
         self._timer.start()
         result = self.pipeline(
-            image=source,
+            image=[source, *more_sources] if more_sources else source,
             prompt=self._as_text(instruction),
             generator=generator,
             output_type="np",  # as floats, so that NaN is seen and not rounded to black
             **self._arguments,
+            **masked,
         )
         values = np.asarray(result.images[0])
         self.stages = self._timer.stop()
         if not np.isfinite(values).all():
             raise SampleError("not_finite", "the pipeline returned NaN or infinite pixels")
-        return Image.fromarray((values * 255).round().astype(np.uint8)).convert("RGB")
+        return Image.fromarray((values * 255).round().astype(np.uint8))
 
     def _as_text(self, instruction: str) -> str:
         """The instruction in a form that the pipeline's tokenizer takes for nothing but text."""

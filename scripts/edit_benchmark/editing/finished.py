@@ -13,8 +13,8 @@ from typing import Any
 
 from edit_benchmark import images
 from edit_benchmark.config.editors import FolderEditorSettings
+from edit_benchmark.dataset import source_images
 from edit_benchmark.dataset.layouts import FinishedEdits
-from edit_benchmark.dataset.samples import load_source
 from edit_benchmark.editing.checks import flags, usable
 from edit_benchmark.editing.job import EditJob, task_fields
 from edit_benchmark.editing.registry import KINDS
@@ -95,9 +95,9 @@ def _keep(job: EditJob, task: Task, data: bytes, store: Store) -> Edit:
         edited = usable(images.load(data, "the image"))
     except ImageError as error:
         raise SampleError("unusable_image", str(error)) from None
-    source = images.load(load_source(task.sample, job.results), f"sample {task.sample.id}")
+    source = source_images.load(task.sample, job.results)
     content = {
-        "flags": flags(source, edited),
+        "flags": flags([source.first, *source.more], edited),
         "seconds": None,
         "width": edited.width,
         "height": edited.height,

@@ -22,9 +22,11 @@ from edit_benchmark.config.editors import (
     OwnEditorSettings,
 )
 from edit_benchmark.dataset.layouts import image_files
+from edit_benchmark.editing import capabilities
 from edit_benchmark.editing.editor import Editor
 from edit_benchmark.editing.identity import IdentityEditor
-from edit_benchmark.errors import UserError
+from edit_benchmark.errors import SkipSample, UserError
+from edit_benchmark.records import Sample
 from edit_benchmark.results.files import state
 from edit_benchmark.runtime.kinds import (
     LIBRARIES,
@@ -159,6 +161,23 @@ _FOLDER = Kind(
 KINDS: dict[str, Kind[Any, Editor]] = {
     kind.name: kind for kind in (_IDENTITY, _DIFFUSERS, _OWN, _FOLDER)
 }
+
+
+def refusal(
+    settings: EditorSettings, checkpoint: Checkpoint | None, sample: Sample
+) -> SkipSample | None:
+    """Why the editor of ``settings`` cannot take ``sample``, as far as its checkpoint tells."""
+    if not isinstance(settings, DiffusersEditorSettings):
+        return None
+    assert checkpoint is not None
+    takes = capabilities.of_checkpoint(Path(checkpoint.path))
+    if takes is None:
+        return None  # loading says what is wrong
+    try:
+        takes.check(len(sample.sources), has_mask=bool(sample.mask))
+    except SkipSample as skip:
+        return skip
+    return None
 
 
 def build(settings: EditorSettings, checkpoint: Checkpoint | None, device: str) -> Editor:

@@ -8,7 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from edit_benchmark.dataset.readers.raw_sample import LFS_POINTER, RawImage, Row, text
+from edit_benchmark.dataset.readers.raw_image import LFS_POINTER, RawImage
+from edit_benchmark.dataset.readers.raw_sample import Row, text
 from edit_benchmark.errors import ImageError, UserError, shorten
 
 

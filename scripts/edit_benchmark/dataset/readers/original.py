@@ -10,13 +10,12 @@ from typing import Any, BinaryIO
 
 import ijson
 
+from edit_benchmark.dataset.readers.raw_image import RawImage, decode_image
 from edit_benchmark.dataset.readers.raw_sample import (
     BYTE_ORDER_MARK,
-    RawImage,
     RawSample,
     Row,
     check_fields,
-    decode_image,
     number,
     tags,
     text,

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from edit_benchmark.dataset.readers.raw_sample import LFS_POINTER, RawImage
+from edit_benchmark.dataset.readers.raw_image import LFS_POINTER, RawImage
 from edit_benchmark.errors import ImageError, UserError, shorten
 
 # train-00000-of-00004.parquet, also with a hash behind it.
