@@ -9,8 +9,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from edit_benchmark.config.editors import FolderEditorSettings
 from edit_benchmark.config.resolve import editor_settings
 from edit_benchmark.dataset.samples import shard_of
+from edit_benchmark.editing.finished import bring_shard
 from edit_benchmark.editing.job import EditJob, edit_shard
 from edit_benchmark.errors import UserError
 from edit_benchmark.records import Edit, Sample
@@ -30,7 +32,8 @@ def main() -> None:
     category = _category(arguments)
     job = _job(arguments, category)
     _, shards = _shard(arguments)
-    rows = edit_shard(job)
+    finished = isinstance(job.settings, FolderEditorSettings)
+    rows = bring_shard(job) if finished else edit_shard(job)
     write_rows(arguments.out, rows)
     for path in job.layout.shard_tables(arguments.model, arguments.category, shards):
         if path.resolve() != arguments.out.resolve():

@@ -6,7 +6,8 @@ import argparse
 from pathlib import Path
 
 from edit_benchmark.dataset import origin
-from edit_benchmark.dataset.readers.registry import FORMATS
+from edit_benchmark.dataset.readers.options import Options
+from edit_benchmark.dataset.readers.registry import FORMATS, files_of
 from edit_benchmark.dataset.samples import Import, assignment, prepare, unreadable
 from edit_benchmark.results.layout import Layout
 from edit_benchmark.results.tables import write_rows
@@ -23,11 +24,16 @@ def main() -> None:
     parser.add_argument(
         "--strict", action="store_true", help="refuse a source image that cannot be read"
     )
+    parser.add_argument(
+        "--options", default="", metavar="JSON", help="what else the config says of the benchmark"
+    )
     parser.add_argument("--shards", type=int, required=True, help="shards of a category")
     parser.add_argument("--results", type=Path, required=True, help="the results folder")
     parser.add_argument("--sources", type=Path, required=True, help="folder for source images")
     parser.add_argument("--out", type=Path, required=True, help="the samples table to write")
     arguments = parser.parse_args()
+    options = Options.of(arguments.language, arguments.options)
+    files = files_of(arguments.benchmark, arguments.format, options)
     benchmark = Import(
         arguments.benchmark,
         arguments.format,
@@ -35,9 +41,10 @@ def main() -> None:
         arguments.categories,
         arguments.limit,
         arguments.strict,
+        options,
     )
     warnings: list[str] = []
-    with origin.recorded(arguments.benchmark, Layout(arguments.results).benchmark_file):
+    with origin.recorded(arguments.benchmark, Layout(arguments.results).benchmark_file, files):
         samples = prepare(benchmark, arguments.sources, arguments.results, warnings.append)
     write_rows(arguments.out, samples)
     for line in [*warnings, *unreadable(samples)]:

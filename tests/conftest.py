@@ -94,7 +94,7 @@ class Project:
         lines = []
         for row in rows:
             row = dict(row)
-            if "image" not in row:
+            if not {"image", "images"} & row.keys():
                 row["image"] = f"{row['id']}.png"
                 draw(row["id"]).save(folder / row["image"])
             lines.append(json.dumps(row, ensure_ascii=False))

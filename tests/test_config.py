@@ -23,6 +23,7 @@ CONFIGS = sorted((ROOT / "config").glob("*.yaml"))
 #: The least that each kind needs.
 LEAST: dict[str, dict[str, Any]] = {
     "identity": {"editor": "identity"},
+    "folder": {"editor": "folder", "path": "a"},
     "diffusers": {"editor": "diffusers", "checkpoint": "a/b"},
     "class_path": {"class_path": "a.B"},
     "transformers": {"judge": "transformers", "checkpoint": "a/b"},

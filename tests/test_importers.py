@@ -150,8 +150,12 @@ def line(**changes: object) -> bytes:
         ("jsonl", json.dumps(LINE, indent=1).encode(), "one JSON value goes over the whole file"),
         ("jsonl", gzip.compress(line(), mtime=0), "a gzip file; unpack it, or save it as jsonl"),
         ("jsonl", line()[:-1] + b', "id": "b"}', "line 1: field 'id' stands there twice"),
-        ("jsonl", line(mask="m.png"), "line 1: field mask is not supported: .* another edit"),
-        ("jsonl", line(images=["a.png", "b.png"]), "line 1: field images is not supported"),
+        ("jsonl", line(images=["a.png"]), "line 1: fields image and images are both given"),
+        ("jsonl", line(image="", images="a.png"), "line 1: field images is not a list of texts"),
+        ("jsonl", line(image="", images=["a.png", ""]), "line 1: an entry of field images is em"),
+        ("jsonl", line(image="", images=["a.png"] * 11), "11 images; a sample has at most 10"),
+        ("jsonl", line(image="", images=["a.png", "s3://b"]), "line 1: images s3://b is a URL; do"),
+        ("jsonl", line(mask="https://host/m.png"), "line 1: mask https://host/m.png is a URL; do"),
         ("jsonl", line(image="https://host/a.png"), "image https://host/a.png is a URL; download"),
         ("jsonl", line(image="file:///a.png"), "image file:///a.png is a URL; .* leave out file://"),
         ("jsonl", line(rationale=float("nan")), "line 1: field rationale is not a text: nan"),
@@ -187,13 +191,11 @@ def test_columns_without_a_name_and_without_values_are_passed_over(tmp_path: Pat
 def test_unknown_fields_are_named_once(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(png("x"))
     path = tmp_path / "b.jsonl"
-    path.write_bytes(line(colour=1, id="1") + b"\n" + line(colour=2, size=3, mask=None))
+    path.write_bytes(line(colour=1, id="1") + b"\n" + line(colour=2, size=3, mask=None, images=[]))
     warnings: list[str] = []
     results = tmp_path / "results"
     prepare(Import(path, "jsonl", "en", FIVE), results / "s", results, warnings.append)
-    assert warnings == [
-        f"{path}: these fields are not known and were not read: 'colour', 'size', 'mask'."
-    ]
+    assert warnings == [f"{path}: these fields are not known and were not read: 'colour', 'size'."]
 
 
 # The bytes behind the image are passed over; base64 of them has every sign that programs differ in.

@@ -79,7 +79,9 @@ def answered(
         changed = [question.case() for question in questions]
         return zip(changed, ask(changed), strict=True)
 
-    return asking.ask_about(shown, list(map(asking.Chosen, range(len(cases)), cases, others)))
+    clusters = [case.sample.source_sha256 for case in cases]
+    chosen = map(asking.Chosen, range(len(cases)), cases, others, clusters)
+    return asking.ask_about(shown, list(chosen))
 
 
 def judged(ask: Ask, cases: Sequence[Case], others: Sequence[Sample | None]) -> dict[str, Any]:

@@ -16,8 +16,10 @@ from typing import Any
 from edit_benchmark.checkpoints import record
 from edit_benchmark.checkpoints.record import Checkpoint
 from edit_benchmark.checkpoints.resolve import resolve
+from edit_benchmark.config.editors import EditorSettings, FolderEditorSettings
 from edit_benchmark.config.run import Config
 from edit_benchmark.dataset.samples import seed
+from edit_benchmark.editing.finished import finished_edits, finished_fields, read_finished
 from edit_benchmark.editing.job import task_fields
 from edit_benchmark.editing.registry import KINDS as EDITORS
 from edit_benchmark.judging.job import question_fields
@@ -135,7 +137,7 @@ def balances(config: Config) -> list[Balance]:
         balance = Balance(f"edits of {name}", edits.store)
         made: list[tuple[Sample, Edit]] = []
         for sample, repeat in product(samples, range(model.repeats)):
-            asked = task_fields(sample, seed(model.seed, sample.id, repeat))
+            asked = _asked(model, sample, repeat, samples)
             content = edits.look_up(balance, work, asked)
             if content is not None:
                 digest = content["image_sha256"]
@@ -144,6 +146,15 @@ def balances(config: Config) -> list[Balance]:
                 )
         found += [balance, *_judged(config, name, made, answers, layout)]
     return found
+
+
+def _asked(
+    model: EditorSettings, sample: Sample, repeat: int, samples: Sequence[Sample]
+) -> dict[str, Any]:
+    """The sample's part of an edit's key."""
+    if isinstance(model, FolderEditorSettings):
+        return finished_fields(sample, read_finished(finished_edits(model, samples), sample))
+    return task_fields(sample, seed(model.seed, sample.id, repeat))
 
 
 def _judged(

@@ -1,14 +1,16 @@
-"""Still image files decoded to upright RGB, and images encoded again: PNG with texts, JPEG."""
+"""Still image files decoded to upright sRGB, and images encoded again: PNG with texts, JPEG."""
 
 from __future__ import annotations
 
 import hashlib
 import io
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
 
+from edit_benchmark import colour_profiles
 from edit_benchmark.errors import ImageError
 
 # Raster formats that Pillow decodes by itself; EPS and the like would start other programs.
@@ -35,13 +37,30 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def inspect(data: bytes, place: str) -> tuple[str, int, int]:
-    """Decode an image file once and say what it is.
+@dataclass(frozen=True)
+class ImageFile:
+    """An image file as the benchmark's images are kept: with sRGB colours.
 
-    Returns
-    -------
-    tuple
-        The usual file ending of its format, and width and height in pixels once upright.
+    Attributes
+    ----------
+    data, ending
+        Its bytes, and the usual file ending of its format.
+    image
+        The upright RGB image.
+    warning
+        A sentence about what was passed over in it; empty for nothing.
+    """
+
+    data: bytes
+    ending: str
+    image: Image.Image
+    warning: str = ""
+
+
+def standard(data: bytes, place: str) -> ImageFile:
+    """An image file as it is, unless its colour profile means other colours than sRGB.
+
+    Then it is a PNG file of the colours that the profile means, without a profile.
 
     Raises
     ------
@@ -49,8 +68,22 @@ def inspect(data: bytes, place: str) -> tuple[str, int, int]:
         If ``data`` is no still image that can be decoded to its last row; the sentence begins
         with ``place``.
     """
-    image, format = _open(data, place)
-    return FORMATS[format], image.width, image.height
+    decoded, format = _decoded(data, place)
+    image, warning = to_rgb(decoded, place), ""
+    try:
+        converted = colour_profiles.to_srgb(decoded, image)
+    except colour_profiles.UnusableProfile as error:
+        converted = None
+        warning = f"{place}: {error}; its colours are taken as they stand."
+    if converted is not None:
+        return ImageFile(encode_png(converted, {}), FORMATS["PNG"], converted)
+    return ImageFile(data, FORMATS[format], image, warning)
+
+
+def verbatim(data: bytes, place: str) -> ImageFile:
+    """An image file as it is, whatever its colour profile; errors as of :func:`standard`."""
+    decoded, format = _decoded(data, place)
+    return ImageFile(data, FORMATS[format], to_rgb(decoded, place))
 
 
 def load(data: bytes, place: str) -> Image.Image:
@@ -59,13 +92,16 @@ def load(data: bytes, place: str) -> Image.Image:
     Raises
     ------
     ImageError
-        As :func:`inspect`.
+        As :func:`standard`.
     """
-    return _open(data, place)[0]
+    image = to_rgb(_decoded(data, place)[0], place)
+    # Its colours are sRGB by now: who copies its texts must not have them converted once more.
+    image.info.pop("icc_profile", None)
+    return image
 
 
-def _open(data: bytes, place: str) -> tuple[Image.Image, str]:
-    """The upright RGB image and the name of its file's format, a key of :data:`FORMATS`."""
+def _decoded(data: bytes, place: str) -> tuple[Image.Image, str]:
+    """The upright image and the name of its file's format, a key of :data:`FORMATS`."""
     try:
         with Image.open(io.BytesIO(data), formats=_OPENED) as image:
             format = str(image.format)
@@ -76,7 +112,7 @@ def _open(data: bytes, place: str) -> tuple[Image.Image, str]:
             if frames > 1 and format != "MPO":
                 raise ImageError(f"{place}: the image has {frames} frames; give a still image.")
             image.load()
-            return to_rgb(ImageOps.exif_transpose(image), place), format
+            return ImageOps.exif_transpose(image), format
     except ImageError:
         raise
     except Image.DecompressionBombError:

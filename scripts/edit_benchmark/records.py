@@ -22,8 +22,12 @@ class Sample:
     ``index`` is the position within the category (0-based), ``source`` the source image's path
     relative to the results directory, ``width`` and ``height`` its size in pixels once EXIF
     orientation is applied, ``human_score`` a rating that the benchmark file carries, if any.
-    ``problem`` says why the source image cannot be read; then ``source`` and ``source_sha256`` are
-    empty and the size is 0.
+    ``problem`` says why a source image or the mask cannot be read; then paths and hashes are empty
+    and the size is 0.
+    ``more_sources`` are the paths of further source images, ``mask`` is that of a mask of the first
+    one, white where it is edited; empty if there are none.
+    ``fields`` is what else a public benchmark says of the row, images (``reference_image``,
+    ``target_image``, ``judged_source``) as paths like ``source``.
     """
 
     id: str
@@ -44,6 +48,21 @@ class Sample:
     tags: list[str] = field(default_factory=list)
     human_score: float | None = None
     problem: str = ""
+    more_sources: list[str] = field(default_factory=list)
+    more_source_sha256: list[str] = field(default_factory=list)
+    mask: str = ""
+    mask_sha256: str = ""
+    fields: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def sources(self) -> list[str]:
+        """Paths of all source images, in the benchmark's order."""
+        return [self.source, *self.more_sources]
+
+    @property
+    def all_source_sha256(self) -> list[str]:
+        """The hashes of :attr:`sources`."""
+        return [self.source_sha256, *self.more_source_sha256]
 
 
 def edit_name(sample_id: str, repeat: int) -> str:

@@ -2,7 +2,7 @@ rule samples:
     """The benchmark file, in any of its formats, becomes the samples table, and its source
     images files under their hash. Prints which sample goes to which shard."""
     input:
-        config["benchmark"]["path"],
+        BENCHMARK_FILES,
     output:
         table="<results>/benchmark/samples.jsonl",
         sources=directory("<results>/benchmark/sources"),
@@ -13,6 +13,8 @@ rule samples:
     conda:
         "../../environment.yml"
     params:
+        path=lookup(dpath="benchmark/path", within=config),
+        options=benchmark_options,
         format=lookup(dpath="benchmark/format", within=config),
         language=lookup(dpath="benchmark/language", within=config),
         categories=CATEGORIES,
@@ -23,9 +25,9 @@ rule samples:
         # Not for the command: another image is a reason to run it again.
         images=benchmark_images,
     shell:
-        "python scripts/samples.py --benchmark {input:q} --format {params.format}"
+        "python scripts/samples.py --benchmark {params.path:q} --format {params.format}"
         " --language {params.language} --categories {params.categories} {params.limit}"
-        " {params.strict}"
+        " {params.strict} --options={params.options:q}"
         " --shards {params.shards} --results {params.results:q} --sources {output.sources:q}"
         " --out {output.table:q} 2> {log:q} | tee {output.assignment:q}"
 

@@ -18,6 +18,8 @@ from edit_benchmark.config.judges import TransformersJudgeSettings
 from edit_benchmark.config.resolve import resolve
 from edit_benchmark.config.written import check_file, typed
 from edit_benchmark.dataset import image_files
+from edit_benchmark.dataset.readers import registry as readers
+from edit_benchmark.dataset.readers.options import Options
 from edit_benchmark.editing import registry as editors
 from edit_benchmark.errors import UserError
 from edit_benchmark.records import Edit, dumps
@@ -52,6 +54,15 @@ except UserError as error:
 config.update(settings.model_dump(mode="json"))
 
 CATEGORIES = config["benchmark"]["categories"]
+BENCHMARK = (
+    Path(settings.benchmark.path),
+    settings.benchmark.format,
+    Options.of(settings.benchmark.language, settings.benchmark.options),
+)
+try:
+    BENCHMARK_FILES = list(map(str, readers.files_of(*BENCHMARK)))
+except UserError as error:
+    raise WorkflowError(str(error)) from None
 
 # Settings as one canonical text each: params compare as text, so that a rerun is triggered by what
 # changed and not by the order of keys.
@@ -61,11 +72,11 @@ JUDGES = {name: dumps(judge) for name, judge in config["judges"].items()}
 # own code, the environment. As parameters, so that a run notices.
 try:
     EDITOR_SURROUNDINGS = {
-        name: dumps(editors.KINDS[model.editor].surroundings(model))
+        name: dumps(editors.KINDS[model.editor].noticed(model))
         for name, model in settings.models.items()
     }
     JUDGE_SURROUNDINGS = {
-        name: dumps(judges.KINDS[judge.judge].surroundings(judge))
+        name: dumps(judges.KINDS[judge.judge].noticed(judge))
         for name, judge in settings.judges.items()
     }
 except UserError as error:
@@ -157,14 +168,24 @@ def report_note(wildcards):
     return config["note"]
 
 
+def benchmark_options(wildcards):
+    """What else the configuration says of the benchmark, as one JSON text."""
+    return settings.benchmark.options
+
+
 def benchmark_images(wildcards):
     """What tells that an image file that the benchmark names is another one than it was."""
-    benchmark = config["benchmark"]
-    return image_files.state(Path(benchmark["path"]), benchmark["format"])
+    return benchmark_images_state()
+
+
+@cache
+def benchmark_images_state():
+    """The same, looked at once each time the workflow is parsed."""
+    return image_files.state(*BENCHMARK)
 
 
 def model_gpus(wildcards):
-    """Devices that a model is placed over."""
+    """Devices that a model is placed over, none where nothing is computed."""
     return settings.models[wildcards.model].gpu
 
 

@@ -1,7 +1,7 @@
 rule run_record:
     """What was run: configuration, checkpoints, rubrics, benchmark file, versions, command."""
     input:
-        benchmark=config["benchmark"]["path"],
+        benchmark=BENCHMARK_FILES,
         editors=collect(rules.editor_checkpoint.output, model=MODELS),
         judges=collect(rules.judge_checkpoint.output, judge=JUDGES),
         rubrics=sorted(set(RUBRICS.values())),
@@ -21,10 +21,11 @@ rule run_record:
         "../../environment.yml"
     params:
         settings=run_settings,
+        path=lookup(dpath="benchmark/path", within=config),
         results=results_folder,
     shell:
         "python scripts/run_record.py --settings {params.settings:q}"
-        " --benchmark {input.benchmark:q} --checkpoints {input.editors:q} {input.judges:q}"
+        " --benchmark {params.path:q} --checkpoints {input.editors:q} {input.judges:q}"
         " --rubrics {input.rubrics:q} --scores {input.scores:q} --results {params.results:q}"
         " --out {output:q} 2> {log:q}"
 

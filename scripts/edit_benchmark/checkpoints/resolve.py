@@ -16,11 +16,16 @@ from edit_benchmark.checkpoints.record import Checkpoint
 from edit_benchmark.checkpoints.safetensors import read_header, tensors
 from edit_benchmark.checkpoints.selection import Choice
 from edit_benchmark.config.base import ModelSettings, PretrainedSettings
-from edit_benchmark.config.editors import DiffusersEditorSettings, IdentityEditorSettings
+from edit_benchmark.config.editors import (
+    DiffusersEditorSettings,
+    FolderEditorSettings,
+    IdentityEditorSettings,
+)
 from edit_benchmark.config.judges import TransformersJudgeSettings
 from edit_benchmark.errors import UserError
 from edit_benchmark.results.files import state
 
+_WithoutWeights = IdentityEditorSettings | FolderEditorSettings
 _BITS = {
     "F64": 64, "F32": 32, "F16": 16, "BF16": 16, "F8_E4M3": 8, "F8_E5M2": 8,
     "I64": 64, "I32": 32, "I16": 16, "I8": 8, "U8": 8, "BOOL": 8,
@@ -35,7 +40,7 @@ _EIGHT_BITS = {"F8_E4M3", "F8_E5M2"}
 _BYTES_OF = {"bfloat16": 2, "float16": 2, "float32": 4}
 
 
-def resolve(settings: ModelSettings | IdentityEditorSettings, where: str) -> Checkpoint | None:
+def resolve(settings: ModelSettings | _WithoutWeights, where: str) -> Checkpoint | None:
     """Find (or download) the checkpoint of a model or judge and check that it is complete.
 
     Parameters
@@ -92,7 +97,7 @@ def _identified(settings: ModelSettings, folder: Path, commit: str, where: str) 
     )
 
 
-def weights_state(settings: ModelSettings | IdentityEditorSettings) -> str:
+def weights_state(settings: ModelSettings | _WithoutWeights) -> str:
     """A short hash of sizes and times of a model's files on this host, in a few milliseconds.
 
     It changes when one of them was written: then the checkpoint has to be resolved again. Of a hub
@@ -105,7 +110,7 @@ def weights_state(settings: ModelSettings | IdentityEditorSettings) -> str:
     return state(paths)
 
 
-def weights_size(settings: ModelSettings | IdentityEditorSettings) -> int | None:
+def weights_size(settings: ModelSettings | _WithoutWeights) -> int | None:
     """Bytes of a model's weight files, 0 without any; None if they are not on this host yet.
 
     An estimate from the sizes of files, for planning; :func:`resolve` counts what is loaded.

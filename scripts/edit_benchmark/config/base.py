@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import unicodedata
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+Names = TypeVar("Names", bound=Iterable[str])
+
 CLASS_PATH = r"^[A-Za-z_][A-Za-z0-9_]*([.][A-Za-z_][A-Za-z0-9_]*)+$"
 
 
@@ -84,6 +87,19 @@ Location = Annotated[str, Field(min_length=1), AfterValidator(_home_is_there)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 ClassPath = Annotated[str, Field(pattern=CLASS_PATH)]
 Name = Annotated[str, Field(pattern=NAME)]
+
+
+def distinct(names: Names) -> Names:
+    """Names; refuse those of which some file systems would make one."""
+    seen: dict[str, str] = {}
+    for name in names:
+        other = seen.setdefault(name.casefold(), name)
+        if other != name:
+            raise mistake(
+                f"{other!r} and {name!r} differ in upper and lower case alone, and are one file "
+                "on some file systems; rename one"
+            )
+    return names
 
 
 class Section(BaseModel):

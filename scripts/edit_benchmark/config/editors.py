@@ -23,6 +23,7 @@ from edit_benchmark.config.base import (
     mistake,
 )
 
+Layouts = Literal["gedit", "imgedit", "rise", "kris", "complex_edit", "unicbench", "gedit_v2", "id"]
 #: Settings that make a model another, faster one, in the order in which tables name them.
 APPROXIMATIONS = ("lora", "fp8", "block_cache")
 
@@ -61,7 +62,7 @@ class IdentityEditorSettings(_Edited):
     checkpoint: ClassVar[None] = None
     seed: ClassVar[int] = 0
     repeats: ClassVar[int] = 1
-    gpu: ClassVar[int] = 1
+    gpu: ClassVar[int] = 0
 
 
 def _preset_or_checkpoint(schema: dict[str, Any]) -> None:
@@ -158,7 +159,30 @@ class OwnEditorSettings(ModelSettings, _Edited):
     later make only those that are missing."""
 
 
+class FolderEditorSettings(_Edited):
+    """Edits that were made elsewhere, as images in a folder."""
+
+    editor: Literal["folder"]
+    """folder takes finished edits from a folder."""
+    path: Location
+    """The folder of one model in the layout of the benchmark's own scripts; nothing is written
+    there."""
+    layout: Layouts | None = None
+    """Where the images lie in it: as the scripts of the benchmark have them, or id, all in one
+    folder by the ids of their samples. Null for the benchmark's own layout, id if it has none."""
+    # No keys of the configuration: nothing is made.
+    checkpoint: ClassVar[None] = None
+    seed: ClassVar[int] = 0
+    repeats: ClassVar[int] = 1
+    gpu: ClassVar[int] = 0
+
+    @property
+    def folder(self) -> Path:
+        """The folder with the home's name in it."""
+        return Path(self.path).expanduser()
+
+
 EditorSettings = Annotated[
-    IdentityEditorSettings | DiffusersEditorSettings | OwnEditorSettings,
+    IdentityEditorSettings | DiffusersEditorSettings | OwnEditorSettings | FolderEditorSettings,
     Field(discriminator="editor"),
 ]

@@ -9,9 +9,10 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from edit_benchmark.config.base import Section
+from edit_benchmark.config.benchmark import Benchmark, Columns
 from edit_benchmark.config.editors import EditorSettings, Lora
 from edit_benchmark.config.judges import JudgeSettings
-from edit_benchmark.config.run import Benchmark, Config, HumanRatings
+from edit_benchmark.config.run import Config, HumanRatings
 from edit_benchmark.errors import UserError
 
 Place = tuple[int | str, ...]
@@ -160,6 +161,8 @@ def _section(place: Place) -> type[Section]:
             return Lora
         case ("benchmark",):
             return Benchmark
+        case ("benchmark", "columns"):
+            return Columns
         case ("human_ratings",):
             return HumanRatings
         case _:

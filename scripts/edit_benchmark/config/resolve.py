@@ -10,7 +10,11 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from edit_benchmark.config.base import ModelSettings
-from edit_benchmark.config.editors import DiffusersEditorSettings, EditorSettings
+from edit_benchmark.config.editors import (
+    DiffusersEditorSettings,
+    EditorSettings,
+    FolderEditorSettings,
+)
 from edit_benchmark.config.judges import RUBRICS, JudgeSettings
 from edit_benchmark.config.mistakes import first_mistake
 from edit_benchmark.config.presets import with_presets
@@ -109,10 +113,23 @@ def _check_size(settings: Config) -> None:
 def _check_places(settings: Config) -> None:
     """Refuse a benchmark file that is not there, and a results folder that cannot be one."""
     benchmark = Path(settings.benchmark.path)
-    if not _is_file(benchmark):
+    if settings.benchmark.may_be_folder:
+        if not (_is_file(benchmark) or _is_folder(benchmark)):
+            raise UserError(
+                f"config: benchmark.path: {benchmark} does not exist; give the folder of the "
+                "benchmark's checkout or download, relative to the working directory "
+                "(docs/benchmarks.md)."
+            )
+    elif not _is_file(benchmark):
         raise UserError(
             f"config: benchmark.path: {benchmark} does not exist or is not a file; "
             "give the path of the benchmark file, relative to the working directory."
+        )
+    pictures = settings.benchmark.images
+    if pictures is not None and not _is_folder(Path(pictures)):
+        raise UserError(
+            f"config: benchmark.images: {pictures} is not a folder; give the one of the source "
+            "images, relative to the working directory."
         )
     ratings = settings.human_ratings
     if ratings is not None and ratings.path is not None and not _is_file(Path(ratings.path)):
@@ -143,7 +160,12 @@ def _is_folder(path: Path) -> bool:
 
 
 def _check_files(where: str, settings: EditorSettings | JudgeSettings) -> None:
-    """Refuse a checkpoint or an adapter that is not there."""
+    """Refuse a checkpoint, an adapter or a folder of edits that is not there."""
+    if isinstance(settings, FolderEditorSettings) and not _is_folder(settings.folder):
+        raise UserError(
+            f"config: {where}: path {settings.path} is not a folder; give the one of the finished "
+            "edits, relative to the working directory."
+        )
     if isinstance(settings, ModelSettings) and settings.checkpoint is not None:
         checkpoint = settings.checkpoint
         # owner/name is a hub repository unless such a folder exists; anything else is a path.

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from edit_benchmark.categories import CATEGORIES, canonical
 from edit_benchmark.config.base import (
     Name,
     NotNegative,
@@ -15,49 +13,19 @@ from edit_benchmark.config.base import (
     PathText,
     Positive,
     Section,
-    Text,
+    distinct,
     mistake,
     whole_number,
 )
-from edit_benchmark.config.editors import EditorSettings
+from edit_benchmark.config.benchmark import Benchmark
+from edit_benchmark.config.editors import EditorSettings, FolderEditorSettings, Layouts
 from edit_benchmark.config.judges import JudgeSettings
-
-Names = TypeVar("Names", bound=Iterable[str])
-
-
-def _distinct(names: Names) -> Names:
-    """Refuse names of which some file systems would make one."""
-    seen: dict[str, str] = {}
-    for name in names:
-        other = seen.setdefault(name.casefold(), name)
-        if other != name:
-            raise mistake(
-                f"{other!r} and {name!r} differ in upper and lower case alone, and are one file "
-                "on some file systems; rename one"
-            )
-    return names
 
 
 def _text(value: str) -> str:
     if "\0" in value:
         raise mistake(f"{value!r} holds the character NUL, which no page can show; remove it")
     return value
-
-
-def _category_keys(names: list[str]) -> list[str]:
-    """The keys of categories given by any of their names, each once."""
-    keys: list[str] = []
-    for name in names:
-        key = canonical(name)
-        if key is None:
-            raise mistake(
-                f"{name!r} is not a category; use 物理, 环境, 社会, 因果, 指代, their English "
-                "names, or a name of letters, digits, '_' and '-' that the benchmark file uses"
-            )
-        if key in keys:
-            raise mistake(f"{name!r} stands there twice")
-        keys.append(key)
-    return _distinct(keys)
 
 
 def _device_id(value: Any) -> Any:
@@ -78,27 +46,6 @@ def _one_kind_of_device(device_ids: list[int | str]) -> list[int | str]:
 
 
 DeviceId = Annotated[Annotated[int, Field(ge=0)] | Literal["cpu"], BeforeValidator(_device_id, Any)]
-
-
-class Benchmark(Section):
-    """The samples to edit."""
-
-    path: PathText
-    """The benchmark file, relative to the working directory."""
-    format: Literal["jsonl", "csv", "original"] = "jsonl"
-    """jsonl and csv have one sample a line with images beside the file; original is one JSON list
-    with the images inline as base64 (RE-Edit's file too)."""
-    language: Literal["en", "zh"] = "en"
-    """Language of the instructions given to the editor and of the judge's questions."""
-    categories: Annotated[list[Text], Field(min_length=1), AfterValidator(_category_keys)] = list(
-        CATEGORIES
-    )
-    """Categories to run, by Chinese or English name; a benchmark's own category by its name in the
-    file (letters, digits, _ and -)."""
-    limit: Positive | None = None
-    """At most this many samples of each category, the first ones of the file; null for all."""
-    strict: bool = False
-    """Refuse the benchmark if one source image is missing or broken; else its sample is skipped."""
 
 
 class HumanRatings(Section):
@@ -157,9 +104,9 @@ class Config(Section):
     what makes numbers comparable are refused."""
     human_ratings: HumanRatings | None = None
     """Ratings of edits by people; null for none."""
-    models: Annotated[dict[Name, EditorSettings], Field(min_length=1), AfterValidator(_distinct)]
+    models: Annotated[dict[Name, EditorSettings], Field(min_length=1), AfterValidator(distinct)]
     """The editors to compare, by the name that tables show."""
-    judges: Annotated[dict[Name, JudgeSettings], Field(min_length=1), AfterValidator(_distinct)]
+    judges: Annotated[dict[Name, JudgeSettings], Field(min_length=1), AfterValidator(distinct)]
     """The judges that score every edit, by the name that tables show."""
 
     @model_validator(mode="after")
@@ -181,6 +128,36 @@ class Config(Section):
                         f"names {len(self.device_ids)}; name more, or lower gpu"
                     )
         return self
+
+    @model_validator(mode="after")
+    def _layouts_are_of_the_benchmark(self) -> Config:
+        own = self.benchmark.format
+        for name, model in self.models.items():
+            if isinstance(model, FolderEditorSettings) and model.layout not in (own, "id"):
+                raise mistake(
+                    f"models.{name}.layout {model.layout} is not that of the benchmark, which is "
+                    f"of format {own}; id is the layout for any benchmark"
+                )
+        return self
+
+    @model_validator(mode="before")
+    @classmethod
+    def _layouts_of_folders(cls, values: Any) -> Any:
+        """The benchmark's own layout where a model of kind folder names none."""
+        if not (isinstance(values, dict) and isinstance(values.get("models"), dict)):
+            return values
+        benchmark = values.get("benchmark")
+        format = benchmark.get("format") if isinstance(benchmark, dict) else None
+        layout = format if format in get_args(Layouts) else "id"
+        models = {
+            name: {**model, "layout": layout}
+            if isinstance(model, dict)
+            and model.get("editor") == "folder"
+            and model.get("layout") is None
+            else model
+            for name, model in values["models"].items()
+        }
+        return {**values, "models": models}
 
     @model_validator(mode="before")
     @classmethod

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -27,20 +27,35 @@ def sha256_of(path: Path) -> str:
         raise UserError(f"{path}: cannot be read ({error.strerror}).") from None
 
 
+def sha256_of_all(files: Sequence[Path]) -> str:
+    """Hash of the files of a benchmark: of several that of their names and hashes."""
+    if len(files) == 1:
+        return sha256_of(files[0])
+    lines = "".join(f"{sha256_of(file)}  {file.name}\n" for file in files)
+    return hashlib.sha256(lines.encode()).hexdigest()
+
+
 @contextmanager
-def recorded(benchmark: Path, out: Path) -> Iterator[None]:
-    """Write which file is read in the ``with`` block into ``out``, once that is done.
+def recorded(benchmark: Path, out: Path, files: Sequence[Path] = ()) -> Iterator[None]:
+    """Write which benchmark is read in the ``with`` block into ``out``, once that is done.
+
+    Parameters
+    ----------
+    files
+        The files of the benchmark; none if it is one itself.
 
     Raises
     ------
     UserError
-        If the file changed meanwhile.
+        If one of them changed meanwhile.
     """
-    before = state([benchmark])
-    digest = sha256_of(benchmark)
+    read = files or [benchmark]
+    before = state(read)
+    digest = sha256_of_all(read)
     yield
-    if state([benchmark]) != before:
-        raise UserError(f"{benchmark}: the file changed while it was read; run again.")
+    if state(read) != before:
+        what = "the file" if len(read) == 1 else "one of its files"
+        raise UserError(f"{benchmark}: {what} changed while it was read; run again.")
     write_text(out, json.dumps({"path": str(benchmark), "sha256": digest}) + "\n")
 
 

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from edit_benchmark import images
-from edit_benchmark.categories import CATEGORIES, canonical, label
+from edit_benchmark.categories import label, of_format
+from edit_benchmark.dataset import source_images
+from edit_benchmark.dataset.readers.options import Options
 from edit_benchmark.dataset.readers.raw_sample import RawSample
-from edit_benchmark.dataset.readers.registry import read
-from edit_benchmark.errors import ImageError, UserError, shorten
+from edit_benchmark.dataset.readers.registry import part_of_published, read
+from edit_benchmark.dataset.row_checks import checked
+from edit_benchmark.errors import UserError, shorten
 from edit_benchmark.records import Sample
-from edit_benchmark.results.files import write_bytes
 
-# No file system takes all of these in a name, and shells and URLs dislike the rest.
-_FORBIDDEN = frozenset('/\\:*?"<>|')
-_MAX_ID_BYTES = 150
 _LANGUAGES = {"en": "instruction", "zh": "instruction_zh"}
 _LISTED = 20
 
@@ -41,6 +37,8 @@ class Import:
         The most samples of each category, the first ones of the file; None for all.
     strict
         Whether one source image that cannot be read refuses the benchmark.
+    options
+        What else is said of the benchmark.
     """
 
     path: Path
@@ -49,6 +47,7 @@ class Import:
     categories: Sequence[str]
     limit: int | None = None
     strict: bool = False
+    options: Options | None = None
 
 
 def prepare(
@@ -64,12 +63,13 @@ def prepare(
     benchmark
         The file and what of it is run.
     sources
-        Folder for the source images, within ``results``: the bytes of each, named by their hash.
+        Folder for the source images and masks, within ``results``: each named by its hash.
     results
         The results folder, to which the samples' paths are relative.
     warn
         Is given each sentence about what is amiss and yet no reason to stop: fields that are not
-        read. Source images that cannot be read are in the samples (``problem``).
+        read, colour profiles that cannot be applied. Source images that cannot be read are in the
+        samples (``problem``).
 
     Raises
     ------
@@ -78,18 +78,21 @@ def prepare(
         the five has no row at all; or if no source image can be read, ``strict``: not all of them.
     """
     path, categories = benchmark.path, benchmark.categories
+    options = benchmark.options or Options(benchmark.language)
     sources.mkdir(parents=True, exist_ok=True)
     in_file: Counter[str] = Counter()
     kept: Counter[str] = Counter()
     unknown: dict[str, None] = {}
     samples = []
-    for raw, category in _checked(read(path, benchmark.format), categories):
+    for raw, category in checked(
+        read(path, benchmark.format, options), benchmark.format, categories
+    ):
         in_file[category] += 1
         unknown |= dict.fromkeys(raw.unknown)
         if category not in categories or kept[category] == benchmark.limit:
             continue
         instruction = _instruction(raw, benchmark.language)
-        source = _store_source(raw, sources, results, benchmark.strict)
+        stored = source_images.store(raw, sources, results, strict=benchmark.strict, warn=warn)
         samples.append(
             Sample(
                 id=raw.id,
@@ -99,14 +102,14 @@ def prepare(
                 difficulty=raw.difficulty,
                 tags=raw.tags,
                 human_score=raw.human_score,
-                **(source | raw.texts),
+                **(stored | raw.texts),
             )
         )
         kept[category] += 1
     for category in categories:
         # One of the five may be missing from a small benchmark; a name of the user's own that
         # matches nothing is a mistake in writing.
-        if not in_file[category] and category not in CATEGORIES:
+        if not in_file[category] and category not in of_format(benchmark.format):
             raise UserError(
                 f"{path}: no sample has the category {category} that benchmark.categories asks "
                 f"for; the file has: {', '.join(sorted(in_file)) or 'no samples'}."
@@ -121,6 +124,9 @@ def prepare(
     if unknown:
         names = ", ".join(repr(shorten(name, 40)) for name in unknown)
         warn(f"{path}: these fields are not known and were not read: {shorten(names, 400)}.")
+    part = part_of_published(benchmark.format, options, sum(in_file.values()))
+    if part:
+        warn(f"{path}: {part}")
     return samples
 
 
@@ -174,63 +180,6 @@ def unreadable(samples: Sequence[Sample]) -> list[str]:
     return lines
 
 
-def _checked(
-    rows: Iterator[RawSample], categories: Sequence[str]
-) -> Iterator[tuple[RawSample, str]]:
-    """Rows with the key of their category, after the checks that every row has to pass."""
-    places: dict[str, str] = {}
-    for raw in rows:
-        check_id(raw.id, raw.place)
-        # Ids that differ only in case or Unicode form are one file on some file systems.
-        folded = unicodedata.normalize("NFKC", raw.id).casefold()
-        if folded in places:
-            raise UserError(
-                f"{raw.place}: id {raw.id!r} is a duplicate of {places[folded]} (upper and lower "
-                f"case and Unicode forms count as equal); it is {raw.id_from}: give each sample "
-                "its own."
-            )
-        places[folded] = raw.place
-        category = canonical(raw.category)
-        if category is None or (category not in CATEGORIES and category not in categories):
-            raise UserError(
-                f"{raw.place}: unknown category {shorten(raw.category)!r}; known are "
-                f"{', '.join(f'{zh}/{en}' for en, zh in CATEGORIES.items())} and those that "
-                "benchmark.categories in the config names."
-            )
-        yield raw, category
-
-
-def check_id(sample_id: str, place: str) -> None:
-    """Refuse an id that cannot be a file name everywhere.
-
-    Raises
-    ------
-    UserError
-        Beginning with ``place``.
-    """
-    forbidden = {
-        character
-        for character in sample_id
-        if character in _FORBIDDEN or unicodedata.category(character)[0] in "CZ"
-    } - {" "}
-    if forbidden:
-        # Most of those beyond ASCII cannot be seen, so they are named.
-        shown = [
-            repr(char) if char.isascii() else f"{unicodedata.name(char, 'a character')} ({char!r})"
-            for char in sorted(forbidden)
-        ]
-        problem = f"holds {', '.join(shown[:5])}"
-    elif sample_id[0] in ". " or sample_id[-1] in ". ":
-        problem = "begins or ends with a dot or a space"
-    elif len(sample_id.encode()) > _MAX_ID_BYTES:
-        problem = f"is longer than {_MAX_ID_BYTES} bytes"
-    else:
-        return
-    raise UserError(
-        f"{place}: id {shorten(sample_id, 60)!r} {problem}, so it cannot be a file name."
-    )
-
-
 def _instruction(raw: RawSample, language: str) -> str:
     instruction = raw.texts[f"instruction_{language}"]
     if not instruction.strip():
@@ -242,48 +191,20 @@ def _instruction(raw: RawSample, language: str) -> str:
     return instruction
 
 
-def _store_source(raw: RawSample, sources: Path, results: Path, strict: bool) -> dict[str, Any]:
-    """What a sample says of its source image: of the stored file, or what is wrong with it."""
-    try:
-        data = raw.read_image()
-        ending, width, height = images.inspect(data, f"{raw.place}: sample {raw.id}")
-    except ImageError as error:
-        if strict:
-            raise
-        return {
-            "source": "", "source_sha256": "", "width": 0, "height": 0, "problem": str(error),
-        }  # fmt: skip
-    digest = images.sha256(data)
-    path = sources / f"{digest}.{ending}"
-    if not path.exists():
-        write_bytes(path, data)
-    return {
-        "source": path.relative_to(results).as_posix(),
-        "source_sha256": digest,
-        "width": width,
-        "height": height,
-    }
+def clusters(samples: Sequence[Sample]) -> dict[str, str]:
+    """The cluster of each sample by its id, for intervals over source images.
 
-
-def load_source(sample: Sample, results: Path) -> bytes:
-    """Bytes of a sample's source image, proved to be those that the table was made from.
-
-    Raises
-    ------
-    UserError
-        If the file is gone or altered.
+    Samples that share a source image are one cluster, and so are those that share one with one of
+    them. A cluster is named by the hash of a source image.
     """
-    path = results / sample.source
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise UserError(
-            f"{path}: the source image of {sample.id} cannot be read ({error.strerror}); "
-            "run again with --forcerun samples."
-        ) from None
-    if images.sha256(data) != sample.source_sha256:
-        raise UserError(
-            f"{path}: the source image of {sample.id} was altered after it was imported; "
-            "run again with --forcerun samples."
-        )
-    return data
+    joined: dict[str, str] = {}
+
+    def name(digest: str) -> str:
+        while joined.get(digest, digest) != digest:
+            digest = joined[digest]
+        return digest
+
+    for sample in samples:
+        for digest in sample.more_source_sha256:
+            joined[name(digest)] = name(sample.source_sha256)
+    return {sample.id: name(sample.source_sha256) for sample in samples}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,14 @@ from edit_benchmark.checkpoints.prefetch import Prefetch
 from edit_benchmark.checkpoints.record import Checkpoint
 from edit_benchmark.checkpoints.special_tokens import SpecialTokenGuard
 from edit_benchmark.config.editors import DiffusersEditorSettings
-from edit_benchmark.editing import approximations, arguments, pipelines, placement, signatures
+from edit_benchmark.editing import (
+    approximations,
+    arguments,
+    capabilities,
+    pipelines,
+    placement,
+    signatures,
+)
 from edit_benchmark.editing.acceleration.apply import apply_accelerations
 from edit_benchmark.editing.acceleration.compilation import drawn_source, warm_up
 from edit_benchmark.editing.editor import Editor
@@ -83,11 +90,12 @@ class DiffusersEditor(Editor):
         )
         self._name = type(self.pipeline).__name__
         self._area = settings.area
+        self._takes = capabilities.of_pipeline(self._name)
         taken = signatures.parameters_of(type(self.pipeline).__call__)
         self._arguments = arguments.call_arguments(settings, checkpoint, taken)
         names = apply_accelerations(self.pipeline, settings.exact)
         self.details = {"acceleration": names}
-        given = self._inputs(drawn_source(), "warm up") | self._arguments
+        given = self._inputs([drawn_source()], "warm up") | self._arguments
         self.compile_seconds = warm_up(self.pipeline, names, given)
         log.info("kernels compiled in %.1f s", self.compile_seconds)
         if settings.block_cache is not None:
@@ -95,11 +103,20 @@ class DiffusersEditor(Editor):
         self._reset_cache = getattr(transformer, "_reset_stateful_cache", None)
         self._timer = StageTimer(self.pipeline, device)
 
-    def edit(self, source: Image.Image, instruction: str, seed: int) -> Image.Image:
+    def edit(
+        self,
+        source: Image.Image,
+        instruction: str,
+        seed: int,
+        more_sources: Sequence[Image.Image] = (),
+        mask: Image.Image | None = None,
+    ) -> Image.Image:
         """The edited image; see :meth:`edit_benchmark.editing.editor.Editor.edit`.
 
         The noise comes from a generator on the CPU, so that it is the same on every device.
         """
+        self._takes.check(1 + len(more_sources), has_mask=mask is not None)
+        masked = {} if mask is None else {str(self._takes.mask): mask}
         generator = torch.Generator("cpu").manual_seed(seed)
         torch.manual_seed(seed)  # for what a pipeline draws without the generator
         self.stages = {}  # of this image, should it fail
@@ -107,10 +124,11 @@ class DiffusersEditor(Editor):
             self._reset_cache()  # what an image that failed half way left in a cache
         self._timer.start()
         result = self.pipeline(
-            **self._inputs(source, self._as_text(instruction)),
+            **self._inputs([source, *more_sources], self._as_text(instruction)),
             generator=generator,
             output_type="np",  # as floats, so that NaN is seen and not rounded to black
             **self._arguments,
+            **masked,
         )
         # Of a video, which shows the way from the source to the edit, the last frame is the edit.
         images = result.images if hasattr(result, "images") else result.frames[0][-1:]
@@ -118,10 +136,10 @@ class DiffusersEditor(Editor):
         self.stages = self._timer.stop()
         if not np.isfinite(values).all():
             raise SampleError("not_finite", "the pipeline returned NaN or infinite pixels")
-        return Image.fromarray((values * 255).round().astype(np.uint8)).convert("RGB")
+        return Image.fromarray((values * 255).round().astype(np.uint8))
 
-    def _inputs(self, source: Image.Image, prompt: str) -> dict[str, Any]:
-        return pipelines.inputs(self._name, source, prompt, self._arguments, self._area)
+    def _inputs(self, sources: Sequence[Image.Image], prompt: str) -> dict[str, Any]:
+        return pipelines.inputs(self._name, sources, prompt, self._arguments, self._area)
 
     def _as_text(self, instruction: str) -> str:
         """The instruction in a form that the pipeline's tokenizer takes for nothing but text."""

@@ -39,6 +39,11 @@ class Editor:
             The edit instruction.
         seed
             0 to 2**32 - 1. Equal arguments give equal pixels, whatever was edited before.
+        more_sources, mask
+            Parameters that a class has if it takes samples with more than one source image, or with
+            a mask: the images after ``source``, in their order, and a grey image (mode ``L``) of
+            the size of ``source``, white where it is edited. They are given for such samples
+            alone; a class without the parameter skips them.
 
         Returns
         -------

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from PIL import Image
 
 from edit_benchmark.editing.editor import Editor
 
 
 class IdentityEditor(Editor):
-    """Returns the source image unchanged."""
+    """Returns the source image unchanged, of several the first."""
 
-    def edit(self, source: Image.Image, instruction: str, seed: int) -> Image.Image:
+    def edit(
+        self,
+        source: Image.Image,
+        instruction: str,
+        seed: int,
+        more_sources: Sequence[Image.Image] = (),
+        mask: Image.Image | None = None,
+    ) -> Image.Image:
         return source

@@ -16,14 +16,18 @@ from tqdm import tqdm
 
 from edit_benchmark import images
 from edit_benchmark.config.editors import EditorSettings
-from edit_benchmark.dataset.samples import load_source, seed
+from edit_benchmark.dataset import source_images
+from edit_benchmark.dataset.samples import seed
+from edit_benchmark.dataset.source_images import SourceImages
+from edit_benchmark.editing.capabilities import further_arguments
 from edit_benchmark.editing.checks import flags, usable
 from edit_benchmark.editing.editor import Editor
-from edit_benchmark.editing.registry import KINDS
+from edit_benchmark.editing.registry import KINDS, refusal
 from edit_benchmark.editing.rows import Task, edited_row, failed_row, unreadable_row
 from edit_benchmark.errors import ImageError, SampleError, UserError
 from edit_benchmark.records import (
     EDIT_FAILED,
+    SKIPPED,
     Edit,
     Sample,
     dumps,
@@ -39,8 +43,9 @@ from edit_benchmark.runtime.keeping.resident import stop_if_asked
 
 log = logging.getLogger(__name__)
 
-# If all of a shard's samples fail, and they are at least so many, the failures have one cause: the
-# job fails, so that the same command tries again once the cause is removed.
+# If all of a shard's samples fail, and at least so many have a source image of a usual shape, the
+# failures have one cause: the job fails, so that the same command tries again once the cause is
+# removed.
 _SYSTEMATIC = 3
 
 
@@ -92,12 +97,12 @@ def edit_shard(job: EditJob) -> list[Edit]:
         given_up = supervision.given_up(store.endings_path(task.key))
         if content is not None:
             rows[sample.id, repeat] = edited_row(task, job, content)
-        elif given_up is not None:
-            rows[sample.id, repeat] = failed_row(task, job, given_up)
+        elif (problem := given_up or refusal(job.settings, job.checkpoint, sample)) is not None:
+            rows[sample.id, repeat] = failed_row(task, job, problem)
         else:
             missing.append(task)
     readable = [sample for sample in job.samples if not sample.problem]
-    edits = len(readable) * job.settings.repeats
+    edits = len(wanted) - sum(row.status == SKIPPED for row in rows.values())
     log.info(
         "%d samples, %d of them without a source image that can be read, %d edits in the store, "
         "%d to make",
@@ -118,9 +123,11 @@ def edit_shard(job: EditJob) -> list[Edit]:
     # Without those that were not tried: a table with them is what redo.py needs.
     tried = {(task.sample.id, task.repeat) for task in missing}
     failures = [row for key, row in rows.items() if row.status == EDIT_FAILED and key in tried]
-    if len(failures) == edits and len(readable) >= _SYSTEMATIC:
+    failed = {row.id for row in failures}
+    usual = {sample.id for sample in readable if not source_images.has_odd_shape(sample)}
+    if len(failures) == edits and len(failed & usual) >= _SYSTEMATIC:
         raise UserError(
-            f"all {len(readable)} samples of this shard failed, the first, {failures[0].id}, "
+            f"all {len(failed)} samples of this shard failed, the first, {failures[0].id}, "
             f"with: {failures[0].reason}; mend the cause (the traceback is in the job's log) and "
             "run the same command again."
         )
@@ -136,11 +143,17 @@ def task_fields(sample: Sample, seed: int) -> dict[str, Any]:
 
     The names here are hashed into the keys of stored edits: another name is another key.
     """
-    return {
+    fields: dict[str, Any] = {
         "source_sha256": sample.source_sha256,
         "instruction": sample.instruction,
         "seed": seed,
     }
+    # Samples of one source image have the keys of before there were others.
+    if sample.more_sources:
+        fields["more_source_sha256"] = sample.more_source_sha256
+    if sample.mask:
+        fields["mask_sha256"] = sample.mask_sha256
+    return fields
 
 
 @dataclass(frozen=True)
@@ -199,11 +212,10 @@ class _Shard:
             if writing is not None:
                 yield _written(writing)
 
-    def _read(self, task: Task) -> Image.Image:
-        data = load_source(task.sample, self.job.results)
-        return images.load(data, f"sample {task.sample.id}")
+    def _read(self, task: Task) -> SourceImages:
+        return source_images.load(task.sample, self.job.results)
 
-    def _store(self, task: Task, source: Image.Image, made: _Made, seconds: float) -> Edit:
+    def _store(self, task: Task, source: SourceImages, made: _Made, seconds: float) -> Edit:
         """Keep an edited image, and in it how it was made; a failure if it cannot be read again."""
         edited, details = made.image, made.details
         texts = {
@@ -214,7 +226,7 @@ class _Shard:
             "made_by": dumps({**task.key_fields, **details}),
         }
         content = {
-            "flags": flags(source, edited),
+            "flags": flags([source.first, *source.more], edited),
             "seconds": round(seconds, 3),
             "width": edited.width,
             "height": edited.height,
@@ -240,10 +252,11 @@ def _written(writing: Future[Edit]) -> Edit:
         raise
 
 
-def _edit_one(editor: Editor, task: Task, source: Image.Image) -> _Made | SampleError:
+def _edit_one(editor: Editor, task: Task, source: SourceImages) -> _Made | SampleError:
     def edit() -> _Made:
-        # A copy, because a class of the user's own may draw on what it is given.
-        edited = editor.edit(source.copy(), task.sample.instruction, task.seed)
+        # Copies, because a class of the user's own may draw on what it is given.
+        more = further_arguments(editor, source)
+        edited = editor.edit(source.first.copy(), task.sample.instruction, task.seed, **more)
         return _Made(usable(edited), _stages(editor), storable(dict(editor.details)))
 
     try:

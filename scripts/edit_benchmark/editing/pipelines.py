@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from PIL import Image
@@ -49,29 +49,35 @@ MULTIPLE = 32
 
 
 def inputs(
-    pipeline: str, source: Image.Image, prompt: str, given: Mapping[str, Any], area: int | None
+    pipeline: str,
+    sources: Sequence[Image.Image],
+    prompt: str,
+    given: Mapping[str, Any],
+    area: int | None,
 ) -> dict[str, Any]:
-    """Source, instruction and size as the pipeline of that name takes them.
+    """Source images, instruction and size as the pipeline of that name takes them.
 
     Parameters
     ----------
     given
         The other arguments of the call.
     area
-        Pixels that the edit is to have in the source's shape; None leaves it to the pipeline.
+        Pixels that the edit is to have in the first source's shape; None leaves it to the pipeline.
     """
-    size: dict[str, Any] = _size(source, area) if area is not None else {}
+    size: dict[str, Any] = _size(sources[0], area) if area is not None else {}
     if pipeline == KONTEXT and size:
         size["max_area"] = size["height"] * size["width"]
     elif pipeline == GLM:
         # It takes a list, and of a source only sides that its two encoders divide alike.
         sides = {**given, **size}
-        source = source.resize((sides["width"], sides["height"]), Image.Resampling.LANCZOS)
-        return {"image": [source], "prompt": prompt, **size}
+        shape = sides["width"], sides["height"]
+        scaled = [source.resize(shape, Image.Resampling.LANCZOS) for source in sources]
+        return {"image": scaled, "prompt": prompt, **size}
     elif pipeline == BRIA:
         # The key that the pipeline asks for; its authors' own model writes more of them.
         prompt = json.dumps({"edit_instruction": prompt}, ensure_ascii=False)
-    return {"image": source, "prompt": prompt, **size}
+    image = sources[0] if len(sources) == 1 else list(sources)
+    return {"image": image, "prompt": prompt, **size}
 
 
 def _size(source: Image.Image, area: int) -> dict[str, int]:

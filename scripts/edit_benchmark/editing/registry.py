@@ -17,12 +17,17 @@ from edit_benchmark.class_path import load_class, source_hashes
 from edit_benchmark.config.editors import (
     DiffusersEditorSettings,
     EditorSettings,
+    FolderEditorSettings,
     IdentityEditorSettings,
     OwnEditorSettings,
 )
-from edit_benchmark.editing import arguments, pipelines
+from edit_benchmark.dataset.layouts import image_files
+from edit_benchmark.editing import arguments, capabilities, pipelines
 from edit_benchmark.editing.editor import Editor
 from edit_benchmark.editing.identity import IdentityEditor
+from edit_benchmark.errors import SkipSample, UserError
+from edit_benchmark.records import Sample
+from edit_benchmark.results.files import state
 from edit_benchmark.runtime.kinds import (
     LIBRARIES,
     Kind,
@@ -105,6 +110,12 @@ def _build_own(settings: OwnEditorSettings, checkpoint: Checkpoint | None, devic
     return editor
 
 
+def _build_folder(
+    settings: FolderEditorSettings, checkpoint: Checkpoint | None, device: str
+) -> Editor:
+    raise UserError("a folder of finished edits makes none.")
+
+
 _IDENTITY = Kind(
     role="editor",
     name="identity",
@@ -147,8 +158,38 @@ _OWN = Kind(
     more_key_fields=own_devices,
     former_key_fields=former_own_fields,
 )
+_FOLDER = Kind(
+    role="editor",
+    name="folder",
+    protocol=1,
+    # Which image it is, the key of each edit says by its hash.
+    key_settings=(),
+    libraries=lambda settings: (),
+    build=_build_folder,
+    needs_device=False,
+    files=lambda settings: state(image_files(settings.folder)),
+)
 #: Every kind by the name that a configuration gives it.
-KINDS: dict[str, Kind[Any, Editor]] = {kind.name: kind for kind in (_IDENTITY, _DIFFUSERS, _OWN)}
+KINDS: dict[str, Kind[Any, Editor]] = {
+    kind.name: kind for kind in (_IDENTITY, _DIFFUSERS, _OWN, _FOLDER)
+}
+
+
+def refusal(
+    settings: EditorSettings, checkpoint: Checkpoint | None, sample: Sample
+) -> SkipSample | None:
+    """Why the editor of ``settings`` cannot take ``sample``, as far as its checkpoint tells."""
+    if not isinstance(settings, DiffusersEditorSettings):
+        return None
+    assert checkpoint is not None
+    takes = capabilities.of_checkpoint(Path(checkpoint.path))
+    if takes is None:
+        return None  # loading says what is wrong
+    try:
+        takes.check(len(sample.sources), has_mask=bool(sample.mask))
+    except SkipSample as skip:
+        return skip
+    return None
 
 
 def build(settings: EditorSettings, checkpoint: Checkpoint | None, device: str) -> Editor:

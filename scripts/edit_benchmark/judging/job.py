@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from edit_benchmark import images
 from edit_benchmark.config.judges import JudgeSettings, TransformersJudgeSettings
-from edit_benchmark.dataset.samples import load_source
+from edit_benchmark.dataset import source_images
 from edit_benchmark.errors import ImageError, SampleError, UserError
 from edit_benchmark.judging.batching import Batch, answers_of, count_answers, read_ahead
 from edit_benchmark.judging.judge import Answer, Case, Judge, Unreadable
@@ -130,14 +130,14 @@ def question_fields(
     The names here are hashed into the keys of stored answers: another name is another key.
     """
     writes = isinstance(settings, TransformersJudgeSettings) and settings.method == "generated"
-    return {
+    fields: dict[str, Any] = {
         "shared": rubric.shared_text(sample),
         "asked": (
             [rubric.generated_question()]
             if writes
             else [rubric.expected_question(criterion) for criterion in rubric.criteria]
         ),
-        "headings": [rubric.texts["source"], rubric.texts["edited"]],
+        "headings": [*rubric.source_headings(len(sample.sources)), rubric.texts["edited"]],
         "criteria": [criterion.key for criterion in rubric.criteria],
         "labels": rubric.labels,
         "not_applicable": rubric.not_applicable,
@@ -145,6 +145,12 @@ def question_fields(
         "picture_sha256": edit.image_sha256,
         "source_sha256": sample.source_sha256 if rubric.see_source else None,
     }
+    # Samples of one source image have the keys of before there were others.
+    if sample.more_sources and rubric.see_source:
+        fields["more_source_sha256"] = sample.more_source_sha256
+    if sample.mask:
+        fields["mask_sha256"] = sample.mask_sha256
+    return fields
 
 
 def _ask(
@@ -178,7 +184,8 @@ def _ask(
                 row = _row_of_answer(task, job, answer, seconds, store)
                 if row.status == JUDGE_FAILED:
                     log.warning("sample %s: %s", row.id, row.reason)
-                    failures.append(row.reason)
+                    if not source_images.has_odd_shape(task.sample):
+                        failures.append(row.reason)
                 has_scores = has_scores or row.status == SCORED
                 yield row
             if not has_scores and len(failures) >= _SYSTEMATIC:
@@ -246,7 +253,7 @@ def case_of(sample: Sample, edit: Edit, rubric: Rubric, results: Path) -> Case:
             f"{path}: not the image that was edited (another hash); run again with --forcerun "
             "edit, which makes only what is missing."
         )
-    source = images.load(load_source(sample, results), f"sample {sample.id}")
+    given = source_images.load(sample, results)
     try:
         edited = images.load(data, edit.image)
     except ImageError as error:
@@ -254,11 +261,7 @@ def case_of(sample: Sample, edit: Edit, rubric: Rubric, results: Path) -> Case:
         redo = f"make it again with scripts/redo.py --sample {sample.id}"
         raise SampleError("unusable_image", f"{str(error).removesuffix('.')}; {redo}") from None
     return Case(
-        sample=sample,
-        source=source,
-        edited=edited,
-        rubric=rubric,
-        repeat=edit.repeat,
+        sample, given.first, edited, rubric, edit.repeat, more_sources=given.more, mask=given.mask
     )
 
 

@@ -20,11 +20,14 @@ class Case:
     Attributes
     ----------
     source, edited
-        RGB images at their own sizes.
+        RGB images at their own sizes; of several source images the first.
     rubric
         What is asked about them.
     repeat
         Which of the sample's edits it is, from 0.
+    more_sources, mask
+        The other source images in their order; a grey image (mode ``L``), white where ``source``
+        was to be edited, None without one.
     prepared
         What :meth:`Judge.prepare` made of the case ahead, None if nothing.
     """
@@ -35,6 +38,13 @@ class Case:
     rubric: Rubric
     repeat: int = 0
     prepared: Any = field(default=None, compare=False, repr=False)
+    more_sources: tuple[Image.Image, ...] = ()
+    mask: Image.Image | None = None
+
+    @property
+    def sources(self) -> tuple[Image.Image, ...]:
+        """All source images, in the benchmark's order."""
+        return (self.source, *self.more_sources)
 
     @property
     def name(self) -> str:

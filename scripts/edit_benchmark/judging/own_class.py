@@ -31,6 +31,8 @@ def _copy(case: Case) -> Case:
         case,
         sample=deepcopy(case.sample),
         source=case.source.copy(),
+        more_sources=tuple(image.copy() for image in case.more_sources),
+        mask=case.mask.copy() if case.mask else None,
         edited=case.edited.copy(),
         rubric=deepcopy(case.rubric),
     )

@@ -23,6 +23,18 @@ from edit_benchmark.records import Sample, dumps
 
 SCHEMA = Path(__file__).parents[3] / "workflow" / "schemas" / "rubric.schema.yaml"
 _LOWEST, _HIGHEST = 0.0, 10.0
+# Behind the task, which speaks of one source image, where a sample has several.
+_SEVERAL = {
+    "en": (
+        "Here the model was given $count source pictures, $first to $last; the instruction may "
+        "name each by its number. The picture after them is what the model made of them. What is "
+        "said of the source holds for all of them."
+    ),
+    "zh": (
+        "这里给模型的原图有 $count 张，即 $first 至 $last，指令可能按编号指称它们；其后的那张是模型"
+        "据此生成的图。凡提到原图之处，均指全部原图。"
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -91,14 +103,29 @@ class Rubric:
         """The beginning of every question about ``sample``: task, instruction, scale."""
         rationale = sample.rationale_zh if self.texts["language"] == "zh" else sample.rationale_en
         parts = [self.texts["task"], self.texts["instruction"]]
+        if self.see_source and sample.more_sources:
+            parts.insert(1, self.texts.get("several_sources", _SEVERAL[self.texts["language"]]))
         if rationale.strip():
             parts.append(self.texts["challenge"])
         parts.append(self.texts["scale"])
         # The texts are joined before anything is substituted, so that dollar signs and
         # placeholders in the sample's own texts stay as they are.
+        headings = self.source_headings(len(sample.sources))
         return Template("\n\n".join(parts)).substitute(
-            instruction=sample.instruction, rationale=rationale
+            instruction=sample.instruction,
+            rationale=rationale,
+            count=len(headings),
+            first=headings[0].rstrip(" :："),
+            last=headings[-1].rstrip(" :："),
         )
+
+    def source_headings(self, count: int) -> list[str]:
+        """The heading of each of ``count`` source images: of several with its number."""
+        heading = self.texts["source"]
+        if count == 1:
+            return [heading]
+        name = heading.rstrip(" :：")
+        return [f"{name} {number}{heading[len(name) :]}" for number in range(1, count + 1)]
 
     def expected_question(self, criterion: Criterion) -> str:
         """The question of one criterion, answered by one label."""
@@ -245,6 +272,7 @@ _PLACEHOLDERS: dict[str, set[str]] = {
     "scale": set(),
     "ask_one": {"criterion", "question"},
     "ask_all": {"criteria"},
+    "several_sources": {"count", "first", "last"},
 }
 
 

@@ -125,7 +125,9 @@ class TransformersJudge(Judge):
         texts = case.rubric.texts
         content: list[dict[str, Any]] = []
         if case.rubric.see_source:
-            content += [_text(texts["source"]), self._image(case.source)]
+            headings = case.rubric.source_headings(len(case.sources))
+            for heading, image in zip(headings, case.sources, strict=True):
+                content += [_text(heading), self._image(image)]
         content += [_text(texts["edited"]), self._image(case.edited)]
         shared = self._guard.protect(case.rubric.shared_text(case.sample))
         content += [_text(f"{shared}\n\n{question}")]

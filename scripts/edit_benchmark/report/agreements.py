@@ -8,8 +8,9 @@ from itertools import combinations
 from statistics import fmean
 from typing import Any
 
+from edit_benchmark.dataset.samples import clusters
 from edit_benchmark.judging.rubrics import Scale
-from edit_benchmark.records import Sample, Score, dumps
+from edit_benchmark.records import Score, dumps
 from edit_benchmark.report.inputs import Human, Inputs, configured
 from edit_benchmark.report.rows import AgreementRow
 from edit_benchmark.report.scales import Scales
@@ -41,7 +42,7 @@ def agreement_rows(inputs: Inputs, ratings: Ratings) -> list[AgreementRow]:
     Over the edits of all models together, and of each model if there are several. ``ratings`` are
     those of the judges.
     """
-    images = _images(inputs.samples)
+    images = clusters(inputs.samples)
     models = list(dict.fromkeys(row.model for row in inputs.scores))
     people = _people(inputs.human, models)
     rows = []
@@ -64,7 +65,7 @@ def alpha_of_judges(inputs: Inputs, ratings: Ratings) -> Alpha | None:
     """Krippendorff's alpha of all judges; None unless there are several, all on one scale."""
     if len({inputs.scales.get(judge, Scale()).ends for judge in ratings}) != 1:
         return None
-    return agreement.alpha_of_all(ratings, _images(inputs.samples))
+    return agreement.alpha_of_all(ratings, clusters(inputs.samples))
 
 
 def repeat_rows(ratings: Ratings, judges: Mapping[str, Mapping[str, Any]]) -> list[Repeats]:
@@ -90,10 +91,6 @@ def repeat_rows(ratings: Ratings, judges: Mapping[str, Mapping[str, Any]]) -> li
                 found = agreement.repeats({name: ratings[name] for name in of_one})
                 rows.append(replace(found, varied=varied))
     return rows
-
-
-def _images(samples: Iterable[Sample]) -> dict[str, str]:
-    return {sample.id: sample.source_sha256 for sample in samples}
 
 
 def _people(human: Human | None, models: Sequence[str]) -> dict[str, dict[Key, float]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from edit_benchmark.dataset.samples import clusters
 from edit_benchmark.judging.rubrics import Scale
 from edit_benchmark.records import Sample, Score
 from edit_benchmark.report.grouping import by_model_and_judge
@@ -44,7 +45,7 @@ def breakdown_rows(
     ``languages`` says in which language each model was given the instructions, as far as that is
     known.
     """
-    by_id = {sample.id: sample for sample in samples}
+    by_id, images = {sample.id: sample for sample in samples}, clusters(samples)
     rows = []
     for (model, judge), group in by_model_and_judge(scores).items():
         parts = _cells(group, by_id, languages.get(configured(model)))
@@ -52,7 +53,7 @@ def breakdown_rows(
             known = [(row, number) for row, number in points if number is not None]
             result = estimate(
                 [number for _, number in known],
-                [by_id[row.id].source_sha256 for row, _ in known],
+                [images[row.id] for row, _ in known],
                 scales.get(judge, Scale()).ends,
             )
             rows.append(

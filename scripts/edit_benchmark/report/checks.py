@@ -60,7 +60,7 @@ def check_same_sample(mine: Sample, other: Sample, folder: Path) -> None:
     # Not the instruction as given: runs in two languages can share samples, under other names.
     keys = ["category", "instruction_en", "instruction_zh"]
     if not (mine.problem or other.problem):
-        keys.append("source_sha256")
+        keys += ["source_sha256", "more_source_sha256", "mask_sha256"]
     for key in keys:
         if getattr(mine, key) != getattr(other, key):
             raise UserError(

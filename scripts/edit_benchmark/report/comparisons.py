@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from edit_benchmark.dataset.samples import clusters
 from edit_benchmark.judging.rubrics import Scale
 from edit_benchmark.records import Sample
 from edit_benchmark.report.per_sample import SampleScore
@@ -30,7 +31,7 @@ def comparison_rows(
 ) -> list[ComparisonRow]:
     """Each two models under each judge: over all samples, the macro mean, and each category."""
     categories = {sample.id: sample.category for sample in samples}
-    sources = {sample.id: sample.source_sha256 for sample in samples}
+    sources = clusters(samples)
     rows = []
     for judge, models in _by_model(scores).items():
         scale = scales.get(judge, Scale()).ends
@@ -50,7 +51,7 @@ def comparison_rows(
 
 def rank_rows(samples: Sequence[Sample], scores: Sequence[SampleScore]) -> list[RankRow]:
     """The places of the models under each judge."""
-    sources = {sample.id: sample.source_sha256 for sample in samples}
+    sources = clusters(samples)
     return [
         RankRow(
             judge=judge,

@@ -22,7 +22,8 @@ _COLUMNS, _ROWS = 4, 350  # a JPEG image is at most 65,535 pixels high
 def write_contact_sheets(inputs: Inputs, thumbnails: Mapping[str, Thumbnail], out: Path) -> None:
     """Write ``contact_sheets/<category>/<model>.jpg`` for every model and category.
 
-    A sheet shows source, edit and scores of each sample, the edit being the first of its repeats.
+    A sheet shows source images, edit and scores of each sample, the edit being the first of its
+    repeats.
     ``thumbnails`` are those of the images' paths as the records have them.
     """
     for model in dict.fromkeys(row.model for row in inputs.scores):
@@ -53,18 +54,27 @@ def _sheet(
     for position, (sample, rows) in enumerate(entries):
         left = _GAP + position % columns * (width + _GAP)
         top = _GAP + position // columns * (height + _GAP)
-        for number, path in enumerate((sample.source, rows[0].image)):
+        for number, paths in enumerate((sample.sources, [rows[0].image])):
             corner = (left + number * _CELL, top)
-            if path:
-                with Image.open(out / thumbnails[path].small) as image:
-                    image.thumbnail((_CELL - 2, _CELL - 2))
-                    sheet.paste(image, corner)
+            if all(paths):
+                _paste(sheet, corner, [out / thumbnails[path].small for path in paths])
             else:
                 draw.text((corner[0] + 4, top + 4), rows[0].status, "#b3261e", font)
         numbers = [row.status if row.score is None else f"{row.score:.2f}" for row in rows]
         text = f"{_fitting(sample.id, font, width)}\n{_fitting('  '.join(numbers), font, width)}"
         draw.multiline_text((left, top + _CELL), text, "black", font, spacing=2)
     return sheet
+
+
+def _paste(sheet: Image.Image, corner: tuple[int, int], paths: Sequence[Path]) -> None:
+    """Paste images into one cell of ``sheet``, several in rows of equal length."""
+    columns = math.ceil(math.sqrt(len(paths)))
+    side = _CELL // columns
+    for number, path in enumerate(paths):
+        with Image.open(path) as image:
+            image.thumbnail((side - 2, side - 2))
+            left, top = corner[0] + number % columns * side, corner[1] + number // columns * side
+            sheet.paste(image, (left, top))
 
 
 def _fitting(text: str, font: ImageFont.ImageFont | ImageFont.FreeTypeFont, width: int) -> str:

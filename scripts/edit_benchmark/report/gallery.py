@@ -52,7 +52,8 @@ def gallery(
                 "difficulty": sample.difficulty,
                 "tags": sample.tags,
                 "human": sample.human_score,
-                "source": image(sample.source) if sample.source else None,
+                "sources": [image(path) for path in sample.sources if path],
+                "mask": image(sample.mask) if sample.mask else None,
                 "edits": edits,
                 "rows": [
                     _row(row, models, judges, repeats.get((row.model, row.judge, row.id), ()))

@@ -214,7 +214,12 @@ def _merge(mine: Inputs, folder: Path) -> Inputs:
     here = folder.resolve()
     for sample in read_rows(layout.samples, Sample):
         if sample.source:
-            sample = replace(sample, source=str(here / sample.source))
+            sample = replace(
+                sample,
+                source=str(here / sample.source),
+                more_sources=[str(here / path) for path in sample.more_sources],
+                mask=str(here / sample.mask) if sample.mask else "",
+            )
         known = samples.setdefault(sample.id, sample)
         check_same_sample(known, sample, folder)
         if known.problem:  # the other run may have had its source image

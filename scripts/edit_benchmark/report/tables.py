@@ -8,6 +8,7 @@ from dataclasses import replace
 from statistics import fmean, median, pstdev
 
 from edit_benchmark.categories import label
+from edit_benchmark.dataset.samples import clusters
 from edit_benchmark.judging.rubrics import Scale
 from edit_benchmark.records import (
     EDIT_FAILED,
@@ -103,7 +104,7 @@ def summary_rows(
     no statistics unless every category that has samples has a mean.
     ``equal_share`` (0 to 1) is the share of equal scores from which on a category is marked.
     """
-    sources = {sample.id: sample.source_sha256 for sample in samples}
+    sources = clusters(samples)
     rows: list[SummaryRow] = []
     for group in by_model_and_judge(scores).values():
         scale = scales.get(group[0].judge, Scale())

@@ -72,7 +72,7 @@ def write_report(
             analysis.summary, judge, spoken, inputs.scales.get(judge, Scale()).ends
         )
         plots.save(figures[judge], out / "plots" / f"overview-{judge}")
-    paths = [sample.source for sample in inputs.samples if sample.source]
+    paths = [path for sample in inputs.samples for path in (*sample.sources, sample.mask) if path]
     paths += [row.image for row in inputs.scores if row.image and not row.repeat]
     copies = thumbnails.make([inputs.results / path for path in paths], out)
     by_path = {path: copies[inputs.results / path] for path in paths}

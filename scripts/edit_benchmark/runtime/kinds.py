@@ -30,6 +30,10 @@ def _no_hashes(settings: Any) -> dict[str, str]:
     return {}
 
 
+def _no_files(settings: Any) -> str:
+    return ""
+
+
 def _no_former(settings: Any, checkpoint: Checkpoint | None, fields: dict[str, Any]) -> None:
     """Work of before 0.2 is not taken for what this kind makes now."""
 
@@ -102,6 +106,9 @@ class Kind(Generic[Settings, Model]):
         such work is not the same.
     needs_device
         False for a kind that computes nothing.
+    files
+        What tells that files were written, came or went whose content is in the keys of single
+        samples; empty for a kind without such.
     """
 
     role: Literal["editor", "judge"]
@@ -118,6 +125,7 @@ class Kind(Generic[Settings, Model]):
         [Settings, Checkpoint | None, dict[str, Any]], dict[str, Any] | None
     ] = _no_former
     needs_device: bool = True
+    files: Callable[[Settings], str] = _no_files
 
     def surroundings(self, settings: Settings) -> dict[str, Any]:
         """What besides settings and checkpoint determines what the model makes.
@@ -131,6 +139,11 @@ class Kind(Generic[Settings, Model]):
             "source_hashes": self.source_hashes(settings),
         }
         return {name: value for name, value in found.items() if value}
+
+    def noticed(self, settings: Settings) -> dict[str, Any]:
+        """What a run compares with the last one: :meth:`surroundings`, and the files of samples."""
+        files = self.files(settings)
+        return self.surroundings(settings) | ({"files": files} if files else {})
 
     def key_fields(self, settings: Settings, checkpoint: Checkpoint | None) -> dict[str, Any]:
         """Everything about a model that determines what it makes: its part of a key.

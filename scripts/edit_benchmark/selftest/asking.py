@@ -28,11 +28,14 @@ class Chosen:
         The edit as it is shown to the judge.
     other
         The sample whose instruction it is probed with, None where there is none.
+    cluster
+        Of its sample, as of :func:`~edit_benchmark.dataset.samples.clusters`.
     """
 
     place: int
     case: Case
     other: Sample | None
+    cluster: str
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,7 @@ class Answered:
     place
         As of :class:`Chosen`.
     id, cluster
-        Of the sample, and the hash of its source image.
+        Of the sample, and the cluster of its source images.
     score
         Of the unchanged edit, 0 to 10, None where there is none.
     masses
@@ -150,7 +153,7 @@ def ask_about(ask: Ask, chosen: Sequence[Chosen]) -> list[Answered]:
         Answered(
             place=edit.place,
             id=edit.case.sample.id,
-            cluster=edit.case.sample.source_sha256,
+            cluster=edit.cluster,
             score=_score(answer),
             masses=masses(answer.details) if isinstance(answer, Answer) else [],
             probes=of_probes,

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from tqdm import tqdm
 
 from edit_benchmark.config.judges import JudgeSettings
+from edit_benchmark.dataset.samples import clusters
 from edit_benchmark.errors import SampleError, UserError
 from edit_benchmark.judging import rubrics
 from edit_benchmark.judging.batching import answers_of, count_answers, read_ahead
@@ -120,7 +121,7 @@ def _rows(job: SelfTestJob) -> list[Answered]:
 
 def _chosen(job: SelfTestJob, edits: Sequence[Edit], places: Sequence[int]) -> list[Chosen]:
     """The edits at ``places`` with their images; those that cannot be read are left out."""
-    by_id = {sample.id: sample for sample in job.samples}
+    by_id, images = {sample.id: sample for sample in job.samples}, clusters(job.samples)
     others = probes.partners([by_id[edit.id] for edit in edits], job.samples)
     asked = {
         category: rubric_of(job.settings, category, job.language)
@@ -131,5 +132,5 @@ def _chosen(job: SelfTestJob, edits: Sequence[Edit], places: Sequence[int]) -> l
         edit = edits[place]
         with suppress(SampleError):
             case = case_of(by_id[edit.id], edit, asked[edit.category], job.results)
-            chosen.append(Chosen(place, case, others[place]))
+            chosen.append(Chosen(place, case, others[place], images[edit.id]))
     return chosen

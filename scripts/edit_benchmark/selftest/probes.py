@@ -93,8 +93,9 @@ def choose(edits: Sequence[Edit], count: int) -> list[Edit]:
 def partners(chosen: Sequence[Sample], samples: Sequence[Sample]) -> list[Sample | None]:
     """For each of ``chosen`` the sample whose instruction the probe ``swapped`` gives it.
 
-    It has another instruction and another source image, and the same category if one of those has;
-    of several the one whose instruction was given least often. None where there is no such sample.
+    It has another instruction and no source image in common, as many source images if one of those
+    has, and then the same category; of several the one whose instruction was given least often.
+    None where there is no such sample.
     """
     given: Counter[str] = Counter()
     result: list[Sample | None] = []
@@ -103,12 +104,13 @@ def partners(chosen: Sequence[Sample], samples: Sequence[Sample]) -> list[Sample
             other
             for other in samples
             if other.instruction != sample.instruction
-            and other.source_sha256 != sample.source_sha256
+            and not {*other.all_source_sha256} & {*sample.all_source_sha256}
             and not other.problem  # it may be of the same source image
         ]
         partner = min(
             others,
             key=lambda other: (
+                len(other.sources) != len(sample.sources),
                 other.category != sample.category,
                 given[other.instruction],
                 seed(1, other.id),

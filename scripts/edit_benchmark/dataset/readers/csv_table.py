@@ -1,4 +1,4 @@
-"""CSV with a header: the columns are the fields of JSON lines, tags are separated by ``;``."""
+"""CSV with a header: the columns are the fields of JSON lines, lists are separated by ``;``."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 from edit_benchmark.dataset.readers.raw_sample import RawSample, from_row
 from edit_benchmark.errors import UserError, shorten
 
+_LISTS = {"tags", "images"}
 _SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 
 
@@ -25,8 +26,8 @@ def read_csv(path: Path) -> Iterator[RawSample]:
         CSV, or has a wrong field.
     """
     for place, fields in csv_fields(path):
-        if "tags" in fields:
-            fields["tags"] = [tag.strip() for tag in fields["tags"].split(";") if tag.strip()]
+        for name in _LISTS & fields.keys():
+            fields[name] = [part.strip() for part in fields[name].split(";") if part.strip()]
         yield from_row(path, place, fields)
 
 

@@ -10,12 +10,12 @@ from typing import Any, BinaryIO
 
 import ijson
 
+from edit_benchmark.dataset.readers.raw_image import RawImage, decode_image
 from edit_benchmark.dataset.readers.raw_sample import (
     BYTE_ORDER_MARK,
     RawSample,
     Row,
     check_fields,
-    decode_image,
     number,
     tags,
     text,
@@ -99,7 +99,7 @@ def _from_item(
             else "subset and position, without an original_image_path"
         ),
         category=category,
-        read_image=partial(decode_image, place, "src_img_b64", encoded),
+        sources=(RawImage(partial(decode_image, place, "src_img_b64", encoded)),),
         texts={
             "instruction_en": text(place, row, "edit_instruction_en"),
             "instruction_zh": text(place, row, "edit_instruction"),

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-import base64
-import errno
 import math
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from edit_benchmark.errors import ImageError, UserError, shorten
+from edit_benchmark.dataset.readers.raw_image import RawImage, decode_image, read_file
+from edit_benchmark.errors import UserError, shorten
 
 #: The mark with which some programs begin a UTF-8 file.
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 #: The fields that JSON lines and CSV share.
 FIELDS = (
-    "id", "category", "instruction", "instruction_en", "instruction_zh", "image", "description",
-    "description_zh", "rationale", "rationale_zh", "difficulty", "tags", "human_score",
+    "id", "category", "instruction", "instruction_en", "instruction_zh", "image", "images", "mask",
+    "description", "description_zh", "rationale", "rationale_zh", "difficulty", "tags",
+    "human_score",
 )  # fmt: skip
+#: Source images of a sample, at most.
+MOST_IMAGES = 10
 # Without what these hold an editor would be asked for another edit.
 _NEEDED_BUT_UNUSED = ("mask", "images")
 _NO_TEXT = re.compile("[\0\ud800-\udfff]")
@@ -55,29 +57,42 @@ class RawSample:
     ----------
     place
         File and line, for messages.
-    read_image
-        Reads the bytes of the source image; ImageError if they cannot be had.
+    sources
+        Its source images, at least one.
     texts
         The texts under the names of the fields of :class:`~edit_benchmark.records.Sample`.
     id_from
         What of the row the id is.
-    image_file
-        The file of the source image, None if the image stands in the row itself.
+    mask
+        A mask of the first source image, if there is one.
     unknown
         Names of the fields that are not read.
+    fields
+        What else a public benchmark says of the row and its judging needs.
+    pictures
+        Images beside the source, by the names that they have among the sample's ``fields``.
     """
 
     place: str
     id: str
     category: str
-    read_image: Callable[[], bytes]
+    sources: tuple[RawImage, ...]
     texts: dict[str, str]
     difficulty: str = ""
     tags: list[str] = field(default_factory=list)
     human_score: float | None = None
     id_from: str = "field id"
-    image_file: Path | None = None
+    mask: RawImage | None = None
     unknown: tuple[str, ...] = ()
+    fields: Mapping[str, str] = field(default_factory=dict)
+    pictures: Mapping[str, RawImage] = field(default_factory=dict)
+
+    @property
+    def image_files(self) -> list[Path]:
+        """The files of its images."""
+        mask = [self.mask] if self.mask else []
+        images = [*self.sources, *mask, *self.pictures.values()]
+        return [image.file for image in images if image.file is not None]
 
 
 def from_row(path: Path, place: str, row: Any) -> RawSample:
@@ -98,26 +113,16 @@ def from_row(path: Path, place: str, row: Any) -> RawSample:
         If the row is no object, or one of its fields is missing or of another type.
     """
     unknown = check_fields(place, row, FIELDS)
-    image = text(place, row, "image")
-    if _URL.match(image):
-        raise UserError(
-            f"{place}: image {shorten(image)} is a URL; download it, or leave out file://, and "
-            "give the path of the file."
-        )
+    mask = text(place, row, "mask")
     english, also = text(place, row, "instruction"), text(place, row, "instruction_en")
     if english and also and english != also:
         raise UserError(f"{place}: fields instruction and instruction_en differ; leave one out.")
-    file = path.parent / image if image.strip() and not image.startswith("data:") else None
     return RawSample(
         place=place,
         id=text(place, row, "id", required=True),
         category=text(place, row, "category", required=True),
-        read_image=(
-            partial(_read_file, place, file)
-            if file
-            else partial(decode_image, place, "image", image)
-        ),
-        image_file=file,
+        sources=_sources(path, place, row),
+        mask=_image(path, place, "mask", mask) if mask.strip() else None,
         unknown=unknown,
         texts={
             "instruction_en": english or also,
@@ -131,6 +136,35 @@ def from_row(path: Path, place: str, row: Any) -> RawSample:
         tags=tags(place, row),
         human_score=number(place, row, "human_score"),
     )
+
+
+def _sources(path: Path, place: str, row: Mapping[str, Any]) -> tuple[RawImage, ...]:
+    """The source images of a row: that of the field ``image``, or those of ``images``."""
+    image, images = text(place, row, "image"), texts(place, row, "images")
+    if image.strip() and images:
+        raise UserError(f"{place}: fields image and images are both given; leave one out.")
+    if len(images) > MOST_IMAGES:
+        raise UserError(
+            f"{place}: field images holds {len(images)} images; a sample has at most {MOST_IMAGES}."
+        )
+    if not images:
+        return (_image(path, place, "image", image),)
+    if not all(name.strip() for name in images):
+        raise UserError(f"{place}: an entry of field images is empty.")
+    return tuple(_image(path, place, "images", name) for name in images)
+
+
+def _image(path: Path, place: str, name: str, value: str) -> RawImage:
+    """The image that the field ``name`` gives as a path beside ``path``, or as a data URL."""
+    if _URL.match(value):
+        raise UserError(
+            f"{place}: {name} {shorten(value)} is a URL; download it, or leave out file://, and "
+            "give the path of the file."
+        )
+    if not value.strip() or value.startswith("data:"):
+        return RawImage(partial(decode_image, place, name, value))
+    file = path.parent / value
+    return RawImage(partial(read_file, place, name, file), file)
 
 
 def check_fields(place: str, row: Any, known: Collection[str]) -> tuple[str, ...]:
@@ -150,8 +184,8 @@ def check_fields(place: str, row: Any, known: Collection[str]) -> tuple[str, ...
     for name in _NEEDED_BUT_UNUSED:
         if name in unknown and row[name] not in (None, "", [], {}):
             raise UserError(
-                f"{place}: field {name} is not supported: an edit is made from one source image, "
-                "given as image, and an instruction; without this field it would be another edit."
+                f"{place}: field {name} is not supported in this format, and without it the sample "
+                "would be another one; formats jsonl and csv have it."
             )
     return unknown
 
@@ -181,12 +215,17 @@ def text(place: str, row: Mapping[str, Any], name: str, *, required: bool = Fals
     return value
 
 
+def texts(place: str, row: Mapping[str, Any], name: str) -> list[str]:
+    """The field ``name`` of a row, a list of texts, empty if it is missing or null."""
+    values = row.get(name) or []
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise UserError(f"{place}: field {name} is not a list of texts.")
+    return [text(place, {name: value}, name) for value in values]
+
+
 def tags(place: str, row: Mapping[str, Any]) -> list[str]:
     """The field ``tags`` of a row, empty if it is missing or null."""
-    values = row.get("tags") or []
-    if not isinstance(values, list) or not all(isinstance(tag, str) for tag in values):
-        raise UserError(f"{place}: field tags is not a list of texts.")
-    return [text(place, {"tags": tag}, "tags") for tag in values]
+    return texts(place, row, "tags")
 
 
 def number(place: str, row: Mapping[str, Any], name: str) -> float | None:
@@ -205,46 +244,3 @@ def number(place: str, row: Mapping[str, Any], name: str) -> float | None:
 
 def _shown(value: Any) -> str:
     return shorten(repr(value))
-
-
-def decode_image(place: str, name: str, encoded: str) -> bytes:
-    """The bytes of an image that the field ``name`` holds as base64 or as a data URL.
-
-    Line breaks within, missing padding and the alphabet for URLs are taken as they are meant.
-
-    Raises
-    ------
-    ImageError
-        If there is none, or it is not base64.
-    """
-    if not encoded.strip():
-        raise ImageError(f"{place}: field {name} is missing.")
-    _, _, tail = encoded.rpartition(",")
-    digits = "".join(tail.split()).replace("-", "+").replace("_", "/").rstrip("=")
-    try:
-        return base64.b64decode(digits + "=" * (-len(digits) % 4), validate=True)
-    except ValueError as error:  # also a character that is not ASCII
-        raise ImageError(f"{place}: field {name} is not base64 ({error}).") from None
-
-
-# What is wrong with one path, and not with the disk or the server that all of them lie on.
-_OF_ONE_PATH = {
-    errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG,
-    errno.ELOOP, errno.EINVAL,
-}  # fmt: skip
-
-
-def _read_file(place: str, path: Path) -> bytes:
-    image = f"{place}: image {shorten(str(path), 200)}"
-    try:
-        # Reading a pipe or a device would never end.
-        if path.exists() and not (path.is_file() or path.is_dir()):
-            raise ImageError(f"{image} is not a file.")
-        return path.read_bytes()
-    except FileNotFoundError:
-        raise ImageError(f"{image} does not exist.") from None
-    except ValueError as error:  # a path that no file system takes
-        raise ImageError(f"{image} cannot be read ({error}).") from None
-    except OSError as error:
-        kind = ImageError if error.errno in _OF_ONE_PATH else UserError
-        raise kind(f"{image} cannot be read ({error.strerror or error}).") from None

@@ -154,13 +154,26 @@
     let shown;
     if (image) {
       shown = el("button", { type: "button", className: "image", ariaLabel: `${ui.compare}: ${ui.edit_alt} ${sample.id} ${ui.by} ${models[model]}` },
-        thumbnail(image, `${ui.edit_alt} ${sample.id} ${ui.by} ${models[model]}`), sample.source && thumbnail(sample.source, "", "over"));
+        thumbnail(image, `${ui.edit_alt} ${sample.id} ${ui.by} ${models[model]}`), sample.sources[0] && thumbnail(sample.sources[0], "", "over"));
       shown.addEventListener("click", () => open(sample.id, "source", String(model), "slider"));
     } else {
       shown = el("div", { className: "no-image", textContent: ui.no_image });
     }
     const original = image ? el("a", { href: image[3], textContent: ui.original, ariaLabel: `${ui.original}: ${sample.id} ${models[model]}` }) : null;
     return el("figure", {}, shown, el("figcaption", {}, el("strong", { textContent: models[model] }), " ", original, verdict(row)));
+  }
+
+  function labelled(sample, image, name, shown) {
+    return el("figure", {}, shown, el("figcaption", {}, el("strong", { textContent: name }), " ", el("a", { href: image[3], textContent: ui.original, ariaLabel: `${ui.original}: ${sample.id} ${name}` })));
+  }
+
+  // Of several source images each has its number, from 1; a single one has 0.
+  function sourceFigure(sample, image, number) {
+    const name = number ? `${ui.source} ${number}` : ui.source;
+    const alt = `${ui.source_alt} ${sample.id}${number ? `, ${number}` : ""}${sample.description_en ? `: ${sample.description_en}` : ""}`;
+    const shown = el("button", { type: "button", className: "image", ariaLabel: `${ui.compare}: ${ui.source_alt} ${sample.id}${number ? `, ${number}` : ""}` }, thumbnail(image, alt));
+    shown.addEventListener("click", () => open(sample.id));
+    return labelled(sample, image, name, shown);
   }
 
   function texts(sample) {
@@ -171,13 +184,9 @@
     const sample = samples[index];
     const compare = el("button", { type: "button", textContent: ui.compare, ariaLabel: `${ui.compare}: ${sample.id}` });
     compare.addEventListener("click", () => open(sample.id));
-    const named = el("strong", { textContent: ui.source });
-    let source = el("figure", {}, el("div", { className: "no-image", textContent: ui.no_image }), el("figcaption", {}, named));
-    if (sample.source) {
-      const shown = el("button", { type: "button", className: "image", ariaLabel: `${ui.compare}: ${ui.source_alt} ${sample.id}` }, thumbnail(sample.source, `${ui.source_alt} ${sample.id}${sample.description_en ? `: ${sample.description_en}` : ""}`));
-      shown.addEventListener("click", () => open(sample.id));
-      source = el("figure", {}, shown, el("figcaption", {}, named, " ", el("a", { href: sample.source[3], textContent: ui.original, ariaLabel: `${ui.original}: ${sample.id} ${ui.source}` })));
-    }
+    const given = sample.sources.length ? sample.sources.map((image, number) => sourceFigure(sample, image, sample.sources.length > 1 ? number + 1 : 0))
+      : [el("figure", {}, el("div", { className: "no-image", textContent: ui.no_image }), el("figcaption", {}, el("strong", { textContent: ui.source })))];
+    if (sample.mask) given.push(labelled(sample, sample.mask, ui.mask, thumbnail(sample.mask, `${ui.mask} ${sample.id}`)));
     const extra = ["description", "rationale"].flatMap((what) => [spoken(sample[`${what}_en`], "en"), spoken(sample[`${what}_zh`], "zh-Hans")]).filter(Boolean);
     const node = el("article", { className: "card", tabIndex: -1, "data-id": sample.id },
       el("header", {},
@@ -190,7 +199,7 @@
       ...texts(sample),
       extra.length ? el("details", {}, el("summary", { textContent: ui.more }), ...extra) : null,
       el("div", { className: "strip" },
-        source,
+        ...given,
         ...[...shownModels].sort((a, b) => a - b).map((model) => figure(sample, model)).filter(Boolean)));
     return node;
   }
@@ -249,7 +258,7 @@
   const stage = $("stage");
   const state = { id: "", left: "source", right: "0", mode: "slider" };
   const name = (side) => (side === "source" ? ui.source : models[+side]);
-  const imageOf = (sample, side) => (side === "source" ? sample.source : sample.edits[side]);
+  const imageOf = (sample, side) => (side === "source" ? sample.sources[0] : sample.edits[side]);
 
   for (const id of ["viewer-left", "viewer-right"]) {
     for (const side of ["source", ...models.keys()].map(String)) $(id).append(el("option", { value: side, textContent: name(side) }));

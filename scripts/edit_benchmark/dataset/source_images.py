@@ -1,0 +1,162 @@
+"""The images that a sample starts from: its source images, and a mask if it has one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from edit_benchmark import images
+from edit_benchmark.dataset.readers.raw_image import RawImage
+from edit_benchmark.dataset.readers.raw_sample import RawSample
+from edit_benchmark.errors import ImageError, UserError
+from edit_benchmark.records import Sample
+from edit_benchmark.results.files import write_bytes
+
+# Models refuse images with a side of fewer pixels than one token stands for, and narrow ones.
+_LEAST_SIDE, _MOST_ASPECT = 32, 20
+# The brightest that a mask is which marks nothing.
+_DARK = 127
+
+
+@dataclass(frozen=True)
+class SourceImages:
+    """The images of one sample.
+
+    Attributes
+    ----------
+    first, more
+        RGB images at their own sizes: the first source image, and the others in their order.
+    mask
+        Grey (mode ``L``), of the size of ``first``, white where it is edited; None without one.
+    """
+
+    first: Image.Image
+    more: tuple[Image.Image, ...] = ()
+    mask: Image.Image | None = None
+
+
+def store(
+    raw: RawSample,
+    folder: Path,
+    results: Path,
+    *,
+    strict: bool = False,
+    warn: Callable[[str], None] = lambda sentence: None,
+) -> dict[str, Any]:
+    """Keep a row's images in ``folder``, within ``results``, each under its hash.
+
+    Returns
+    -------
+    dict
+        What a :class:`~edit_benchmark.records.Sample` says of them, or what is wrong with one.
+
+    Raises
+    ------
+    ImageError
+        If one cannot be used and ``strict``.
+    """
+    place = f"{raw.place}: sample {raw.id}"
+    try:
+        sources = [
+            images.standard(image.read(), f"{place}, image {number}" if number > 1 else place)
+            for number, image in enumerate(raw.sources, start=1)
+        ]
+        mask = _mask(raw.mask, f"{place}, mask", sources[0].image.size) if raw.mask else None
+        pictures = {
+            name: images.standard(image.read(), f"{place}, {name}")
+            for name, image in raw.pictures.items()
+        }
+    except ImageError as error:
+        if strict:
+            raise
+        return {
+            "source": "", "source_sha256": "", "width": 0, "height": 0, "problem": str(error),
+            "fields": dict(raw.fields),
+        }  # fmt: skip
+    for file in [*sources, *pictures.values()]:
+        if file.warning:
+            warn(file.warning)
+    paths, digests = zip(*(_keep(file, folder, results) for file in sources), strict=True)
+    others = {name: _keep(file, folder, results)[0] for name, file in pictures.items()}
+    mask_path, mask_digest = _keep(mask, folder, results) if mask else ("", "")
+    return {
+        "source": paths[0],
+        "source_sha256": digests[0],
+        "width": sources[0].image.width,
+        "height": sources[0].image.height,
+        "more_sources": list(paths[1:]),
+        "more_source_sha256": list(digests[1:]),
+        "mask": mask_path,
+        "mask_sha256": mask_digest,
+        "fields": {**raw.fields, **others},
+    }
+
+
+def _mask(raw: RawImage, place: str, size: tuple[int, int]) -> images.ImageFile:
+    """The file of a mask of an image of ``size``; its colours are numbers, whatever its profile."""
+    mask = images.verbatim(raw.read(), place)
+    if mask.image.size != size:
+        raise ImageError(
+            f"{place}: it has {mask.image.width}x{mask.image.height} pixels and its source image "
+            f"{size[0]}x{size[1]}; give a mask of the same size."
+        )
+    _, brightest = mask.image.convert("L").getextrema()
+    if isinstance(brightest, tuple) or brightest <= _DARK:
+        raise ImageError(f"{place}: it is black throughout; white is what is edited.")
+    return mask
+
+
+def _keep(file: images.ImageFile, folder: Path, results: Path) -> tuple[str, str]:
+    """Path, relative to ``results``, and hash of a file that is kept."""
+    digest = images.sha256(file.data)
+    path = folder / f"{digest}.{file.ending}"
+    if not path.exists():
+        write_bytes(path, file.data)
+    return path.relative_to(results).as_posix(), digest
+
+
+def load(sample: Sample, results: Path) -> SourceImages:
+    """The images of a sample, proved to be those that the table was made from.
+
+    Raises
+    ------
+    UserError
+        If a file is gone or altered.
+    """
+    place = f"sample {sample.id}"
+    first, *more = (
+        images.load(_bytes(results / path, digest, sample.id), place)
+        for path, digest in zip(sample.sources, sample.all_source_sha256, strict=True)
+    )
+    mask = None
+    if sample.mask:
+        data = _bytes(results / sample.mask, sample.mask_sha256, sample.id)
+        mask = images.load(data, f"{place}, mask").convert("L")
+    return SourceImages(first, tuple(more), mask)
+
+
+def has_odd_shape(sample: Sample) -> bool:
+    """Whether the first source image has a shape that many models refuse."""
+    short, long = sorted((sample.width, sample.height))
+    return short < _LEAST_SIDE or long > _MOST_ASPECT * short
+
+
+def _bytes(path: Path, digest: str, sample_id: str) -> bytes:
+    """The bytes of a kept file."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UserError(
+            f"{path}: the source image of {sample_id} cannot be read ({error.strerror}); "
+            "run again with --forcerun samples."
+        ) from None
+    if images.sha256(data) != digest:
+        raise UserError(
+            f"{path}: the source image of {sample_id} was altered after it was imported; "
+            "run again with --forcerun samples."
+        )
+    return data
