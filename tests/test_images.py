@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import icc
 from edit_benchmark import images
 from edit_benchmark.errors import ImageError, UserError
 
@@ -156,3 +157,51 @@ def test_png_bytes_depend_on_pixels_and_texts_alone() -> None:
     assert data == images.encode_png(image.copy(), texts)
     with Image.open(io.BytesIO(data)) as again:
         assert again.text == texts  # type: ignore[attr-defined]
+
+
+COLOUR = Image.new("RGB", (2, 2), (200, 100, 50))
+DEEP = Image.fromarray(np.full((2, 2), 257 * 100, np.uint16))
+
+
+@pytest.mark.parametrize(
+    ("image", "profile", "expected"),
+    [
+        # By the primaries' matrices (IEC 61966-2-1, SMPTE EG 432-1) and the exponents.
+        (COLOUR, icc.rgb_profile(icc.DISPLAY_P3), (215, 93, 31)),
+        (COLOUR, icc.rgb_profile(icc.ADOBE_RGB, (2.19921875,)), (227, 100, 42)),
+        (COLOUR.convert("L"), icc.grey_profile(1.8), (143, 143, 143)),
+        (DEEP, icc.grey_profile(1.8), (119, 119, 119)),
+        (Image.new("RGBA", (2, 2), (200, 100, 50, 0)), icc.rgb_profile(icc.DISPLAY_P3), (255,) * 3),
+    ],
+    ids=["P3", "Adobe RGB", "grey", "16 bits", "transparent"],
+)
+def test_a_profile_is_applied_once(
+    image: Image.Image, profile: bytes, expected: tuple[int, int, int]
+) -> None:
+    kept = images.standard(encoded(image, icc_profile=profile), "x")
+    for shown in (kept.image, images.load(kept.data, "x")):
+        pixel = shown.getpixel((0, 0))
+        assert isinstance(pixel, tuple)
+        assert max(abs(a - b) for a, b in zip(pixel, expected, strict=True)) <= 1
+    again = images.standard(kept.data, "x")
+    assert again.data == kept.data
+
+
+@pytest.mark.parametrize(
+    ("image", "profile", "warning"),
+    [
+        (COLOUR, icc.rgb_profile(icc.SRGB), ""),
+        (COLOUR.convert("L"), icc.rgb_profile(icc.DISPLAY_P3), ""),  # greys are the same in both
+        (COLOUR, icc.grey_profile(1.8), "x: its colour profile is for another kind of pixels"),
+        (COLOUR, b"junk", "x: its colour profile cannot be read"),
+    ],
+    ids=["sRGB", "greys", "of greys", "broken"],
+)
+def test_a_file_whose_colours_are_srgb_is_kept_as_it_is(
+    image: Image.Image, profile: bytes, warning: str
+) -> None:
+    data = encoded(image, icc_profile=profile)
+    kept = images.standard(data, "x")
+    assert kept.data == data
+    assert kept.warning.startswith(warning)
+    assert bool(kept.warning) == bool(warning)
