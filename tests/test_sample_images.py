@@ -34,7 +34,7 @@ from edit_benchmark.judging.rubrics import Rubric
 from edit_benchmark.records import Edit, Sample
 from edit_benchmark.results.store import Store
 from edit_benchmark.runtime.leases import DeviceRequest
-from edit_benchmark.selftest.probes import partners
+from edit_benchmark.selftest.probes import PROBES, partners
 from judge_fixtures import SAMPLE, case, load, probabilities
 from plugins import toys
 
@@ -292,6 +292,18 @@ def test_the_self_tests_other_instruction_is_of_a_sample_alike_and_of_other_imag
     (partner,) = partners([TWO], [TWO, *others])
     assert partner is not None
     assert partner.id == "alike"
+
+
+def test_every_probe_of_the_self_test_shows_all_sources(rubric: Rubric) -> None:
+    asked = replace(case(rubric), sample=TWO, more_sources=(draw("m"),))
+    other = replace(TWO, id="other", instruction="another")
+    changes = [change for probe in PROBES for change in (probe.change, probe.against) if change]
+    assert changes
+    for change in changes:
+        shown = change(asked, other)
+        assert shown is not None
+        assert shown.sources == asked.sources
+        assert shown.sample.sources == TWO.sources
 
 
 # ----- Editors -----
