@@ -17,7 +17,7 @@ rule score:
         "../../environment.yml"
     threads: edit_threads()
     resources:
-        gpu=1,
+        gpu=judge_gpus,
         device_ids=DEVICE_IDS,
         load_slots=config["load_slots"],
         keep_loaded=KEEP_LOADED,

@@ -16,7 +16,7 @@ from edit_benchmark.checkpoints.record import Checkpoint
 from edit_benchmark.checkpoints.safetensors import read_header, tensors
 from edit_benchmark.config.base import ModelSettings
 from edit_benchmark.config.editors import DiffusersEditorSettings, IdentityEditorSettings
-from edit_benchmark.config.judges import TransformersJudgeSettings
+from edit_benchmark.config.judges import PixelsJudgeSettings, TransformersJudgeSettings
 from edit_benchmark.errors import UserError
 from edit_benchmark.results.files import state
 
@@ -31,6 +31,7 @@ _BITS = {
 _NAMES_CLASSES: dict[type, str] = {
     DiffusersEditorSettings: "model_index.json",
     TransformersJudgeSettings: "config.json",
+    PixelsJudgeSettings: "config.json",
 }
 _FLOATS = {"F64", "F32", "F16", "BF16"}
 _BYTES_OF = {"bfloat16": 2, "float16": 2, "float32": 4}

@@ -20,7 +20,7 @@ from edit_benchmark.config.base import (
     whole_number,
 )
 from edit_benchmark.config.editors import EditorSettings
-from edit_benchmark.config.judges import JudgeSettings
+from edit_benchmark.config.judges import JudgeSettings, of_one_measure
 
 Names = TypeVar("Names", bound=Iterable[str])
 
@@ -159,7 +159,12 @@ class Config(Section):
     """Ratings of edits by people; null for none."""
     models: Annotated[dict[Name, EditorSettings], Field(min_length=1), AfterValidator(_distinct)]
     """The editors to compare, by the name that tables show."""
-    judges: Annotated[dict[Name, JudgeSettings], Field(min_length=1), AfterValidator(_distinct)]
+    judges: Annotated[
+        dict[Name, JudgeSettings],
+        Field(min_length=1),
+        BeforeValidator(of_one_measure),
+        AfterValidator(_distinct),
+    ]
     """The judges that score every edit, by the name that tables show."""
 
     @model_validator(mode="after")

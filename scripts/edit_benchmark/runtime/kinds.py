@@ -89,7 +89,7 @@ class Kind(Generic[Settings, Model]):
         The model's part of the key that the same work had before 0.2, from the present one; None if
         such work is not the same.
     needs_device
-        False for a kind that computes nothing.
+        False for a kind that computes nothing, or only on the host's cores.
     """
 
     role: Literal["editor", "judge"]
