@@ -299,6 +299,7 @@ def test_kris_reads_a_score_where_it_can_be_told() -> None:
         ("A: 4\nB: 3\nC: 3", 3.33),
         ("A: 4.", None),
         ("Brief reasoning: x: 5", None),
+        ("A: 4: 5", None),
         (" A: 4 ", 4.0),
     ],
 )
