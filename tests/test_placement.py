@@ -6,14 +6,13 @@ import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 
 from conftest import Project
-from edit_benchmark.checkpoints import loading, reading
+from edit_benchmark.checkpoints import reading
 from edit_benchmark.checkpoints.prefetch import Prefetch
 from edit_benchmark.config.editors import OwnEditorSettings
 from edit_benchmark.editing import placement
@@ -46,14 +45,6 @@ def test_what_does_not_fit_is_refused_and_not_left_on_the_host(
 ) -> None:
     with pytest.raises(UserError, match=rf"checkpoint flux does not fit on {problem} are free"):
         placement.plan(FLUX2, ["text_encoder"], [room * GIB for room in free], "flux")
-
-
-def test_a_judge_of_which_a_part_would_be_left_on_the_host_is_refused() -> None:
-    judge = SimpleNamespace(hf_device_map={"layers.0": 0, "layers.1": 1, "lm_head": "disk"})
-    with pytest.raises(UserError, match=r"1 of its parts would be left on the host \(lm_head\)"):
-        loading.refuse_offloading(Path("judge"), judge)
-    loading.refuse_offloading(Path("judge"), SimpleNamespace(hf_device_map={"a": 0, "b": 1}))
-    loading.refuse_offloading(Path("judge"), SimpleNamespace(hf_device_map={"": "cpu"}))
 
 
 def test_weights_are_read_onto_the_device_of_their_component(

@@ -8,7 +8,7 @@ import platform
 
 RECORDED = (
     "snakemake", "torch", "torchvision", "diffusers", "transformers", "tokenizers", "peft",
-    "accelerate", "safetensors", "numpy", "pandas", "scipy", "pillow",
+    "accelerate", "safetensors", "numpy", "pandas", "scipy", "pillow", "torchmetrics",
 )  # fmt: skip
 #: Variables with which a user makes the same libraries compute otherwise: TF32 in place of float32,
 #: deterministic kernels, other instruction sets.

@@ -4,7 +4,7 @@ rule run_record:
         benchmark=BENCHMARK_FILES,
         editors=collect(rules.editor_checkpoint.output, model=MODELS),
         judges=collect(rules.judge_checkpoint.output, judge=JUDGES),
-        rubrics=sorted(set(RUBRICS.values())),
+        rubrics=sorted({path for paths in RUBRICS.values() for path in paths}),
         # Last, so that the versions and devices are those of the run that made the scores.
         scores=collect(
             rules.collect_scores.output.table,

@@ -64,5 +64,5 @@ rule selftest:
 rule judge_selftest:
     """Every judge put to the test on every model's edits; the report opens with the verdicts."""
     input:
-        collect(rules.selftest.output, judge=JUDGES, model=SELFTESTED),
+        collect(rules.selftest.output, judge=TESTED_JUDGES, model=SELFTESTED),
     localrule: True

@@ -174,31 +174,6 @@ def converted_adapter(pipeline: str, path: Path) -> list[str] | None:
     return list(state[0] if isinstance(state, tuple) else state)
 
 
-def divided(count: int) -> dict[str, Any]:
-    """What ``from_pretrained`` of transformers takes for layers divided over ``count`` GPUs."""
-    # A tenth is left for the work itself.
-    free = {number: int(0.9 * torch.cuda.mem_get_info(number)[0]) for number in range(count)}
-    return {"device_map": "balanced", "max_memory": free}
-
-
-def refuse_offloading(folder: Path, model: Any) -> None:
-    """Refuse a model of which a part was left in the host's memory or on its disk.
-
-    Raises
-    ------
-    UserError
-        If so: from there every forward pass would load it anew.
-    """
-    places = getattr(model, "hf_device_map", None) or {}
-    left = sorted(name for name, place in places.items() if str(place) in ("cpu", "disk"))
-    if left and len(set(places.values())) > 1:
-        raise UserError(
-            f"{folder}: the devices' free memory is not enough, {len(left)} of its parts would be "
-            f"left on the host ({shorten(', '.join(left))}); use more devices (gpu), or larger "
-            "ones."
-        )
-
-
 def _is_of_diffusers(kind: type) -> bool:
     return kind.__module__.partition(".")[0] == "diffusers"
 

@@ -93,7 +93,6 @@ class Prefetch:
             folder, kind, **usual | arguments
         )
         loading.refuse_misfit(folder, report)
-        loading.refuse_offloading(folder, model)
         return model.eval()
 
     def variant_of(self, folder: Path) -> str | None:

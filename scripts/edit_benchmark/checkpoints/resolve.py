@@ -21,7 +21,7 @@ from edit_benchmark.config.editors import (
     FolderEditorSettings,
     IdentityEditorSettings,
 )
-from edit_benchmark.config.judges import TransformersJudgeSettings
+from edit_benchmark.config.judges import PixelsJudgeSettings, TransformersJudgeSettings
 from edit_benchmark.errors import UserError
 from edit_benchmark.results.files import state
 
@@ -34,6 +34,7 @@ _BITS = {
 _NAMES_CLASSES: dict[type, str] = {
     DiffusersEditorSettings: "model_index.json",
     TransformersJudgeSettings: "config.json",
+    PixelsJudgeSettings: "config.json",
 }
 _FLOATS = {"F64", "F32", "F16", "BF16"}
 _EIGHT_BITS = {"F8_E4M3", "F8_E5M2"}

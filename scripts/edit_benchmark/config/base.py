@@ -126,14 +126,18 @@ class ModelSettings(Section):
     revision: Text | None = None
     """Branch, tag or commit of the hub repository; null for its main branch. The resolved commit is
     recorded."""
-    gpu: Positive = 1
-    """Devices that the model is placed over, for one that does not fit on one: a pipeline's text
-    encoders go where its transformer is not, a judge's layers are divided, and a class of one's own
-    sees all of them."""
     dtype: Literal["bfloat16", "float16", "float32"] = "bfloat16"
     """Floating-point type of the weights and of the arithmetic."""
     allow_pickle: bool = False
     """Accept weights that are not safetensors; loading such files can run any code."""
+
+
+class PlacedSettings(ModelSettings):
+    """What is set for every model that may take several devices."""
+
+    gpu: Positive = 1
+    """Devices that the model is placed over, for one that does not fit on one: a pipeline's text
+    encoders go where its transformer is not, and a class of one's own sees all of them."""
 
 
 class PretrainedSettings(ModelSettings):

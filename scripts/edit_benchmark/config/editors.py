@@ -12,11 +12,11 @@ from edit_benchmark.config.base import (
     Arguments,
     ClassPath,
     Location,
-    ModelSettings,
     Name,
     NotNegative,
     Number,
     Pixels,
+    PlacedSettings,
     Positive,
     PretrainedSettings,
     Section,
@@ -71,7 +71,7 @@ def _preset_or_checkpoint(schema: dict[str, Any]) -> None:
     schema["anyOf"] = [{"required": required}, {"required": ["preset"]}]
 
 
-class DiffusersEditorSettings(PretrainedSettings, _Edited):
+class DiffusersEditorSettings(PretrainedSettings, PlacedSettings, _Edited):
     """Any edit pipeline of diffusers, from its checkpoint."""
 
     model_config = ConfigDict(json_schema_extra=_preset_or_checkpoint)
@@ -143,7 +143,7 @@ class DiffusersEditorSettings(PretrainedSettings, _Edited):
         return self
 
 
-class OwnEditorSettings(ModelSettings, _Edited):
+class OwnEditorSettings(PlacedSettings, _Edited):
     """A class of the user's own."""
 
     editor: Literal["class_path"]

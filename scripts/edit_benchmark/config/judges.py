@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from edit_benchmark.config.base import (
     Area,
@@ -16,6 +16,7 @@ from edit_benchmark.config.base import (
     NotNegative,
     Number,
     PathText,
+    PlacedSettings,
     Positive,
     PretrainedSettings,
     Section,
@@ -67,6 +68,8 @@ class TransformersJudgeSettings(PretrainedSettings, _Judged):
 
     judge: Literal["transformers"]
     """transformers runs any image-text-to-text model from its checkpoint."""
+    # No key: it works on one device.
+    gpu: ClassVar[int] = 1
     checkpoint: Location
     """A folder in the layout of save_pretrained, or a repository of the Hugging Face hub as
     owner/name."""
@@ -101,7 +104,7 @@ class TransformersJudgeSettings(PretrainedSettings, _Judged):
         return self
 
 
-class OwnJudgeSettings(ModelSettings, _Judged):
+class OwnJudgeSettings(PlacedSettings, _Judged):
     """A class of the user's own."""
 
     judge: Literal["class_path"]
@@ -112,6 +115,79 @@ class OwnJudgeSettings(ModelSettings, _Judged):
     """Keyword arguments of your own class."""
 
 
+Measure = Literal["psnr", "ssim", "l1", "clip_i", "clip_t", "dino"]
+_OF_FEATURES = ("clip_i", "clip_t", "dino")
+
+
+class PixelsJudgeSettings(ModelSettings):
+    """Measures between the edit and its source image that need no judge."""
+
+    judge: Literal["pixels"]
+    """pixels measures how like an edit is to its source image, on the host's cores."""
+    measures: Annotated[list[Measure], Field(min_length=1)] = ["psnr", "ssim", "l1"]
+    """Each becomes a judge of its own, named by both with a hyphen where there are several. psnr
+    (in dB, at most 100), ssim and l1 need no checkpoint; clip_i and clip_t take one of CLIP, dino
+    one of DINO. clip_t compares the edit with its instruction. A higher value is not better by
+    itself."""
+    dtype: Literal["bfloat16", "float16", "float32"] = "float32"
+    """Floating-point type of the weights and of the arithmetic."""
+
+    batch_size: ClassVar[int] = 8
+    rubric_file: ClassVar[None] = None
+    gpu: ClassVar[int] = 0
+
+    @property
+    def measure(self) -> Measure:
+        """The one measure that is left when a configuration is read."""
+        return self.measures[0]
+
+    @model_validator(mode="after")
+    def _measures_and_checkpoint_fit(self) -> PixelsJudgeSettings:
+        if len(set(self.measures)) < len(self.measures):
+            raise mistake("measures names one twice; name each once")
+        for measure in self.measures:
+            if (measure in _OF_FEATURES) != (self.checkpoint is not None):
+                what = "needs a" if self.checkpoint is None else "takes no"
+                raise mistake(
+                    f"{measure} {what} checkpoint; psnr, ssim and l1 take none, and clip_i, clip_t "
+                    "and dino stand in judges of their own that name one"
+                )
+        if "dino" in self.measures and len(self.measures) > 1:
+            raise mistake("dino takes another checkpoint than clip_i and clip_t; give it a judge")
+        return self
+
+
+def of_one_measure(judges: Any) -> Any:
+    """A configuration's judges, those of several measures replaced by one for each."""
+    if not isinstance(judges, dict):
+        return judges
+    found: dict[Any, Any] = {}
+    for name, judge in judges.items():
+        parts = {name: judge}
+        if isinstance(judge, dict) and judge.get("judge") == "pixels":
+            # What is wrong with it is said of the whole.
+            measures = PixelsJudgeSettings.model_fields["measures"].get_default()
+            measures = judge.get("measures", measures)
+            if _can_be_divided(judge) and len(measures) > 1:
+                parts = {f"{name}-{each}": judge | {"measures": [each]} for each in measures}
+        for part, settings in parts.items():
+            if part in found:
+                raise mistake(f"two judges are called {part}; rename one of them")
+            found[part] = settings
+    return found
+
+
+def _can_be_divided(judge: dict) -> bool:
+    try:
+        PixelsJudgeSettings.model_validate(judge)
+    except ValidationError:
+        return False
+    return True
+
+
+#: Judges that are asked by a rubric.
+AskedJudgeSettings = TransformersJudgeSettings | OwnJudgeSettings
 JudgeSettings = Annotated[
-    TransformersJudgeSettings | OwnJudgeSettings, Field(discriminator="judge")
+    TransformersJudgeSettings | OwnJudgeSettings | PixelsJudgeSettings,
+    Field(discriminator="judge"),
 ]

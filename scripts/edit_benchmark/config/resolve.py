@@ -57,7 +57,7 @@ def resolve(config: Mapping[str, Any]) -> Config:
         _check_files(f"models.{name}", model)
     for name, judge in settings.judges.items():
         _check_files(f"judges.{name}", judge)
-        if not _is_file(judge.rubric_file):
+        if judge.rubric_file is not None and not _is_file(judge.rubric_file):
             known = ", ".join(sorted(path.stem for path in RUBRICS.glob("*.yaml")))
             raise UserError(
                 f"config: judges.{name}: rubric {judge.rubric} is neither a file nor one of: "

@@ -19,7 +19,7 @@ from edit_benchmark.config.base import (
 )
 from edit_benchmark.config.benchmark import Benchmark
 from edit_benchmark.config.editors import EditorSettings, FolderEditorSettings, Layouts
-from edit_benchmark.config.judges import JudgeSettings
+from edit_benchmark.config.judges import JudgeSettings, of_one_measure
 
 
 def _text(value: str) -> str:
@@ -106,7 +106,12 @@ class Config(Section):
     """Ratings of edits by people; null for none."""
     models: Annotated[dict[Name, EditorSettings], Field(min_length=1), AfterValidator(distinct)]
     """The editors to compare, by the name that tables show."""
-    judges: Annotated[dict[Name, JudgeSettings], Field(min_length=1), AfterValidator(distinct)]
+    judges: Annotated[
+        dict[Name, JudgeSettings],
+        Field(min_length=1),
+        BeforeValidator(of_one_measure),
+        AfterValidator(distinct),
+    ]
     """The judges that score every edit, by the name that tables show."""
 
     @model_validator(mode="after")

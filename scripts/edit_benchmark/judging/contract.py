@@ -10,7 +10,7 @@ from typing import Any
 
 from edit_benchmark.errors import SampleError
 from edit_benchmark.judging.judge import Answer, Unreadable
-from edit_benchmark.judging.rubrics import Rubric, overall
+from edit_benchmark.judging.rubrics import Rubric, Scale, overall
 from edit_benchmark.records import storable
 
 # Characters of a judge's own words that are kept.
@@ -44,7 +44,7 @@ def _checked(answer: object, rubric: Rubric) -> Answer | SampleError:
     keys = [criterion.key for criterion in rubric.criteria]
     if set(answer.criteria) != set(keys):
         raise SampleError("incomplete_answer", f"the criteria are not {', '.join(keys)}")
-    criteria = {key: _score(key, answer.criteria[key]) for key in keys}
+    criteria = {key: _score(key, answer.criteria[key], rubric.scale) for key in keys}
     if overall(criteria) is None:
         raise SampleError("nothing_applies", "the judge found that no criterion applies")
     text, details = _kept(answer)
@@ -57,13 +57,14 @@ def _kept(answer: Answer | Unreadable) -> tuple[str, dict[str, Any]]:
     return text, details
 
 
-def _score(key: str, value: object) -> float | None:
-    """A criterion's score, 0 to 10, as a plain number; None where the criterion does not apply."""
+def _score(key: str, value: object, scale: Scale) -> float | None:
+    """A criterion's score on ``scale`` as a plain number; None where it does not apply."""
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, Real):
         raise SampleError("no_number", f"{key} is a {type(value).__name__}, not a number")
     score = float(value)
-    if not 0 <= score <= 10 or math.isnan(score):
-        raise SampleError("off_scale", f"{key} is {score:g}, not within 0 to 10")
+    if not scale.lowest <= score <= scale.highest or math.isnan(score):
+        ends = f"{scale.lowest:g} to {scale.highest:g}"
+        raise SampleError("off_scale", f"{key} is {score:g}, not within {ends}")
     return score

@@ -15,7 +15,11 @@ from typing import Any
 from tqdm import tqdm
 
 from edit_benchmark import images
-from edit_benchmark.config.judges import JudgeSettings, TransformersJudgeSettings
+from edit_benchmark.config.judges import (
+    JudgeSettings,
+    PixelsJudgeSettings,
+    TransformersJudgeSettings,
+)
 from edit_benchmark.dataset import source_images
 from edit_benchmark.errors import ImageError, SampleError, UserError
 from edit_benchmark.judging.batching import Batch, answers_of, count_answers, read_ahead
@@ -129,6 +133,8 @@ def question_fields(
 
     The names here are hashed into the keys of stored answers: another name is another key.
     """
+    if isinstance(settings, PixelsJudgeSettings):
+        return _compared_fields(settings, sample, edit)
     writes = isinstance(settings, TransformersJudgeSettings) and settings.method == "generated"
     fields: dict[str, Any] = {
         "shared": rubric.shared_text(sample),
@@ -151,6 +157,13 @@ def question_fields(
     if sample.mask:
         fields["mask_sha256"] = sample.mask_sha256
     return fields
+
+
+def _compared_fields(settings: PixelsJudgeSettings, sample: Sample, edit: Edit) -> dict[str, Any]:
+    """What a measure compares with the edit: the source image, or the instruction."""
+    if settings.measure == "clip_t":
+        return {"picture_sha256": edit.image_sha256, "text": sample.instruction}
+    return {"picture_sha256": edit.image_sha256, "source_sha256": sample.source_sha256}
 
 
 def _ask(
@@ -275,7 +288,7 @@ def _row(task: _Task, job: ScoreJob, content: Mapping[str, Any]) -> Score:
     else:
         read_as = {
             "status": SCORED,
-            "score": overall(answer.criteria),
+            "score": overall(answer.criteria, job.rubric.scale),
             "criteria": answer.criteria,
             "reading": answer.reading,
         }

@@ -10,18 +10,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from edit_benchmark.config.judges import JudgeSettings, OwnJudgeSettings
+from edit_benchmark.config.judges import JudgeSettings, OwnJudgeSettings, PixelsJudgeSettings
 from edit_benchmark.errors import SampleError
 from edit_benchmark.judging.judge import Answer, Unreadable
 from edit_benchmark.judging.parsing import parse_generated
 from edit_benchmark.judging.rubrics import Rubric, overall
 
+# A class of the user's own reads its answers itself; a measure is its number.
+_GIVES_NUMBERS = (OwnJudgeSettings, PixelsJudgeSettings)
+
 
 def content_of(answer: Answer | Unreadable, settings: JudgeSettings) -> dict[str, Any]:
     """What the store keeps of an answer."""
     content: dict[str, Any] = {"text": answer.text, "details": answer.details}
-    if isinstance(settings, OwnJudgeSettings) and isinstance(answer, Answer):
-        # A class of the user's own reads its answers itself.
+    if isinstance(settings, _GIVES_NUMBERS) and isinstance(answer, Answer):
         content["criteria"] = answer.criteria
     return content
 
@@ -37,7 +39,7 @@ def read(
         What :func:`content_of` gave.
     """
     text, details = content["text"], content["details"]
-    if isinstance(settings, OwnJudgeSettings):
+    if isinstance(settings, _GIVES_NUMBERS):
         return Answer(content["criteria"], text, details)
     try:
         if settings.method == "generated" and settings.answer == "text":

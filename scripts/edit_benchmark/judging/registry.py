@@ -14,13 +14,21 @@ from typing import Any
 from edit_benchmark.checkpoints.record import Checkpoint
 from edit_benchmark.class_path import load_class, source_hashes
 from edit_benchmark.config.judges import (
+    AskedJudgeSettings,
     JudgeSettings,
     OwnJudgeSettings,
+    PixelsJudgeSettings,
     TransformersJudgeSettings,
 )
 from edit_benchmark.judging.judge import Judge
 from edit_benchmark.judging.own_class import OwnJudge
-from edit_benchmark.runtime.kinds import Kind, all_libraries, former_own_fields, own_devices
+from edit_benchmark.runtime.kinds import (
+    LIBRARIES,
+    Kind,
+    all_libraries,
+    former_own_fields,
+    own_devices,
+)
 
 
 def _build_transformers(
@@ -29,10 +37,8 @@ def _build_transformers(
     from edit_benchmark.checkpoints.prefetch import Prefetch
 
     assert checkpoint is not None
-    # Reading begins first: importing transformers takes longer. Not of a model that is divided:
-    # only transformers knows which of its layers go where.
-    folders = [Path(checkpoint.path)] if settings.gpu == 1 else []
-    prefetch = Prefetch(folders, settings, device)
+    # Reading begins first: importing transformers takes longer.
+    prefetch = Prefetch([Path(checkpoint.path)], settings, device)
 
     from edit_benchmark.judging.chosen import ChosenJudge
     from edit_benchmark.judging.expected import ExpectedJudge
@@ -52,7 +58,7 @@ def _import_transformers(
     model_class_of(Path(checkpoint.path))
 
 
-def _repeat(settings: JudgeSettings, checkpoint: Checkpoint | None) -> dict[str, Any]:
+def _repeat(settings: AskedJudgeSettings, checkpoint: Checkpoint | None) -> dict[str, Any]:
     """A judge that is not repeated has no such field, as before there were repeats."""
     return {"repeat": settings.repeat} if settings.repeat else {}
 
@@ -94,6 +100,27 @@ def _former_own(
     return former_own_fields(settings, checkpoint, fields) | unseen
 
 
+def _build_pixels(
+    settings: PixelsJudgeSettings, checkpoint: Checkpoint | None, device: str
+) -> Judge:
+    from edit_benchmark.judging.pixels.judge import PixelsJudge
+
+    return PixelsJudge(settings, checkpoint)
+
+
+def _pixels_libraries(settings: PixelsJudgeSettings) -> tuple[str, ...]:
+    if settings.checkpoint is None:
+        return ("torch", "torchmetrics", "scipy", "pillow")
+    return LIBRARIES
+
+
+def _pixels_key_fields(
+    settings: PixelsJudgeSettings, checkpoint: Checkpoint | None
+) -> dict[str, Any]:
+    """Without weights their type is nothing."""
+    return {"dtype": settings.dtype} if checkpoint is not None else {}
+
+
 _TRANSFORMERS = Kind(
     role="judge",
     name="transformers",
@@ -115,8 +142,18 @@ _OWN = Kind(
     more_key_fields=_own_key_fields,
     former_key_fields=_former_own,
 )
+_PIXELS = Kind(
+    role="judge",
+    name="pixels",
+    protocol=1,
+    key_settings=("measures",),
+    libraries=_pixels_libraries,
+    build=_build_pixels,
+    more_key_fields=_pixels_key_fields,
+    needs_device=False,
+)
 #: Every kind by the name that a configuration gives it.
-KINDS: dict[str, Kind[Any, Judge]] = {kind.name: kind for kind in (_TRANSFORMERS, _OWN)}
+KINDS: dict[str, Kind[Any, Judge]] = {kind.name: kind for kind in (_TRANSFORMERS, _OWN, _PIXELS)}
 
 
 def build(settings: JudgeSettings, checkpoint: Checkpoint | None, device: str) -> Judge:

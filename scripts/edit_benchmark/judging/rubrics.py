@@ -46,12 +46,15 @@ class Scale:
     neutral, violation
         The score that is neither a merit nor a fault, and the highest one of a violated criterion,
         where the rubric names them.
+    measure
+        The measure between images whose values these are; empty for a rubric's scores.
     """
 
     lowest: float = _LOWEST
     highest: float = _HIGHEST
     neutral: float | None = None
     violation: float | None = None
+    measure: str = ""
 
     @property
     def ends(self) -> tuple[float, float]:
@@ -87,6 +90,9 @@ class Rubric:
         The same texts in other words, as far as there are any: the first for repeat 1, and so on.
     sha256
         Hash of the file's content, as of :func:`rubric_hash`.
+    scale
+        What an answer's numbers have to be within: 0 to 10, whatever the labels, for a class of
+        one's own may give any.
     """
 
     name: str
@@ -98,6 +104,7 @@ class Rubric:
     texts: dict[str, str]
     paraphrases: tuple[dict[str, str], ...] = ()
     sha256: str = ""
+    scale: Scale = Scale()
 
     def shared_text(self, sample: Sample) -> str:
         """The beginning of every question about ``sample``: task, instruction, scale."""
@@ -142,8 +149,8 @@ class Rubric:
         return Template(self.texts["ask_all"]).substitute(criteria=listed)
 
 
-def overall(criteria: Mapping[str, float | None]) -> float | None:
-    """The score of an edit, 0 to 10: the mean over the criteria that apply, clipped.
+def overall(criteria: Mapping[str, float | None], scale: Scale = Scale()) -> float | None:
+    """The score of an edit, 0 to 10: the mean over the criteria that apply, clipped to ``scale``.
 
     This is the rule of the earlier program: each criterion starts at the neutral 5 and moves the
     score by up to 3 points, a hard violation leaves at most 3, a criterion that does not apply
@@ -153,7 +160,7 @@ def overall(criteria: Mapping[str, float | None]) -> float | None:
     applicable = [value for value in criteria.values() if value is not None]
     if not applicable:
         return None
-    return min(max(fmean(applicable), _LOWEST), _HIGHEST)
+    return min(max(fmean(applicable), scale.lowest), scale.highest)
 
 
 def load(path: Path, category: str, language: str) -> Rubric:

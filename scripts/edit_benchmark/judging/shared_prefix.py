@@ -89,10 +89,6 @@ def adapt(model: Any) -> bool:
     for module in text.modules():
         if type(module).__name__.endswith("RMSNorm"):
             module.forward = _FusedRMSNorm(module)
-    if len({parameter.device for parameter in text.parameters()}) > 1:
-        # Where the last tokens are looked up in it: the inputs' device.
-        main = text.embed_tokens.weight.device
-        text.norm.register_forward_hook(lambda norm, inputs, output: output.to(main))
     return True
 
 
@@ -104,8 +100,6 @@ def _add_features(
     Shapes are (batch, tokens, width), (batch, tokens) and (visual tokens, width). Indexing by
     ``is_visual``, as transformers does it, would make the host wait for the device.
     """
-    place = hidden_states.device  # that of a layer, where a model is divided
-    is_visual, features = is_visual.to(place), features.to(place)
     spread = torch.zeros_like(hidden_states).masked_scatter(is_visual[..., None], features)
     return hidden_states + spread
 
@@ -116,7 +110,6 @@ class _FusedRMSNorm:
 
     def __call__(self, hidden_states: torch.Tensor) -> torch.Tensor:
         shape = self._weight.shape
-        hidden_states = hidden_states.to(self._weight.device)
         return functional.rms_norm(hidden_states, shape, self._weight, self._epsilon)
 
 

@@ -76,10 +76,7 @@ class TransformersJudge(Judge):
         #: ``<think>`` if the prompt of an answer ends with it.
         self._opened_thinking = self._end_of_prompt()
         self._check_template()
-        over = loading.divided(settings.gpu) if settings.gpu > 1 and device != "cpu" else {}
-        self.model = prefetch.load(
-            folder, model_class_of(folder), trust_remote_code=trusted, **over
-        )
+        self.model = prefetch.load(folder, model_class_of(folder), trust_remote_code=trusted)
         self._is_adapted = shared_prefix.adapt(self.model)
         # A tokenizer changes its own padding while it encodes: only one thread may use it.
         self._processor_lock = threading.Lock()

@@ -6,9 +6,10 @@ import math
 import random
 from dataclasses import replace
 
-from edit_benchmark.config.judges import JudgeSettings
+from edit_benchmark.config.judges import AskedJudgeSettings, JudgeSettings, PixelsJudgeSettings
 from edit_benchmark.errors import UserError
 from edit_benchmark.judging import rubrics
+from edit_benchmark.judging.pixels.scales import rubric_of_measure
 from edit_benchmark.judging.rubrics import Rubric
 
 
@@ -20,6 +21,8 @@ def rubric_of(settings: JudgeSettings, category: str, language: str) -> Rubric:
     UserError
         As :func:`rubrics.load`, or if there is nothing to vary.
     """
+    if isinstance(settings, PixelsJudgeSettings):
+        return rubric_of_measure(settings.measure, category, language)
     rubric = rubrics.load(settings.rubric_file, category, language)
     if settings.vary == "order":
         return _reordered(rubric, settings)
@@ -28,7 +31,7 @@ def rubric_of(settings: JudgeSettings, category: str, language: str) -> Rubric:
     return rubric
 
 
-def _reordered(rubric: Rubric, settings: JudgeSettings) -> Rubric:
+def _reordered(rubric: Rubric, settings: AskedJudgeSettings) -> Rubric:
     """The criteria in another order, the same for every edit, another one for each repeat."""
     count = math.factorial(len(rubric.criteria)) - 1
     if settings.repeat > count:
@@ -47,7 +50,7 @@ def _reordered(rubric: Rubric, settings: JudgeSettings) -> Rubric:
     return replace(rubric, criteria=orders[-1])
 
 
-def _reworded(rubric: Rubric, settings: JudgeSettings) -> Rubric:
+def _reworded(rubric: Rubric, settings: AskedJudgeSettings) -> Rubric:
     """The paraphrase of the repeat's number."""
     count = len(rubric.paraphrases)
     if settings.repeat > count:

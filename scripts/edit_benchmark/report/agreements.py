@@ -62,7 +62,15 @@ def agreement_rows(inputs: Inputs, ratings: Ratings) -> list[AgreementRow]:
 
 
 def alpha_of_judges(inputs: Inputs, ratings: Ratings) -> Alpha | None:
-    """Krippendorff's alpha of all judges; None unless there are several, all on one scale."""
+    """Krippendorff's alpha of all judges; None unless there are several, all on one scale.
+
+    Measures between images are none of them.
+    """
+    ratings = {
+        judge: scores
+        for judge, scores in ratings.items()
+        if not inputs.scales.get(judge, Scale()).measure
+    }
     if len({inputs.scales.get(judge, Scale()).ends for judge in ratings}) != 1:
         return None
     return agreement.alpha_of_all(ratings, clusters(inputs.samples))
@@ -113,7 +121,8 @@ def _of(model: str, ratings: Ratings) -> dict[str, dict[Key, float]]:
 def _judges(
     model: str, a: str, b: str, ratings: Ratings, images: Mapping[str, str], scales: Scales
 ) -> AgreementRow:
-    one_scale = scales.get(a, Scale()).ends == scales.get(b, Scale()).ends
+    first, second = (scales.get(judge, Scale()) for judge in (a, b))
+    one_scale = (first.ends, first.measure) == (second.ends, second.measure)
     pair = agreement.agree(a, b, ratings[a], ratings[b], images, one_scale=one_scale)
     return AgreementRow(model=model, raters=2, **asdict(pair))
 
@@ -138,7 +147,7 @@ def _with_people(
         key: scale.lowest + (fmean(values) - inputs.human.lowest) * step
         for key, values in given.items()
     }
-    known = judge in inputs.scales
+    known = judge in inputs.scales and not scale.measure
     pair = agreement.agree(judge, HUMAN, scores, mapped, images, one_scale=known)
     return AgreementRow(model=model, raters=1 + len(people), **asdict(pair))
 

@@ -105,7 +105,8 @@ def _check_settings(settings: Config, made_by: Mapping[str, Mapping[str, Any]]) 
     for name, judge in settings.judges.items():
         keys = judges.KINDS[judge.judge].key_settings
         wanted["judges", name] = judge.model_dump(mode="json", include=set(keys))
-        wanted["judges", name]["rubric_sha256"] = rubric_hash(judge.rubric_file)
+        if judge.rubric_file is not None:
+            wanted["judges", name]["rubric_sha256"] = rubric_hash(judge.rubric_file)
     for (section, name), fields in wanted.items():
         rule = {"models": "edit", "judges": "score"}[section]
         for recipe in made_by[section][name]:

@@ -9,12 +9,19 @@ from typing import Any
 from edit_benchmark.config.judges import rubric_file
 from edit_benchmark.errors import UserError
 from edit_benchmark.judging import rubrics
+from edit_benchmark.judging.pixels.scales import SCALES
 from edit_benchmark.judging.rubrics import Scale
 from edit_benchmark.records import Score
 from edit_benchmark.report.words import Words
 
 # Scores nearer than this to an end of the scale are beyond it by rounding alone.
 _ROUNDING = 1e-6
+
+# What a measure's value says: of a distance a lower one is more alike.
+_KINDS = dict.fromkeys(("psnr", "ssim", "clip_i", "dino"), "similarity") | {
+    "l1": "distance",
+    "clip_t": "text",
+}
 
 Scales = Mapping[str, Scale]
 NO_SCALES: Scales = MappingProxyType({})
@@ -42,7 +49,7 @@ def scales_of(
         values += [value for value in (row.score, *row.criteria.values()) if value is not None]
     scales = {}
     for name, settings in judges.items():
-        scale = _scale(str(settings.get("rubric")), run)
+        scale = _scale(settings, run)
         known = reached.get(name, [])
         if scale is not None and all(
             scale.lowest - _ROUNDING <= score <= scale.highest + _ROUNDING for score in known
@@ -51,8 +58,10 @@ def scales_of(
     return scales
 
 
-def _scale(rubric: str, run: Mapping[str, Any]) -> Scale | None:
-    path = rubric_file(rubric)
+def _scale(settings: Mapping[str, Any], run: Mapping[str, Any]) -> Scale | None:
+    if measures := settings.get("measures"):
+        return SCALES.get(measures[0])
+    path = rubric_file(str(settings.get("rubric")))
     hashes = (run.get("rubrics") or {}).values()
     try:
         if hashes and rubrics.rubric_hash(path) not in hashes:
@@ -70,7 +79,10 @@ def sentence(judges: Iterable[str], scales: Scales, words: Words) -> str:
         alike.setdefault(scales.get(judge, Scale()), []).append(judge)
     parts = []
     for scale, names in alike.items():
-        values = {name: f"{value:g}" for name, value in vars(scale).items() if value is not None}
+        numbers = {name: value for name, value in vars(scale).items() if name != "measure"}
+        values = {name: f"{value:g}" for name, value in numbers.items() if value is not None}
         kind = "scale_words" if len(values) == 4 else "scale"
+        if scale.measure:
+            kind, values["measure"] = f"scale_{_KINDS[scale.measure]}", words.cell(scale.measure)
         parts.append(words.sentence(kind, judges=words.list_separator.join(names), **values))
     return " ".join(parts)

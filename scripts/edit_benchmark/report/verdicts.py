@@ -108,6 +108,8 @@ def verdicts(
 ) -> list[Verdict]:
     """The worst first; a judge without a self-test of its present settings has the state missing.
 
+    Measures between images are put to no test.
+
     Parameters
     ----------
     judges
@@ -117,6 +119,8 @@ def verdicts(
     """
     result = []
     for judge in judges:
+        if "measures" in settings.get(judge, {}):
+            continue
         present = normalised(settings[judge], "judges") if judge in settings else None
         of_judge = [
             record

@@ -105,7 +105,7 @@ class Kind(Generic[Settings, Model]):
         The model's part of the key that the same work had before 0.2, from the present one; None if
         such work is not the same.
     needs_device
-        False for a kind that computes nothing.
+        False for a kind that computes nothing, or only on the host's cores.
     files
         What tells that files were written, came or went whose content is in the keys of single
         samples; empty for a kind without such.

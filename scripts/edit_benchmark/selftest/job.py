@@ -66,6 +66,11 @@ def self_test(job: SelfTestJob) -> Part:
     UserError
         If the judge cannot be loaded.
     """
+    if job.settings.rubric_file is None:
+        raise UserError(
+            f"judge {job.name} measures images and has no opinion that could be put to the test; "
+            "leave it out of the self-test."
+        )
     rubric_sha256 = rubrics.rubric_hash(job.settings.rubric_file)
     began = time.monotonic()
     rows = _rows(job)

@@ -1,0 +1,1 @@
+"""Measures between images that need no judge, with the rows and statistics of one."""

@@ -1,0 +1,46 @@
+"""The judge of kind ``pixels``: one measure of each edit, always on the host."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from edit_benchmark.checkpoints.record import Checkpoint
+from edit_benchmark.config.judges import PixelsJudgeSettings
+from edit_benchmark.errors import SampleError
+from edit_benchmark.judging.judge import Answer, Case, Judge
+from edit_benchmark.judging.pixels.measures import compare, fitted
+
+
+class PixelsJudge(Judge):
+    """Measures edits against their source images."""
+
+    def __init__(self, settings: PixelsJudgeSettings, checkpoint: Checkpoint | None) -> None:
+        torch.set_num_threads(1)  # rounding must not depend on the number of cores
+        self._measure = settings.measure
+        self._features = None
+        if checkpoint is not None:
+            from edit_benchmark.judging.pixels.features import Features
+
+            self._features = Features(settings, checkpoint)
+
+    def judge(self, cases: Sequence[Case]) -> list[Answer | SampleError]:
+        answers: list[Answer | SampleError] = []
+        for case in cases:
+            try:
+                answers.append(self._answer(case))
+            except SampleError as error:
+                answers.append(error)
+        return answers
+
+    def _answer(self, case: Case) -> Answer:
+        if self._features is None:
+            value = compare(self._measure, case.edited, case.source)
+        elif self._measure == "clip_t":
+            value = self._features.text_cosine(case.edited, case.sample.instruction)
+        else:
+            value = self._features.images_cosine(fitted(case.edited, case.source), case.source)
+        is_resized = case.edited.size != case.source.size
+        details = {"resized_from": list(case.edited.size)} if is_resized else {}
+        return Answer({self._measure: value}, details=details)

@@ -1,0 +1,32 @@
+"""What the values of each measure can be. No heavy library is imported here."""
+
+from __future__ import annotations
+
+from edit_benchmark.judging.rubrics import Criterion, Rubric, Scale
+
+#: The PSNR in dB that stands for more: equal images would have an infinite one.
+MOST_PSNR = 100.0
+
+#: The scale of each measure.
+SCALES = {
+    "psnr": Scale(0.0, MOST_PSNR, measure="psnr"),
+    "ssim": Scale(-1.0, 1.0, measure="ssim"),
+    "l1": Scale(0.0, 1.0, measure="l1"),
+    "clip_i": Scale(-1.0, 1.0, measure="clip_i"),
+    "clip_t": Scale(-1.0, 1.0, measure="clip_t"),
+    "dino": Scale(-1.0, 1.0, measure="dino"),
+}
+
+
+def rubric_of_measure(measure: str, category: str, language: str) -> Rubric:
+    """The one criterion of a measure, in the place of a rubric; nothing is asked."""
+    return Rubric(
+        name="pixels",
+        category=category,
+        criteria=(Criterion(measure, measure, ""),),
+        labels={},
+        not_applicable="",
+        see_source=True,
+        texts={"language": language},
+        scale=SCALES[measure],
+    )

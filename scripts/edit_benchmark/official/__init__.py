@@ -1,0 +1,1 @@
+"""Public benchmarks' own aggregation: rows of scores become the tables of their papers."""

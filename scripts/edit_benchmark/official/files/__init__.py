@@ -1,0 +1,1 @@
+"""Reading the result files that the benchmarks' own scripts write."""

@@ -1,0 +1,180 @@
+"""Measures between images: their values, and whole runs in which they are judges like others."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torchmetrics.functional.image import structural_similarity_index_measure
+
+from conftest import Project, draw
+from edit_benchmark.config.resolve import resolve
+from edit_benchmark.errors import SampleError, UserError
+from edit_benchmark.judging.pixels.measures import compare
+from runs import one_category
+
+PIXELS = {"judge": "pixels"}
+
+
+def grey(value: int, size: tuple[int, int] = (40, 30)) -> Image.Image:
+    return Image.new("RGB", size, (value, value, value))
+
+
+##### Values #####
+
+
+def test_values_are_those_of_the_formulas() -> None:
+    one, other = draw("one"), draw("another")
+    difference = (np.asarray(one, dtype=float) - np.asarray(other, dtype=float)) / 255
+    assert compare("l1", one, other) == pytest.approx(np.abs(difference).mean(), abs=1e-6)
+    psnr = -10 * math.log10((difference**2).mean())
+    assert compare("psnr", one, other) == pytest.approx(psnr, abs=1e-4)
+    # Of even images only the term of brightness is left: (2ab + c) / (a² + b² + c), c = 0.01².
+    a, b = 100 / 255, 150 / 255
+    even = (2 * a * b + 1e-4) / (a * a + b * b + 1e-4)
+    assert compare("ssim", grey(100), grey(150)) == pytest.approx(even, abs=1e-9)
+
+
+def test_ssim_is_that_of_torchmetrics_in_double_precision() -> None:
+    images = draw("one"), draw("another")
+    tensors = [
+        torch.from_numpy(np.asarray(image) / 255.0).permute(2, 0, 1)[None] for image in images
+    ]
+    expected = structural_similarity_index_measure(*tensors, data_range=1.0)
+    assert compare("ssim", *images) == pytest.approx(float(expected), abs=1e-9)
+
+
+def test_equal_images_have_finite_values() -> None:
+    image = draw("one")
+    values = {measure: compare(measure, image, image) for measure in ("psnr", "ssim", "l1")}
+    assert values == {"psnr": 100, "ssim": pytest.approx(1), "l1": 0}
+
+
+def test_an_edit_of_another_size_is_compared_at_the_size_of_its_source() -> None:
+    image = draw("one", (64, 48))
+    larger = image.resize((128, 96), Image.Resampling.BICUBIC)
+    assert compare("psnr", larger, image) > 25
+
+
+def test_what_was_to_be_edited_can_be_left_out() -> None:
+    source = draw("one")
+    edited, mask = source.copy(), Image.new("L", source.size)
+    edited.paste((255, 0, 0), (10, 10, 30, 30))
+    mask.paste(255, (10, 10, 30, 30))
+    assert compare("l1", edited, source) > 0.01
+    assert compare("l1", edited, source, mask) == 0
+    assert compare("psnr", edited, source, mask) == 100
+    assert compare("ssim", edited, source, mask) > compare("ssim", edited, source)
+    with pytest.raises(SampleError, match="all_masked"):
+        compare("l1", edited, source, Image.new("L", source.size, 255))
+
+
+def test_an_image_too_small_for_a_measure_is_said_to_be() -> None:
+    tiny = grey(3, (5, 40))
+    assert compare("l1", tiny, tiny) == 0
+    with pytest.raises(SampleError, match="too_small: SSIM needs images of at least 6 pixels"):
+        compare("ssim", tiny, tiny)
+
+
+##### Configuration #####
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"measures": ["psnr", "psnr"]}, "measures names one twice"),
+        ({"measures": ["dino"]}, "dino needs a checkpoint"),
+        ({"measures": ["ssim"], "checkpoint": "a/b"}, "ssim takes no checkpoint"),
+        ({"measures": ["clip_i", "dino"], "checkpoint": "a/b"}, "dino takes another checkpoint"),
+        ({"measures": ["lpips"]}, "'lpips' is not one of psnr, ssim, l1"),
+        ({"measures": []}, "config: judges.p.measures"),
+        ({"rubric": "reasoning"}, "rubric is not used by pixels"),
+    ],
+)
+def test_measures_and_checkpoints_have_to_fit(
+    settings: dict, sentence: str, tmp_path: Path
+) -> None:
+    benchmark = tmp_path / "b.jsonl"
+    benchmark.touch()
+    config = {
+        "benchmark": {"path": str(benchmark)},
+        "models": {"floor": {"editor": "identity"}},
+        "judges": {"p": PIXELS | settings},
+    }
+    with pytest.raises(UserError) as error:
+        resolve(config)
+    assert sentence in str(error.value)
+
+
+def test_several_measures_are_judges_of_their_own(tmp_path: Path) -> None:
+    benchmark = tmp_path / "b.jsonl"
+    benchmark.touch()
+    config = {
+        "benchmark": {"path": str(benchmark)},
+        "models": {"floor": {"editor": "identity"}},
+        "judges": {"near": PIXELS, "one": PIXELS | {"measures": ["l1"]}},
+    }
+    settings = resolve(config)
+    assert list(settings.judges) == ["near-psnr", "near-ssim", "near-l1", "one"]
+    # What jobs are given is divided no further.
+    assert resolve(settings.model_dump(mode="json")) == settings
+    clash = {"near-l1": PIXELS | {"measures": ["psnr"]}}
+    with pytest.raises(UserError, match="two judges are called near-l1"):
+        resolve(config | {"judges": config["judges"] | clash})
+
+
+##### Whole runs #####
+
+
+@pytest.mark.slow
+def test_measures_are_judges_with_rows_intervals_and_comparisons(project: Project) -> None:
+    one_category(
+        project,
+        count=4,
+        models={
+            "painter": {"editor": "class_path", "class_path": "toys.Painter"},
+            "floor": {"editor": "identity"},
+        },
+        judges={
+            "ruler": {"judge": "class_path", "class_path": "toys.Ruler"},
+            "near": PIXELS | {"measures": ["ssim", "l1"]},
+        },
+    )
+    project.run()
+    for measure, expected in (("ssim", 1), ("l1", 0)):
+        rows = project.scores("physical", "floor", f"near-{measure}").values()
+        assert [row.score for row in rows] == pytest.approx([expected] * 4)
+        assert {tuple(row.criteria) for row in rows} == {(measure,)}
+    painted = project.scores("physical", "painter", "near-l1")
+    assert all(0 < (row.score or 0) < 1 for row in painted.values())
+    report = project.root / "results" / "report"
+    with (report / "summary.csv").open(encoding="utf-8-sig") as file:
+        summary = {
+            (row["judge"], row["model"]): row
+            for row in csv.DictReader(file)
+            if row["category"] == "physical"
+        }
+    low, mean, high = (
+        float(summary["near-l1", "painter"][name]) for name in ("ci95_low", "mean", "ci95_high")
+    )
+    assert 0 < low < mean < high
+    with (report / "comparison.csv").open(encoding="utf-8-sig") as file:
+        assert "near-ssim" in {row["judge"] for row in csv.DictReader(file)}
+    page = (report / "index.html").read_text(encoding="utf-8")
+    assert "similarity, higher is not better by itself" in page.replace("\n", " ")
+    assert "distance, the lower the more alike" in page.replace("\n", " ")
+    # Only what has an opinion could be put to the test, and only that takes a device.
+    assert "Judge ruler was not put to the self-test" in page
+    assert "Judge near-l1 was not" not in page
+    logs = (project.root / "results" / "logs" / "score" / "near-l1").rglob("*.log")
+    assert not any("device" in path.read_text(encoding="utf-8") for path in logs)
+    run = json.loads((project.root / "results" / "run.json").read_text(encoding="utf-8"))
+    assert set(run["config"]["judges"]) == {"ruler", "near-ssim", "near-l1"}
+    # Nothing is measured twice.
+    assert "Nothing to be done" in project.run()
