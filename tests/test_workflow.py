@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import random
 import re
+import shutil
 import subprocess
 import sys
 from typing import Any, NamedTuple
 
 import pytest
+from filelock import FileLock
 
 from conftest import Project, clone, five_each, png
 from edit_benchmark.categories import CATEGORIES
@@ -85,26 +88,33 @@ class Finished(NamedTuple):
     output: str
 
 
-# Tests with one mark are given to one process, which makes the run once.
-shared = pytest.mark.xdist_group("finished run")
-
-
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
     """One of two devices, with an edit that fails, one that is skipped, an answer that cannot be
     read and a category without samples."""
-    project = clone(tmp_path_factory.mktemp("finished") / "clone")
     rows = [row for row in five_each(4) if row["category"] != "referential"]
     wishes = {"physical-0": "fail", "environmental-0": "unreadable", "social-0": "skip this"}
     for row in rows:
         row["instruction"] = wishes.get(row["id"], row["instruction"])
+    # The processes of pytest-xdist, each with a folder of its own, share the one above.
+    folder = tmp_path_factory.getbasetemp()
+    folder = (folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / "finished"
+    output = folder / "output.txt"
+    with FileLock(folder.with_suffix(".lock")):
+        if not output.exists():
+            shutil.rmtree(folder, ignore_errors=True)  # a run that failed for another process
+            folder.mkdir()
+            output.write_text(_finish(clone(folder / "clone"), rows), encoding="utf-8")
+    return Finished(Project(folder / "clone"), rows, output.read_text(encoding="utf-8"))
+
+
+def _finish(project: Project, rows: list[dict[str, Any]]) -> str:
     project.benchmark(rows)
     painter = {"editor": "class_path", "class_path": "toys.Painter", "params": {"delay": 0.1}}
     project.configure(models={"painter": painter}, device_ids=["cpu", "cpu"])
-    return Finished(project, rows, project.run(PYTHONIOENCODING="ascii:strict"))
+    return project.run(PYTHONIOENCODING="ascii:strict")
 
 
-@shared
 def test_a_run_ends_with_one_status_for_every_sample(finished: Finished) -> None:
     scores = finished.project.scores
     physical, environmental, social = map(scores, ("physical", "environmental", "social"))
@@ -118,7 +128,6 @@ def test_a_run_ends_with_one_status_for_every_sample(finished: Finished) -> None
     assert sorted(row.id for row in everything) == sorted(row["id"] for row in finished.rows)
 
 
-@shared
 def test_a_failed_edit_is_never_scored_and_has_no_number_anywhere(finished: Finished) -> None:
     project = finished.project
     assert "physical-0" not in project.calls("judge")
@@ -134,7 +143,6 @@ def test_a_failed_edit_is_never_scored_and_has_no_number_anywhere(finished: Fini
     assert cells["score"] == ""
 
 
-@shared
 def test_no_score_is_a_default_when_the_judge_cannot_be_read(finished: Finished) -> None:
     scores = finished.project.scores("environmental")
     assert scores["environmental-0"].score is None
@@ -142,7 +150,6 @@ def test_no_score_is_a_default_when_the_judge_cannot_be_read(finished: Finished)
     assert [row.id for row in failed] == ["environmental-0"]
 
 
-@shared
 def test_a_category_without_samples_is_reported_as_such(finished: Finished) -> None:
     project = finished.project
     assert project.scores("referential") == {}
@@ -152,7 +159,6 @@ def test_a_category_without_samples_is_reported_as_such(finished: Finished) -> N
     assert "5.0" not in line
 
 
-@shared
 def test_the_terminal_tells_what_is_done_and_what_failed(finished: Finished) -> None:
     output = finished.output
     lines = [line for line in output.splitlines() if "painter: " in line]
@@ -165,7 +171,6 @@ def test_the_terminal_tells_what_is_done_and_what_failed(finished: Finished) -> 
     assert "report: results/report/index.html" in output
 
 
-@shared
 def test_snakemakes_own_report_is_built(finished: Finished) -> None:
     project = finished.project
     project.snakemake("--configfile", "config/test.yaml", "--report", "report.html")
