@@ -41,7 +41,7 @@ demo: models
 	@echo "report: $(CURDIR)/results/demo/report/index.html"
 
 test: $(INSTALLED)
-	@python -m pytest --numprocesses auto
+	@python -m pytest --numprocesses auto --dist worksteal
 
 # BENCH="--full-size" measures the released shapes on a GPU.
 bench: $(INSTALLED)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import io
 import json
 import os
@@ -106,7 +107,7 @@ class Project:
         """Write config/test.yaml: the toy editor and the toy judge, but for ``changes``."""
         config: dict[str, Any] = {
             "benchmark": {"path": "data/benchmark.jsonl"},
-            "device_ids": ["cpu", "cpu"],
+            "device_ids": ["cpu"],
             "models": {"painter": {"editor": "class_path", "class_path": "toys.Painter"}},
             "judges": {"ruler": {"judge": "class_path", "class_path": "toys.Ruler"}},
             # Its questions would stand among those that tests count.
@@ -170,13 +171,19 @@ def clone(root: Path) -> Project:
     for name in _FILES:
         source = ROOT / name
         if source.is_dir():
-            shutil.copytree(source, root / name, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(source, root / name)
         else:
             shutil.copy(source, root / name)
     for name in ("rubrics", "models"):
         shutil.copytree(ROOT / "resources" / name, root / "resources" / name)
     shutil.copy(ROOT / "tests" / "plugins" / "toys.py", root / "toys.py")
     return Project(root)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Compile once what each process of each clone would compile for itself."""
+    if not hasattr(config, "workerinput"):
+        compileall.compile_dir(ROOT / "scripts", quiet=2)
 
 
 @pytest.hookimpl(hookwrapper=True)

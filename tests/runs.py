@@ -15,9 +15,10 @@ SLOW = {"editor": "class_path", "class_path": "toys.Painter", "params": {"delay"
 
 
 def one_category(project: Project, count: int = 6, **changes: object) -> None:
+    """Rows of one category, for two devices unless ``changes`` say otherwise."""
     project.benchmark([row for row in five_each(count) if row["category"] == "physical"])
     benchmark = {"path": "data/benchmark.jsonl", "categories": ["physical"]}
-    project.configure(**({"benchmark": benchmark} | changes))
+    project.configure(**({"benchmark": benchmark, "device_ids": ["cpu", "cpu"]} | changes))
 
 
 def start(project: Project, **env: str) -> subprocess.Popen[str]:

@@ -264,11 +264,13 @@ def test_a_wrong_declaration_of_ratings_is_one_sentence(
 
 @pytest.mark.slow
 def test_ratings_reach_the_report_of_a_run(project: Project) -> None:
-    project.benchmark(five_each())
+    categories = ["physical", "social"]
+    project.benchmark([row for row in five_each() if row["category"] in categories])
     path = project.root / "data" / "ratings of people.csv"
     path.write_text("sample,model,rater,score\nphysical-0,painter,ann,3\nsocial-0,painter,ann,1\n")
     human = {"path": "data/ratings of people.csv", "lowest": 1, "highest": 5}
-    project.configure(human_ratings=human)
+    benchmark = {"path": "data/benchmark.jsonl", "categories": categories}
+    project.configure(benchmark=benchmark, human_ratings=human)
     project.run()
     table = pd.read_csv(project.root / "results" / "report" / "agreement.csv")
     assert table[["model", "a", "b", "n"]].values.tolist() == [["(all)", "ruler", "(human)", 2]]

@@ -240,7 +240,7 @@ def test_hostile_texts_go_through_a_whole_run_unchanged(project: Project) -> Non
 
 
 def test_odd_pictures_are_edited_as_what_they_show(project: Project) -> None:
-    """A file with a byte-order mark and Windows line ends, too."""
+    """A file with a byte-order mark and Windows line ends, too; unchanged they are flagged."""
     folder = project.root / "data"
     folder.mkdir()
     image = draw("x")
@@ -268,6 +268,7 @@ def test_odd_pictures_are_edited_as_what_they_show(project: Project) -> None:
     rows = project.scores("physical", "floor")
     assert {name: row.status for name, row in rows.items()} == dict.fromkeys(names, "scored")
     assert all(row.flags[0] == "identical_to_source" for row in rows.values())
+    assert rows["link.png"].flags == ["identical_to_source"]
     edits = project.edits("physical", "floor")
     sizes = {name: (edit.width, edit.height) for name, edit in edits.items()}
     expected = dict.fromkeys(names, (64, 48)) | {"large.jpg": (4000, 3000), "dot.png": (1, 1)}

@@ -12,7 +12,7 @@ import pytest
 import torch
 import yaml
 
-from conftest import Project, draw, five_each
+from conftest import Project, draw
 from demo.models import save_judge
 from edit_benchmark.config.judges import RUBRICS, TransformersJudgeSettings
 from edit_benchmark.errors import SampleError, UserError
@@ -23,6 +23,7 @@ from edit_benchmark.judging.reading import expected_value
 from edit_benchmark.judging.rubrics import Rubric, overall, rubric_hash
 from edit_benchmark.judging.transformers_judge import TransformersJudge
 from judge_fixtures import SAMPLE, case, load
+from runs import one_category
 
 REASONING = RUBRICS / "reasoning.yaml"
 
@@ -241,7 +242,6 @@ def test_a_rubrics_hash_is_that_of_its_content(tmp_path: Path) -> None:
 
 
 def test_a_repeated_judge_is_asked_again_and_its_noise_told_apart(project: Project) -> None:
-    project.benchmark(five_each(2))
     with (project.root / "toys.py").open("a") as file:
         file.write(
             "\n\nclass Moody(Ruler):\n    def judge(self, cases):\n"
@@ -249,10 +249,10 @@ def test_a_repeated_judge_is_asked_again_and_its_noise_told_apart(project: Proje
             "                for answer in super().judge(cases)]\n"
         )
     moody = {"judge": "class_path", "class_path": "toys.Moody"}
-    project.configure(judges={"a": moody, "b": moody | {"repeat": 1}})
+    one_category(project, 10, judges={"a": moody, "b": moody | {"repeat": 1}})
     project.run()
     first, again = (
-        [row.score for row in project.scores("social", judge=name).values()] for name in "ab"
+        [row.score for row in project.scores("physical", judge=name).values()] for name in "ab"
     )
     assert first != again
     summary = json.loads((project.root / "results/report/summary.json").read_text())

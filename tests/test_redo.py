@@ -38,11 +38,13 @@ def redo(project: Project, *arguments: str, code: int = 0) -> str:
 
 
 def test_redo_on_purpose_with_one_command_each(project: Project) -> None:
-    rows = five_each(2)
+    categories = ["physical", "social", "referential"]
+    rows = [row for row in five_each(2) if row["category"] in categories]
     rows[0]["instruction"] = "fail"
-    rows[2]["instruction"] = "unreadable"
+    rows[1]["instruction"] = "unreadable"
     project.benchmark(rows)
-    project.configure(shards=2)
+    benchmark = {"path": "data/benchmark.jsonl", "categories": categories}
+    project.configure(benchmark=benchmark, shards=2, device_ids=["cpu", "cpu"])
     project.run()
     before = {row["id"]: row for row in tables(project)}
 
@@ -62,9 +64,9 @@ def test_redo_on_purpose_with_one_command_each(project: Project) -> None:
         ["change referential 0", "change referential 1"],
         ["referential-0", "referential-1"],
     )
-    assert failed == (["fail"], ["environmental-0"])
+    assert failed == (["fail"], ["physical-1"])
     assert scores == ([], sorted(row["id"] for row in rows if row["id"] != "physical-0"))
-    assert failed_scores == ([], ["environmental-0"])
+    assert failed_scores == ([], ["physical-1"])
     assert {row["id"]: row for row in tables(project)} == before
     assert (project.root / "results/report/index.html").exists()
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from conftest import Project, five_each
 from runs import asked, one_category, tables
 
 
-def test_resuming_with_other_shards_and_devices_edits_nothing_again(project: Project) -> None:
+def test_other_shards_and_devices_or_a_moved_folder_edit_nothing_again(project: Project) -> None:
     one_category(project)
     project.run()
     before = {row["id"]: row for row in tables(project)}
@@ -19,14 +17,19 @@ def test_resuming_with_other_shards_and_devices_edits_nothing_again(project: Pro
     assert not project.calls("load")
     assert not project.calls("judge")
     assert {row["id"]: row for row in tables(project)} == before
+    (project.root / "results").rename(project.root / "results-2")
+    one_category(project, results="results-2")
+    project.run("--forcerun", "edit")
+    assert not project.calls("edit")
 
 
 def test_only_what_changed_in_the_benchmark_is_edited(project: Project) -> None:
-    project.benchmark(five_each(2))
-    project.configure()
+    categories = ["physical", "environmental", "social"]
+    rows = [row for row in five_each(2) if row["category"] in categories]
+    project.benchmark(rows)
+    project.configure(benchmark={"path": "data/benchmark.jsonl", "categories": categories})
     project.run()
     project.forget_calls()
-    rows = five_each(2)
     rows[0]["instruction"] = "another wish"  # changed
     del rows[3]  # removed
     rows.append({"id": "new", "category": "社会", "instruction": "a new one"})  # added
@@ -57,13 +60,3 @@ def test_a_changed_setting_is_another_edit_and_a_changed_path_is_not(project: Pr
     project.configure(benchmark=benchmark, models={"painter": painter | {"seed": 1}})
     project.run()
     assert not asked(project)
-
-
-def test_results_can_be_moved(project: Project, tmp_path: Path) -> None:
-    one_category(project, 2)
-    project.run()
-    (project.root / "results").rename(project.root / "results-2")
-    project.forget_calls()
-    one_category(project, 2, results="results-2")
-    project.run("--forcerun", "edit")
-    assert not project.calls("edit")

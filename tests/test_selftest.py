@@ -435,16 +435,22 @@ def test_parts_of_different_tests_and_broken_ones_are_refused(tmp_path: Path) ->
 
 
 def test_the_target_puts_every_judge_to_the_test(project: Project) -> None:
-    project.benchmark(five_each(3))
+    categories = ["physical", "social"]
+    project.benchmark([row for row in five_each(8) if row["category"] in categories])
     judges = {name.lower(): {"judge": "class_path", "class_path": f"toys.{name}"}
               for name in ("Honest", "Ruler")}  # fmt: skip
-    project.configure(judges=judges, selftest_samples=40)
+    project.configure(
+        benchmark={"path": "data/benchmark.jsonl", "categories": categories},
+        device_ids=["cpu", "cpu"],
+        judges=judges,
+        selftest_samples=40,
+    )
     output = project.run("judge_selftest")
     # On both devices.
     folder = project.root / "results/selftest_parts/honest/painter"
     assert {path.name for path in folder.iterdir()} == {"1-of-2.json", "2-of-2.json"}
-    assert "self-test of honest on 15 edits of painter: PASSES" in output
-    assert "self-test of ruler on 15 edits of painter: FAILS" in output
+    assert "self-test of honest on 16 edits of painter: PASSES" in output
+    assert "self-test of ruler on 16 edits of painter: FAILS" in output
     assert "FAILED  an edit scores above a black image: AUC 0." in output
     record = json.loads((project.root / "results/selftest/ruler/painter.json").read_text())
     assert record["verdict"] == "fails"
@@ -456,8 +462,9 @@ def test_the_target_puts_every_judge_to_the_test(project: Project) -> None:
 
 
 def test_a_model_without_any_edit_is_reported_all_the_same(project: Project) -> None:
-    project.benchmark(five_each(1, instruction="fail"))
-    project.configure(selftest_samples=40)
+    project.benchmark([{"id": "a", "category": "physical", "instruction": "fail"}])
+    benchmark = {"path": "data/benchmark.jsonl", "categories": ["physical"]}
+    project.configure(benchmark=benchmark, selftest_samples=40)
     output = project.run()
     assert "self-test of ruler on 0 edits of painter: UNTESTED" in output
     # The test comes before judging that is ready at the same time, and not alone at the end.

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import random
 import re
+import shutil
 import subprocess
 import sys
+from typing import Any, NamedTuple
 
 import pytest
+from filelock import FileLock
 
-from conftest import Project, five_each, png
+from conftest import Project, clone, five_each, png
 from edit_benchmark.categories import CATEGORIES
 from edit_benchmark.dataset.samples import seed
+from runs import one_category
 
 SIZES = {"物理": 50, "环境": 50, "社会": 70, "因果": 50, "指代": 50}
 
@@ -75,31 +80,56 @@ def test_the_assignment_is_printed_and_logged_before_work_starts(project: Projec
     assert first in (project.root / "results/benchmark/assignment.txt").read_text()
 
 
-def test_a_run_ends_with_one_status_for_every_sample(project: Project) -> None:
-    rows = five_each(2)
-    rows[0]["instruction"] = "fail here"
-    rows[2]["instruction"] = "unreadable"
-    rows[4]["instruction"] = "skip this"
+class Finished(NamedTuple):
+    """A run that has ended, which no test may change, and what its terminal showed."""
+
+    project: Project
+    rows: list[dict[str, Any]]
+    output: str
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    """One of two devices, with an edit that fails, one that is skipped, an answer that cannot be
+    read and a category without samples."""
+    rows = [row for row in five_each(4) if row["category"] != "referential"]
+    wishes = {"physical-0": "fail", "environmental-0": "unreadable", "social-0": "skip this"}
+    for row in rows:
+        row["instruction"] = wishes.get(row["id"], row["instruction"])
+    # The processes of pytest-xdist, each with a folder of its own, share the one above.
+    folder = tmp_path_factory.getbasetemp()
+    folder = (folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / "finished"
+    output = folder / "output.txt"
+    with FileLock(folder.with_suffix(".lock")):
+        if not output.exists():
+            shutil.rmtree(folder, ignore_errors=True)  # a run that failed for another process
+            folder.mkdir()
+            output.write_text(_finish(clone(folder / "clone"), rows), encoding="utf-8")
+    return Finished(Project(folder / "clone"), rows, output.read_text(encoding="utf-8"))
+
+
+def _finish(project: Project, rows: list[dict[str, Any]]) -> str:
     project.benchmark(rows)
-    project.configure()
-    project.run()
-    physical, environmental, social = map(project.scores, ("physical", "environmental", "social"))
+    painter = {"editor": "class_path", "class_path": "toys.Painter", "params": {"delay": 0.1}}
+    project.configure(models={"painter": painter}, device_ids=["cpu", "cpu"])
+    return project.run(PYTHONIOENCODING="ascii:strict")
+
+
+def test_a_run_ends_with_one_status_for_every_sample(finished: Finished) -> None:
+    scores = finished.project.scores
+    physical, environmental, social = map(scores, ("physical", "environmental", "social"))
     assert physical["physical-0"].status == "edit_failed"
     assert physical["physical-0"].reason == "ValueError: the toy was told to fail"
     assert physical["physical-1"].status == "scored"
     assert environmental["environmental-0"].status == "judge_failed"
     assert "nonsense" in environmental["environmental-0"].reason
     assert social["social-0"].status == "skipped"
-    everything = [row for key in CATEGORIES for row in project.scores(key).values()]
-    assert sorted(row.id for row in everything) == sorted(row["id"] for row in rows)
+    everything = [row for key in CATEGORIES for row in scores(key).values()]
+    assert sorted(row.id for row in everything) == sorted(row["id"] for row in finished.rows)
 
 
-def test_a_failed_edit_is_never_scored_and_has_no_number_anywhere(project: Project) -> None:
-    rows = five_each(2)
-    rows[0]["instruction"] = "fail here"
-    project.benchmark(rows)
-    project.configure()
-    project.run()
+def test_a_failed_edit_is_never_scored_and_has_no_number_anywhere(finished: Finished) -> None:
+    project = finished.project
     assert "physical-0" not in project.calls("judge")
     assert not (project.root / "results/edits/painter/physical/images/physical-0.png").exists()
     score = project.scores("physical")["physical-0"]
@@ -113,30 +143,57 @@ def test_a_failed_edit_is_never_scored_and_has_no_number_anywhere(project: Proje
     assert cells["score"] == ""
 
 
-def test_no_score_is_a_default_when_the_judge_cannot_be_read(project: Project) -> None:
-    rows = five_each(3)
-    rows[0]["instruction"] = "unreadable"
-    project.benchmark(rows)
-    project.configure()
-    project.run()
-    assert project.scores("physical")["physical-0"].score is None
-    failed = [row for row in project.scores("physical").values() if row.status == "judge_failed"]
-    assert [row.id for row in failed] == ["physical-0"]
+def test_no_score_is_a_default_when_the_judge_cannot_be_read(finished: Finished) -> None:
+    scores = finished.project.scores("environmental")
+    assert scores["environmental-0"].score is None
+    failed = [row for row in scores.values() if row.status == "judge_failed"]
+    assert [row.id for row in failed] == ["environmental-0"]
 
 
-@pytest.mark.parametrize("shards", [2, 7])
-def test_pictures_are_the_same_for_any_number_of_shards(project: Project, shards: int) -> None:
+def test_a_category_without_samples_is_reported_as_such(finished: Finished) -> None:
+    project = finished.project
+    assert project.scores("referential") == {}
+    lines = (project.root / "results/report/summary.csv").read_text("utf-8-sig").splitlines()
+    line = next(line for line in lines if "referential" in line)
+    assert ",0,0,0,0" in line
+    assert "5.0" not in line
+
+
+def test_the_terminal_tells_what_is_done_and_what_failed(finished: Finished) -> None:
+    output = finished.output
+    lines = [line for line in output.splitlines() if "painter: " in line]
+    edits = [line for line in lines if " physical " in line and "edited" in line]
+    assert re.search(r"2 of 4 edited.*, [\d.]+ images/s, about 0 s left$", edits[0])
+    assert "4 of 4 edited (1 failed: 1 ValueError), " in edits[1]
+    assert any("4 judged by ruler (1 failed: 1 unparsable_answer)" in line for line in lines)
+    assert re.search(r"overall \(micro\) +16 +13 +1 +1 +1 ", output)
+    assert "1x painter: edit failed (physical-0): ValueError: the toy was told to fail" in output
+    assert "report: results/report/index.html" in output
+
+
+def test_snakemakes_own_report_is_built(finished: Finished) -> None:
+    project = finished.project
+    project.snakemake("--configfile", "config/test.yaml", "--report", "report.html")
+    page = (project.root / "report.html").read_text()
+    for text in ("summary.csv", "comparison.csv", "overview-ruler.svg", "Contact sheets"):
+        assert text in page
+    for category in CATEGORIES:
+        assert f'"labels": {{"model": "painter", "category": "{category}"}}' in page
+
+
+def test_pictures_are_the_same_for_any_number_of_shards(project: Project) -> None:
     project.benchmark(five_each(3))
     targets = [f"results/edits/painter/{key}/edits.jsonl" for key in ("physical", "causal")]
     project.configure(shards=1)
     project.run(*targets)
     alone = project.images()
     assert len(alone) == 6
-    # Another results folder, so that nothing comes out of the store.
-    (project.root / "results").rename(project.root / "earlier")
-    project.configure(shards=shards)
-    project.run(*targets)
-    assert project.images() == alone
+    for shards in (2, 7):
+        # Another results folder, so that nothing comes out of the store.
+        (project.root / "results").rename(project.root / f"before-{shards}")
+        project.configure(shards=shards, device_ids=["cpu", "cpu"])
+        project.run(*targets)
+        assert project.images() == alone
 
 
 def test_pictures_do_not_depend_on_the_categories_chosen_or_the_order(project: Project) -> None:
@@ -175,10 +232,12 @@ def test_the_readmes_command_line_takes_the_target_first(project: Project) -> No
 
 
 def test_several_models_and_judges_have_a_row_for_each(project: Project) -> None:
-    project.benchmark(five_each())
+    categories = ["physical", "causal"]
+    project.benchmark([row for row in five_each() if row["category"] in categories])
     painter = {"editor": "class_path", "class_path": "toys.Painter"}
     ruler = {"judge": "class_path", "class_path": "toys.Ruler"}
     project.configure(
+        benchmark={"path": "data/benchmark.jsonl", "categories": categories},
         models={"a": painter, "b": painter | {"seed": 7}, "floor": {"editor": "identity"}},
         judges={"first": ruler, "second": ruler},
     )
@@ -187,45 +246,19 @@ def test_several_models_and_judges_have_a_row_for_each(project: Project) -> None
     for model in ("a", "b", "floor"):
         for judge in ("first", "second"):
             lines = [line for line in table.splitlines() if f"{model},{judge}," in line]
-            assert len(lines) == 7, table  # five categories, micro and macro
+            assert len(lines) == 4, table  # two categories, micro and macro
 
 
 def test_a_category_with_many_edits_has_several_score_jobs(project: Project) -> None:
-    project.benchmark([row for row in five_each(5) if row["category"] == "physical"])
-    path = "data/benchmark.jsonl"
-    project.configure(benchmark={"path": path, "categories": ["physical"]}, score_chunk=2)
+    one_category(project, 5, score_chunk=2)
     project.run()
     parts = sorted(path.name for path in (project.root / "results/scores").rglob("part-*.jsonl"))
     assert parts == ["part-1.jsonl", "part-2.jsonl", "part-3.jsonl"]
     assert list(project.scores("physical")) == [f"physical-{k}" for k in range(5)]
 
 
-def test_a_category_without_samples_is_reported_as_such(project: Project) -> None:
-    project.benchmark([row for row in five_each() if row["category"] != "social"])
-    project.configure()
-    project.run()
-    assert project.scores("social") == {}
-    lines = (project.root / "results/report/summary.csv").read_text("utf-8-sig").splitlines()
-    line = next(line for line in lines if "social" in line)
-    assert ",0,0,0,0" in line
-    assert "5.0" not in line
-
-
-def test_snakemakes_own_report_is_built(project: Project) -> None:
-    project.benchmark(five_each())
-    project.configure()
-    project.run()
-    project.snakemake("--configfile", "config/test.yaml", "--report", "report.html")
-    page = (project.root / "report.html").read_text()
-    for text in ("summary.csv", "comparison.csv", "overview-ruler.svg", "Contact sheets"):
-        assert text in page
-    for category in CATEGORIES:
-        assert f'"labels": {{"model": "painter", "category": "{category}"}}' in page
-
-
 def test_a_fresh_run_needs_no_profile(project: Project) -> None:
-    project.benchmark(five_each())
-    project.configure()
+    one_category(project, 1)
     project.snakemake("--configfile", "config/test.yaml", "--workflow-profile", "none")
     assert (project.root / "results/report/index.html").is_file()
 
@@ -248,21 +281,3 @@ def test_the_picture_says_how_it_was_made(project: Project) -> None:
         made_by = json.loads(image.text["made_by"])  # type: ignore[attr-defined]
     assert made_by["seed"] == row.seed
     assert made_by["class_path"] == "toys.Painter"
-
-
-def test_the_terminal_tells_what_is_done_and_what_failed(project: Project) -> None:
-    rows = five_each(4)
-    rows[0]["instruction"] = "fail"
-    rows[5]["instruction"] = "unreadable"
-    project.benchmark(rows)
-    painter = {"editor": "class_path", "class_path": "toys.Painter", "params": {"delay": 0.1}}
-    project.configure(models={"painter": painter})
-    output = project.run(PYTHONIOENCODING="ascii:strict")
-    lines = [line for line in output.splitlines() if "painter: " in line]
-    edits = [line for line in lines if " physical " in line and "edited" in line]
-    assert re.search(r"2 of 4 edited.*, [\d.]+ images/s, about 0 s left$", edits[0])
-    assert "4 of 4 edited (1 failed: 1 ValueError), " in edits[1]
-    assert any("4 judged by ruler (1 failed: 1 unparsable_answer)" in line for line in lines)
-    assert re.search(r"overall \(micro\) +20 +18 +1 +1 +0 ", output)
-    assert "1x painter: edit failed (physical-0): ValueError: the toy was told to fail" in output
-    assert "report: results/report/index.html" in output

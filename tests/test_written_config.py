@@ -252,7 +252,7 @@ def test_a_key_that_stands_twice_stops_the_run(project: Project) -> None:
 
 def test_the_command_line_changes_nested_settings(project: Project) -> None:
     project.benchmark(five_each(3))
-    project.configure()
+    project.configure(device_ids=["cpu", "cpu"])
     output = dry_run(
         project, "--config", "benchmark={limit: 1, categories: [causal]}", "device_ids=[cpu]"
     )

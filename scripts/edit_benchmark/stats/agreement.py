@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
 from edit_benchmark.stats import resampled_agreement as resampled
 from edit_benchmark.stats.components import components, variances
@@ -132,6 +131,9 @@ def agree(
     spearman = kendall = kappa = both_alpha = _NO_COEFFICIENT
     # Against a rater who gives everything the same score there is no correlation.
     if np.ptp(x) > 0 and np.ptp(y) > 0:
+        # Most reports have one judge and no people, and need not wait for its import.
+        from scipy import stats
+
         rho, tau = stats.spearmanr(x, y).statistic, stats.kendalltau(x, y).statistic
         spearman = (float(rho), *_band(resampled.spearman(x, y, draws), count))
         kendall = (float(tau), *_band(resampled.kendall(x, y, draws), count))

@@ -6,11 +6,11 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import optimize, stats
+from scipy import optimize, special
 
 from edit_benchmark.stats.estimates import LEVEL, Floats
 
-_Z = float(stats.norm.ppf((1 + LEVEL) / 2))
+_Z = float(special.ndtri((1 + LEVEL) / 2))
 # Nearer to 0 or 1 a root of a score interval is that end itself.
 _END = 1e-9
 

@@ -13,7 +13,7 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 #: Two-sided level of every interval.
 LEVEL = 0.95
@@ -205,7 +205,7 @@ def mean_interval(
     low, high = interval(resampled, max(2, round(clusters)))
     assert low is not None
     assert high is not None
-    half = float(stats.t.ppf((1 + LEVEL) / 2, clusters - 1)) * error
+    half = float(special.stdtrit(clusters - 1, (1 + LEVEL) / 2)) * error
     return max(scale[0], min(low, mean - half)), min(scale[1], max(high, mean + half))
 
 
@@ -217,8 +217,8 @@ def expanded_level(clusters: int) -> float:
     number of clusters, at least 2, and t the 1 - alpha/2 quantile of Student's t with n - 1 degrees
     of freedom.
     """
-    quantile = stats.t.ppf((1 + LEVEL) / 2, clusters - 1)
-    return float(1 - 2 * stats.norm.cdf(-math.sqrt(clusters / (clusters - 1)) * quantile))
+    quantile = special.stdtrit(clusters - 1, (1 + LEVEL) / 2)
+    return float(1 - 2 * special.ndtr(-math.sqrt(clusters / (clusters - 1)) * quantile))
 
 
 def macro_estimate(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from scipy import stats
+from scipy import special
 
 from edit_benchmark.stats.estimates import LEVEL
 from edit_benchmark.stats.permutation import SMALLEST_TESTED
@@ -23,7 +23,7 @@ def samples_needed(std: float, size: float, power: float = 0.8) -> int:
     while count < _large_sample(std, size, power, count):
         # From z the rest is a few steps; counting from 6 would take millions for a tiny size.
         count = max(count + 1, math.ceil(_large_sample(std, size, power, None)))
-    if count == SMALLEST_TESTED and stats.norm.cdf(size / std) ** SMALLEST_TESTED < power:
+    if count == SMALLEST_TESTED and special.ndtr(size / std) ** SMALLEST_TESTED < power:
         return SMALLEST_TESTED + 1
     return count
 
@@ -31,7 +31,7 @@ def samples_needed(std: float, size: float, power: float = 0.8) -> int:
 def _large_sample(std: float, size: float, power: float, count: int | None) -> float:
     """Samples by the formula with t of ``count`` samples, or with z."""
     if count is None:
-        quantiles = stats.norm.ppf((1 + LEVEL) / 2) + stats.norm.ppf(power)
+        quantiles = special.ndtri((1 + LEVEL) / 2) + special.ndtri(power)
     else:
-        quantiles = stats.t.ppf((1 + LEVEL) / 2, count - 1) + stats.t.ppf(power, count - 1)
+        quantiles = special.stdtrit(count - 1, [(1 + LEVEL) / 2, power]).sum()
     return float((quantiles * std / size) ** 2)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
-from scipy import stats
 
 from edit_benchmark.stats.estimates import LEVEL, Floats, cluster_sums
 from edit_benchmark.stats.permutation import TIE, permutation_p
@@ -54,7 +53,8 @@ def ranks(scores: Mapping[str, Mapping[str, float]], clusters: Mapping[str, str]
         table = np.array([[scores[model][key] for model in models] for key in shared])
         sums, _ = cluster_sums(table, [clusters[key] for key in shared])
         means = table.mean(axis=0)
-        places = stats.rankdata(np.round(-means, 9), method="min").astype(int)
+        rounded = np.round(means, 9)
+        places = 1 + (rounded > rounded[:, None]).sum(axis=1)
         better, worse = _significant(sums, means)
         rows = [
             Rank(
