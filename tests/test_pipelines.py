@@ -16,6 +16,7 @@ from edit_benchmark.checkpoints.resolve import resolve
 from edit_benchmark.config.editors import DiffusersEditorSettings
 from edit_benchmark.dataset.samples import seed
 from edit_benchmark.editing import registry
+from edit_benchmark.editing.checks import usable
 from edit_benchmark.records import Sample
 from edit_benchmark.results.tables import read_rows
 from tiny_pipelines import MATRIX
@@ -69,7 +70,7 @@ def test_an_edit_is_the_same_in_another_process_and_depends_on_all_that_it_is_to
     source = Image.open(run.root / "data/images/physical-05.webp").convert("RGB")
 
     def edit(source: Image.Image, instruction: str, number: int) -> np.ndarray[Any, Any]:
-        return np.asarray(editor.edit(source, instruction, number))
+        return np.asarray(usable(editor.edit(source, instruction, number)))
 
     first = edit(source, sample.instruction, seed(0, sample.id, 0))
     kept = run.root / "results" / run.edits("physical", name)[sample.id].image

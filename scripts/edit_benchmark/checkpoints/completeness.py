@@ -113,7 +113,7 @@ def _check(folder: Path, where: str, choice: Choice) -> None:
             f"has no weights of the variant {choice.variant}; leave variant out, or take one that "
             "is there"
         )
-    if standard == MODEL:
+    if standard == MODEL and choice.has_words:
         _check_processor(folder)
 
 

@@ -137,7 +137,9 @@ def choice_of(settings: ModelSettings) -> Choice:
     """What of a model's checkpoint is loaded."""
     standard = _NAMES_CLASSES.get(type(settings), "")
     variant = settings.variant if isinstance(settings, PretrainedSettings) else None
-    return Choice(standard, variant, settings.allow_pickle)
+    # Of the models of measures some have no tokenizer; they take no device before that is seen.
+    has_words = not isinstance(settings, PixelsJudgeSettings)
+    return Choice(standard, variant, settings.allow_pickle, has_words)
 
 
 def size_loaded(folder: Path, choice: Choice, dtype: str) -> dict[str, int]:

@@ -35,11 +35,14 @@ class Choice:
         Taken where there is one of that name, as a pipeline does: its other components have none.
     allow_pickle
         Whether weights that are not safetensors are, where there are no others.
+    has_words
+        Whether a model comes with a tokenizer.
     """
 
     standard: str
     variant: str | None = None
     allow_pickle: bool = False
+    has_words: bool = True
 
     def find(self, names: Collection[str]) -> str | None:
         """The weights of one model: of the files in its folder the one, or the index of several."""
