@@ -24,8 +24,10 @@ def make(words: Sequence[str]) -> dict[str, Any]:
 
 def main() -> None:
     arguments = _parser().parse_args()
-    part = asdict(self_test(_job(arguments)))
+    job = _job(arguments)
+    part = asdict(self_test(job))
     write_text(arguments.out, json.dumps(part, ensure_ascii=False, indent=1) + "\n")
+    job.replies.clear()
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -54,6 +56,8 @@ def _job(arguments: argparse.Namespace) -> SelfTestJob:
         checkpoint_record=arguments.checkpoint,
         results=arguments.results.absolute(),
         devices=device_request(arguments, purpose),
+        at_once=arguments.at_once or None,
+        budget=arguments.budget or None,
         model=arguments.model,
         # One edit a sample: more of them are no more samples.
         edits=[row for path in arguments.edits for row in read_rows(path, Edit) if not row.repeat],

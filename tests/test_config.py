@@ -26,6 +26,7 @@ LEAST: dict[str, dict[str, Any]] = {
     "diffusers": {"editor": "diffusers", "checkpoint": "a/b"},
     "class_path": {"class_path": "a.B"},
     "transformers": {"judge": "transformers", "checkpoint": "a/b"},
+    "openai": {"base_url": "http://localhost:8000/v1", "model": "m"},
 }
 ALL_KINDS = [(section, kind) for section, kinds in SETTINGS_OF_KIND.items() for kind in kinds]
 PARSE = {"models": editor_settings, "judges": judge_settings}

@@ -17,6 +17,7 @@ from edit_benchmark.checkpoints.safetensors import read_header, tensors
 from edit_benchmark.config.base import ModelSettings
 from edit_benchmark.config.editors import DiffusersEditorSettings, IdentityEditorSettings
 from edit_benchmark.config.judges import TransformersJudgeSettings
+from edit_benchmark.config.servers import Served
 from edit_benchmark.errors import UserError
 from edit_benchmark.results.files import state
 
@@ -32,11 +33,13 @@ _NAMES_CLASSES: dict[type, str] = {
     DiffusersEditorSettings: "model_index.json",
     TransformersJudgeSettings: "config.json",
 }
+# What may have weights here, or none.
+Weighted = ModelSettings | IdentityEditorSettings | Served
 _FLOATS = {"F64", "F32", "F16", "BF16"}
 _BYTES_OF = {"bfloat16": 2, "float16": 2, "float32": 4}
 
 
-def resolve(settings: ModelSettings | IdentityEditorSettings, where: str) -> Checkpoint | None:
+def resolve(settings: Weighted, where: str) -> Checkpoint | None:
     """Find (or download) the checkpoint of a model or judge and check that it is complete.
 
     Parameters
@@ -95,7 +98,7 @@ def _identified(settings: ModelSettings, folder: Path, commit: str, where: str) 
     )
 
 
-def weights_state(settings: ModelSettings | IdentityEditorSettings) -> str:
+def weights_state(settings: Weighted) -> str:
     """A short hash of sizes and times of a model's files on this host, in a few milliseconds.
 
     It changes when one of them was written: then the checkpoint has to be resolved again. Of a hub
@@ -108,7 +111,7 @@ def weights_state(settings: ModelSettings | IdentityEditorSettings) -> str:
     return state(paths)
 
 
-def weights_size(settings: ModelSettings | IdentityEditorSettings) -> int | None:
+def weights_size(settings: Weighted) -> int | None:
     """Bytes of a model's weight files, 0 without any; None if they are not on this host yet.
 
     An estimate from the sizes of files, for planning; :func:`resolve` counts what is loaded.

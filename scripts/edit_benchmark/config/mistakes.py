@@ -12,6 +12,7 @@ from edit_benchmark.config.base import Section
 from edit_benchmark.config.editors import EditorSettings, Lora
 from edit_benchmark.config.judges import JudgeSettings
 from edit_benchmark.config.run import Benchmark, Config, HumanRatings
+from edit_benchmark.config.servers import Price
 from edit_benchmark.errors import UserError
 
 Place = tuple[int | str, ...]
@@ -158,6 +159,8 @@ def _section(place: Place) -> type[Section]:
             return SETTINGS_OF_KIND[str(key)][str(kind)]
         case ("models", _, _, "lora"):
             return Lora
+        case ("models" | "judges", _, _, "price"):
+            return Price
         case ("benchmark",):
             return Benchmark
         case ("human_ratings",):

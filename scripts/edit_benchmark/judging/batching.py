@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -81,6 +81,62 @@ def read_ahead(
         finally:
             # After an error nobody will judge what is still to be read.
             readers.shutdown(cancel_futures=True)
+
+
+@dataclass(frozen=True)
+class Answered(Generic[Item]):
+    """What a judge answered about some tasks, and seconds that it took to judge and to read all."""
+
+    tasks: Sequence[Item]
+    answers: list[Answer | SampleError]
+    judging: float
+    reading: float
+
+
+def in_batches(
+    tasks: Sequence[Item], size: int, read: Callable[[Item], Case], judge: Judge
+) -> Iterator[Answered[Item]]:
+    """Ask about ``tasks`` in batches of ``size``, see :func:`read_ahead`."""
+    for batch in read_ahead(tasks, size, read, judge):
+        began = time.monotonic()
+        answers = answers_of(judge, batch.cases)
+        yield Answered(batch.tasks, answers, time.monotonic() - began, batch.seconds)
+
+
+def ask_one(task: Item, read: Callable[[Item], Case], judge: Judge) -> Answered[Item]:
+    """Read what ``task`` is about, and ask about it alone; errors as of :func:`read_ahead`."""
+    began = time.monotonic()
+    case: Case | SampleError
+    try:
+        case = read(task)
+    except SampleError as error:
+        case = error
+    asked = time.monotonic()
+    answers = answers_of(judge, [case])
+    return Answered([task], answers, time.monotonic() - asked, asked - began)
+
+
+def as_they_come(
+    tasks: Sequence[Item], at_once: int, ask: Callable[[Item], Answered[Item]]
+) -> Iterator[Answered[Item]]:
+    """Ask about ``at_once`` tasks at once, each in a thread; whichever is answered comes first.
+
+    Raises
+    ------
+    UserError
+        Whatever ``ask`` raises, once what is under way has ended: it may be paid.
+    """
+    asking = ThreadPoolExecutor(at_once)
+    try:
+        for future in as_completed([asking.submit(ask, task) for task in tasks]):
+            yield future.result()
+    except KeyboardInterrupt:
+        # Who interrupts does not want to wait.
+        asking.shutdown(wait=False, cancel_futures=True)
+        raise
+    except BaseException:
+        asking.shutdown(cancel_futures=True)
+        raise
 
 
 def answers_of(judge: Judge, cases: Sequence[Case | SampleError]) -> list[Answer | SampleError]:

@@ -7,6 +7,7 @@ torch is imported only when a judge is built: a job takes its device before that
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,13 @@ from edit_benchmark.class_path import load_class, source_hashes
 from edit_benchmark.config.judges import (
     JudgeSettings,
     OwnJudgeSettings,
+    ServedJudgeSettings,
     TransformersJudgeSettings,
 )
+from edit_benchmark.config.servers import SERVED_KEY_SETTINGS
 from edit_benchmark.judging.judge import Judge
 from edit_benchmark.judging.own_class import OwnJudge
-from edit_benchmark.runtime.kinds import Kind, all_libraries, former_own_fields
+from edit_benchmark.runtime.kinds import Caller, Kind, all_libraries, former_own_fields
 
 
 def _build_transformers(
@@ -86,6 +89,29 @@ def _former_own(
     return former_own_fields(settings, checkpoint, fields) | unseen
 
 
+def _connect(settings: ServedJudgeSettings, caller: Caller) -> AbstractContextManager[Judge]:
+    from edit_benchmark.judging.served import connect
+
+    return connect(settings, caller)
+
+
+def _served_key_fields(
+    settings: ServedJudgeSettings, checkpoint: Checkpoint | None
+) -> dict[str, Any]:
+    """What determines an answer by some methods and formats only."""
+    fields = _repeat(settings, checkpoint)
+    if settings.method == "generated":
+        fields |= {
+            "response_format": settings.response_format,
+            "max_tokens": settings.max_tokens,
+        }
+    else:
+        fields["top_logprobs"] = settings.top_logprobs
+    if settings.image_format == "jpeg":
+        fields["jpeg_quality"] = settings.jpeg_quality
+    return fields
+
+
 _TRANSFORMERS = Kind(
     role="judge",
     name="transformers",
@@ -107,8 +133,27 @@ _OWN = Kind(
     more_key_fields=_repeat,
     former_key_fields=_former_own,
 )
+_SERVED: Kind[ServedJudgeSettings, Judge] = Kind(
+    role="judge",
+    name="openai",
+    protocol=1,
+    # Not the address: a server that moved has the same model, and what was paid stays paid.
+    key_settings=(
+        *SERVED_KEY_SETTINGS,
+        "method",
+        "temperature",
+        "seed",
+        "max_pixels",
+        "image_format",
+        "detail",
+    ),
+    libraries=lambda settings: (),
+    needs_device=False,
+    connect=_connect,
+    more_key_fields=_served_key_fields,
+)
 #: Every kind by the name that a configuration gives it.
-KINDS: dict[str, Kind[Any, Judge]] = {kind.name: kind for kind in (_TRANSFORMERS, _OWN)}
+KINDS: dict[str, Kind[Any, Judge]] = {kind.name: kind for kind in (_TRANSFORMERS, _OWN, _SERVED)}
 
 
 def build(settings: JudgeSettings, checkpoint: Checkpoint | None, device: str) -> Judge:

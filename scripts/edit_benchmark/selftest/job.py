@@ -18,6 +18,8 @@ from edit_benchmark.judging.job import case_of
 from edit_benchmark.judging.registry import KINDS
 from edit_benchmark.judging.variations import rubric_of
 from edit_benchmark.records import Edit, Sample
+from edit_benchmark.results import replies
+from edit_benchmark.results.replies import Replies
 from edit_benchmark.runtime.job import Job, delegated, loaded
 from edit_benchmark.runtime.keeping.resident import stop_if_asked
 from edit_benchmark.selftest import probes
@@ -52,6 +54,13 @@ class SelfTestJob(Job[JudgeSettings]):
     part: int
     parts: int
     language: str
+
+    @property
+    def replies(self) -> Replies:
+        """What a server replied so far; to be cleared once the part is written."""
+        part = f"{self.part}-of-{self.parts}"
+        # The self-test asks the same more than once, and wants to know whether it is answered so.
+        return Replies(self.layout.selftest_replies(self.name, self.model, part), each_anew=True)
 
 
 def self_test(job: SelfTestJob) -> Part:
@@ -99,6 +108,7 @@ def _rows(job: SelfTestJob) -> list[Answered]:
     if not chosen:
         return []
     with (
+        replies.of(job.replies),
         loaded(job, kind, "selftest", key_fields) as judge,
         tqdm(desc=f"self-test of {job.name}", unit="image", mininterval=5, file=sys.stderr) as bar,
     ):
