@@ -7,6 +7,7 @@ torch is imported only when an editor is built: a job takes its device before th
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,14 @@ from edit_benchmark.config.editors import (
     EditorSettings,
     IdentityEditorSettings,
     OwnEditorSettings,
+    ServedEditorSettings,
 )
+from edit_benchmark.config.servers import SERVED_KEY_SETTINGS
 from edit_benchmark.editing.editor import Editor
 from edit_benchmark.editing.identity import IdentityEditor
 from edit_benchmark.runtime.kinds import (
     LIBRARIES,
+    Caller,
     Kind,
     all_libraries,
     former_fields,
@@ -94,6 +98,21 @@ def _build_own(settings: OwnEditorSettings, checkpoint: Checkpoint | None, devic
     return editor
 
 
+def _connect(settings: ServedEditorSettings, caller: Caller) -> AbstractContextManager[Editor]:
+    from edit_benchmark.editing.served import connect
+
+    return connect(settings, caller)
+
+
+def _served_key_fields(
+    settings: ServedEditorSettings, checkpoint: Checkpoint | None
+) -> dict[str, Any]:
+    """What determines a size by some settings only."""
+    if settings.size != "source":
+        return {}
+    return {"max_pixels": settings.max_pixels, "size_multiple": settings.size_multiple}
+
+
 _IDENTITY = Kind(
     role="editor",
     name="identity",
@@ -134,8 +153,30 @@ _OWN = Kind(
     source_hashes=lambda settings: source_hashes(settings.class_path),
     former_key_fields=former_own_fields,
 )
+_SERVED: Kind[ServedEditorSettings, Editor] = Kind(
+    role="editor",
+    name="openai",
+    protocol=1,
+    # Not the address: a server that moved has the same model, and what was paid stays paid.
+    key_settings=(
+        *SERVED_KEY_SETTINGS,
+        "dialect",
+        "size",
+        "num_inference_steps",
+        "guidance_scale",
+        "true_cfg_scale",
+        "negative_prompt",
+        "quality",
+    ),
+    libraries=lambda settings: (),
+    needs_device=False,
+    connect=_connect,
+    more_key_fields=_served_key_fields,
+)
 #: Every kind by the name that a configuration gives it.
-KINDS: dict[str, Kind[Any, Editor]] = {kind.name: kind for kind in (_IDENTITY, _DIFFUSERS, _OWN)}
+KINDS: dict[str, Kind[Any, Editor]] = {
+    kind.name: kind for kind in (_IDENTITY, _DIFFUSERS, _OWN, _SERVED)
+}
 
 
 def build(settings: EditorSettings, checkpoint: Checkpoint | None, device: str) -> Editor:

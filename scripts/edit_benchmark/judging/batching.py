@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -114,29 +114,6 @@ def ask_one(task: Item, read: Callable[[Item], Case], judge: Judge) -> Answered[
     asked = time.monotonic()
     answers = answers_of(judge, [case])
     return Answered([task], answers, time.monotonic() - asked, asked - began)
-
-
-def as_they_come(
-    tasks: Sequence[Item], at_once: int, ask: Callable[[Item], Answered[Item]]
-) -> Iterator[Answered[Item]]:
-    """Ask about ``at_once`` tasks at once, each in a thread; whichever is answered comes first.
-
-    Raises
-    ------
-    UserError
-        Whatever ``ask`` raises, once what is under way has ended: it may be paid.
-    """
-    asking = ThreadPoolExecutor(at_once)
-    try:
-        for future in as_completed([asking.submit(ask, task) for task in tasks]):
-            yield future.result()
-    except KeyboardInterrupt:
-        # Who interrupts does not want to wait.
-        asking.shutdown(wait=False, cancel_futures=True)
-        raise
-    except BaseException:
-        asking.shutdown(cancel_futures=True)
-        raise
 
 
 def answers_of(judge: Judge, cases: Sequence[Case | SampleError]) -> list[Answer | SampleError]:

@@ -18,7 +18,6 @@ from edit_benchmark.dataset.samples import load_source
 from edit_benchmark.errors import ImageError, SampleError, UserError
 from edit_benchmark.judging.batching import (
     Answered,
-    as_they_come,
     ask_one,
     count_answers,
     in_batches,
@@ -32,6 +31,7 @@ from edit_benchmark.results import recipes, replies
 from edit_benchmark.results.former_keys import former_keys
 from edit_benchmark.results.store import Store, made_with
 from edit_benchmark.runtime import supervision
+from edit_benchmark.runtime.at_once import as_they_come
 from edit_benchmark.runtime.failures import stop_if_fatal
 from edit_benchmark.runtime.job import Job, Loaded, delegated, loaded
 from edit_benchmark.runtime.keeping.resident import stop_if_asked

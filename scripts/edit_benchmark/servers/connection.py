@@ -11,8 +11,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-import httpx2
-import openai
 import tenacity
 
 from edit_benchmark.config.servers import Served
@@ -21,16 +19,16 @@ from edit_benchmark.results import replies
 from edit_benchmark.results.spending import Ledger, Usage
 from edit_benchmark.runtime.failures import stop_if_fatal
 from edit_benchmark.runtime.kinds import Caller
-from edit_benchmark.servers.credentials import find_key, scrub
+from edit_benchmark.servers.client import Client
+from edit_benchmark.servers.credentials import find_key
 from edit_benchmark.servers.pace import Pace
-from edit_benchmark.servers.replying import Passing, Received, answer_of
+from edit_benchmark.servers.replying import Passing, answer_of
 from edit_benchmark.servers.request import Request, usage_of
 
 log = logging.getLogger(__name__)
 Result = TypeVar("Result")
 Reply = dict[str, Any]
 
-_CONNECT_SECONDS = 10
 # The breaker needs requests about so many samples to fail: one alone may be at fault itself.
 _SEVERAL = 3
 _LONGEST_BACKOFF = 60
@@ -45,8 +43,7 @@ class Connection:
     def __init__(self, settings: Served, caller: Caller) -> None:
         self._settings = settings
         self._where = f"{caller.section}.{caller.name}"
-        self._key = find_key(settings, self._where)
-        self._client = _client(settings, self._key)
+        self._client = Client(settings, find_key(settings, self._where))
         self._ledger = Ledger(
             caller.layout.spending,
             caller.section,
@@ -109,8 +106,7 @@ class Connection:
 
     async def _served_model(self) -> dict[str, Any]:
         try:
-            received = await self._received("GET", "/models", {}, ())
-            body = answer_of(received)
+            body = answer_of(await self._client.get("/models"))
         except (Passing, SampleError):
             return {}  # the first request will say what is wrong
         except UserError as error:
@@ -157,7 +153,7 @@ class Connection:
             )
             problem = (
                 f"{self._settings.server} gave nothing usable for {self._settings.max_seconds} s, "
-                f"at last {self._scrubbed(error)}"
+                f"at last {error}"
             )
             if error.is_of_request or self._usable_at > began:
                 raise SampleError("server_error", problem) from None
@@ -180,22 +176,20 @@ class Connection:
                 raise self._break(error) from None
             began = time.monotonic()
             try:
-                received = await self._received(
-                    "POST", request.path, request.fields, request.uploads
-                )
+                received = await self._client.post(request.path, request.fields, request.uploads)
                 body = answer_of(received)
             except Passing as error:
                 if not error.may_be_paid:
                     self._ledger.refused(entry)
-                log.info("sample %s: %s", request.about, self._scrubbed(error))
+                log.info("%s: %s", request.about, error)
                 self._note_failure(request, error)
                 raise
             except UserError as error:
                 self._ledger.refused(entry)
                 raise self._break(error) from None
-            except SampleError as error:
+            except SampleError:
                 self._ledger.refused(entry)
-                raise SampleError(error.kind, self._scrubbed(error)) from None
+                raise
             reply = {"body": body, "seconds": round(time.monotonic() - began, 3)}
             self._keep(place, reply)
             if "refused" in body:
@@ -212,44 +206,6 @@ class Connection:
         except OSError as error:
             stop_if_fatal(error)
             raise
-
-    async def _received(
-        self, method: str, path: str, fields: Any, uploads: Sequence[Any]
-    ) -> Received:
-        """One reply to one request, whole.
-
-        Raises
-        ------
-        Passing
-            If none arrived in time.
-        """
-        files = [(file.field, (file.name, file.data, file.mime)) for file in uploads]
-        seconds = self._settings.request_seconds
-        try:
-            # Of all of it: a server that drips keeps each single read within its time.
-            async with asyncio.timeout(seconds):
-                if method == "GET":
-                    response = await self._client.get(path, cast_to=httpx2.Response)
-                else:
-                    response = await self._client.post(
-                        path,
-                        cast_to=httpx2.Response,
-                        body=dict(fields),
-                        files=files or None,
-                        options=_MULTIPART if files else {},
-                    )
-                body = await response.aread()
-        except openai.APIStatusError as error:
-            response, body = error.response, error.response.content
-        except (TimeoutError, openai.APITimeoutError):
-            raise Passing(f"no whole answer in {seconds} s", may_be_paid=True) from None
-        except (openai.APIConnectionError, httpx2.HTTPError) as error:
-            cause = error.__cause__ or error
-            refused = isinstance(cause, httpx2.ConnectError | httpx2.ConnectTimeout)
-            problem = f"{type(cause).__name__} {cause}".strip()
-            raise Passing(problem, may_be_paid=not refused) from None
-        body = scrub(body.decode("utf-8", "replace"), self._key).encode()
-        return Received(response.status_code, response.headers, body)
 
     def _note_failure(self, request: Request, error: Passing) -> None:
         self._failing.add(request.about)
@@ -284,11 +240,8 @@ class Connection:
                 return
         self._check()
 
-    def _scrubbed(self, error: Exception) -> str:
-        return scrub(str(error), self._key)
-
     def _named(self, error: UserError) -> UserError:
-        return UserError(f"{self._where}: {self._scrubbed(error)}")
+        return UserError(f"{self._where}: {error}")
 
 
 @contextmanager
@@ -304,7 +257,6 @@ def connected(settings: Served, caller: Caller) -> Iterator[Connection]:
         connection.close()
 
 
-_MULTIPART: Any = {"headers": {"Content-Type": "multipart/form-data"}}
 _BACKOFF = tenacity.wait_random_exponential(multiplier=1, max=_LONGEST_BACKOFF)
 _JITTER = tenacity.wait_random(0, 1)
 
@@ -314,21 +266,3 @@ def _wait(state: tenacity.RetryCallState) -> float:
     if isinstance(error, Passing) and error.retry_after is not None:
         return error.retry_after + _JITTER(state)
     return _BACKOFF(state)
-
-
-def _client(settings: Served, key: str | None) -> openai.AsyncOpenAI:
-    http = httpx2.AsyncClient(
-        timeout=httpx2.Timeout(settings.request_seconds, connect=_CONNECT_SECONDS),
-        limits=httpx2.Limits(max_connections=settings.concurrency),
-        # Elsewhere neither the key nor the images have any business.
-        follow_redirects=False,
-        # A proxy of the environment cannot reach this host's own servers.
-        trust_env=not settings.is_loopback,
-    )
-    return openai.AsyncOpenAI(
-        # Never what the environment holds for another server.
-        api_key=key or "none",
-        base_url=settings.base_url,
-        max_retries=0,
-        http_client=http,
-    )
