@@ -23,7 +23,7 @@ from email.policy import HTTP
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from PIL import Image
+from PIL import Image, ImageOps
 
 LABELS = "01234567"
 
@@ -136,6 +136,8 @@ class StandIn:
             self.most_at_once = max(self.most_at_once, self._at_once)
         try:
             reply = self.behaviour(asked)
+            if isinstance(reply.body, dict) and "id" in reply.body:
+                reply.body["id"] = asked.digest
             if reply.piece is None:
                 time.sleep(reply.pause)
         finally:
@@ -241,6 +243,28 @@ def well(asked: Asked) -> Reply:
         for place, (name, part) in enumerate(schema["properties"].items())
     }
     return Reply(body=chat(json.dumps(scores)))
+
+
+def edited(asked: Asked, **changes: Any) -> Reply:
+    """An edit as each server sends it: the source inverted, of the size that was asked for."""
+    wanted = asked.body.get("size")
+    if wanted is None:
+        wanted = "{width}x{height}".format(**asked.body["extra_body"])
+    width, height = map(int, wanted.split("x"))
+    image = ImageOps.invert(asked.image().convert("RGB")).resize((width, height))
+    text = base64.b64encode(_png(changes.pop("image", image))).decode()
+    if asked.path.endswith("/chat/completions"):
+        part = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{text}"}}
+        return Reply(body=chat([part]))
+    counted = {"input_tokens": 300, "output_tokens": 4000, "total_tokens": 4300,
+               "input_tokens_details": {"image_tokens": 250, "text_tokens": 50}}  # fmt: skip
+    return Reply(body={"created": 1, "data": [{"b64_json": text}], "usage": counted, **changes})
+
+
+def _png(image: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
 
 
 @contextmanager

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 import io
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image, ImageOps
+from PIL import Image
 
 from conftest import draw
 from edit_benchmark.config.editors import ServedEditorSettings
@@ -18,26 +17,8 @@ from edit_benchmark.editing.dialects import Order, request_of
 from edit_benchmark.errors import SkipSample
 from edit_benchmark.results.layout import Layout
 from edit_benchmark.results.store import Store
-from edit_benchmark.servers.pictures import encoded
 from served_fixtures import edit
-from stand_in import Asked, Reply, StandIn, chat
-
-
-def edited(asked: Asked, **changes: Any) -> Reply:
-    """An edit as each server sends it: the source inverted, of the size that was asked for."""
-    wanted = asked.body.get("size")
-    if wanted is None:
-        wanted = "{width}x{height}".format(**asked.body["extra_body"])
-    width, height = map(int, wanted.split("x"))
-    image = ImageOps.invert(asked.image().convert("RGB")).resize((width, height))
-    text = base64.b64encode(encoded(changes.pop("image", image))).decode()
-    if asked.path.endswith("/chat/completions"):
-        part = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{text}"}}
-        return Reply(body=chat([part]))
-    counted = {"input_tokens": 300, "output_tokens": 4000, "total_tokens": 4300,
-               "input_tokens_details": {"image_tokens": 250, "text_tokens": 50}}  # fmt: skip
-    return Reply(body={"created": 1, "data": [{"b64_json": text}], "usage": counted, **changes})
-
+from stand_in import Reply, StandIn, edited
 
 #: What each server understands, all of it and nothing else.
 FIELDS = {

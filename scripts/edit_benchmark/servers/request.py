@@ -58,7 +58,7 @@ class Request:
 def served_by(reply: Mapping[str, Any]) -> dict[str, Any]:
     """What a reply says of who made it and what it took, for the record of an answer."""
     body = reply["body"]
-    told = {name: body.get(name) for name in ("model", "system_fingerprint", "usage")}
+    told = {name: body.get(name) for name in ("id", "model", "system_fingerprint", "usage")}
     told["seconds"] = reply["seconds"]
     return {name: value for name, value in told.items() if value is not None}
 
