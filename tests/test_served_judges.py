@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Callable
@@ -10,13 +11,16 @@ from typing import Any
 
 import pytest
 
+from edit_benchmark.config.resolve import config_from_json, judge_settings
 from edit_benchmark.errors import UserError
+from edit_benchmark.estimate import TIMES_TESTED
 from edit_benchmark.records import Score
 from edit_benchmark.results import spending
 from edit_benchmark.results.layout import Layout
 from edit_benchmark.results.store import Store
-from served_fixtures import score
-from stand_in import Asked, Reply, StandIn, chat, logprobs, usage, well
+from edit_benchmark.selftest.job import SelfTestJob, self_test
+from served_fixtures import score, score_job
+from stand_in import Asked, Reply, StandIn, chat, logprobs, standing_in, usage, well
 
 PRICE = {"input": 2, "output": 8}
 
@@ -211,3 +215,91 @@ def test_a_budget_stops_the_run_before_it_is_exceeded(server: StandIn, tmp_path:
     rows = score(tmp_path, server.url, 6, price=PRICE, budget=0.1)
     assert {row.status for row in rows} == {"scored"}
     assert len(server.asked) == 30 > asked
+
+
+def test_a_self_test_goes_on_where_it_was_stopped(server: StandIn, tmp_path: Path) -> None:
+    part = score_job(tmp_path, server.url, 2)
+    job = SelfTestJob(
+        name="gpt", settings=part.settings, checkpoint_record=part.checkpoint_record,
+        results=tmp_path, devices=part.devices, model="m", edits=part.edits,
+        samples=part.samples, count=2, part=1, parts=1, language="en",
+    )  # fmt: skip
+    answered: list[str] = []
+
+    def soon_closed(asked: Asked) -> Reply:
+        answered.append(asked.digest)
+        return well(asked) if len(answered) <= 40 else Reply(401, {"error": {"message": "no"}})
+
+    server.behaviour = soon_closed
+    with pytest.raises(UserError, match="401 Unauthorized"):
+        self_test(job)
+    server.forget()
+    server.behaviour = well
+    rows = self_test(job).rows
+    # Each edit as it is and changed in eleven ways, five criteria each; the same asked once more is
+    # really asked once more.
+    assert len(server.asked) == sum(row.asked for row in rows) * 5 - 40
+    assert rows[0].asked == TIMES_TESTED
+    job.replies.clear()
+    assert not list(tmp_path.glob("store/selftest_replies/*/*/*"))
+
+
+# ----- Settings -----
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"base_url": "https://me:sk-secret@host/v1"}, "the address holds credentials"),
+        ({"base_url": "https://host/v1?api_key=sk-secret"}, "the address has a query"),
+        ({"base_url": "sk-secret"}, "it is no address"),
+        ({"api_key_env": "sk-secret-0123"}, "not the name of an environment variable"),
+        ({"breaker_seconds": 700}, "above max_seconds 600"),
+        ({"vary": "order", "repeat": 1}, "vary: order changes nothing"),
+    ],
+)
+def test_a_setting_that_cannot_be_is_refused_and_no_key_is_shown(
+    settings: dict[str, Any], sentence: str
+) -> None:
+    judge = {"judge": "openai", "base_url": "https://host/v1", "model": "m", **settings}
+    with pytest.raises(UserError, match=re.escape(sentence)) as refused:
+        judge_settings(json.dumps(judge), "gpt")
+    assert "config: judges.gpt" in str(refused.value)
+    assert "secret" not in str(refused.value)
+
+
+def test_a_budget_needs_prices() -> None:
+    judge = {"judge": "openai", "base_url": "https://host/v1", "model": "m"}
+    config = {"benchmark": {"path": "x"}, "models": {"a": {"editor": "identity"}}, "budget": 5,
+              "judges": {"gpt": judge}}  # fmt: skip
+    with pytest.raises(UserError, match=r"budget is 5, but judges.gpt says no price"):
+        config_from_json(json.dumps(config))
+
+
+def test_the_key_comes_from_the_environment_or_the_netrc_of_its_host(
+    server: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "of-another-server")
+    with pytest.raises(UserError, match=r"the environment variable TOY_KEY \(api_key_env\)"):
+        score(tmp_path, server.url, api_key_env="TOY_KEY")
+    monkeypatch.setenv("TOY_KEY", "of-this-one")
+    (row,) = score(tmp_path, server.url, api_key_env="TOY_KEY")
+    assert server.asked[0].headers["authorization"] == "Bearer of-this-one"
+    # Neither the key nor where it comes from is part of what was asked.
+    netrc = tmp_path / "netrc"
+    netrc.write_text("default login a password other\nmachine 127.0.0.1 login me password filed\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    asked = len(server.asked)
+    assert score(tmp_path, server.url)[0].answer_key == row.answer_key
+    assert len(server.asked) == asked
+    score(tmp_path, server.url, seed=1)
+    assert server.asked[-1].headers["authorization"] == "Bearer filed"
+
+
+def test_a_server_that_moved_is_not_paid_again(server: StandIn, tmp_path: Path) -> None:
+    (row,) = score(tmp_path, server.url)
+    with standing_in() as other:
+        assert score(tmp_path, other.url) == [row]
+        assert not other.asked
+        score(tmp_path, other.url, model="another")
+        assert len(other.asked) == 5

@@ -85,7 +85,7 @@ def test_the_key_stands_nowhere(run: tuple[Project, StandIn, str]) -> None:
 
 def test_costs_are_those_that_the_server_counted(run: tuple[Project, StandIn, str]) -> None:
     project, server, output = run
-    with (project.root / "results/report/costs.csv").open() as file:
+    with (project.root / "results/report/costs.csv").open(encoding="utf-8-sig") as file:
         rows = {(row["kind"], row["name"]): row for row in csv.DictReader(file)}
     edits = [asked for asked in server.asked if asked.path == "/v1/images/edits"]
     paid = [asked for asked in edits if "fail" not in asked.body["prompt"]]
@@ -107,7 +107,10 @@ def test_costs_are_those_that_the_server_counted(run: tuple[Project, StandIn, st
 
 def test_who_asks_a_server_takes_no_gpu(run: tuple[Project, StandIn, str]) -> None:
     _, server, output = run
-    claims = [line for line in output.splitlines() if server.resource in line and "gpu=" in line]
+    jobs = [line for line in output.splitlines() if line.lstrip().startswith("resources:")]
+    claims = [line for line in jobs if server.resource in line]
     assert claims
-    assert all("gpu=0" in line and f"{server.resource}=8" in line for line in claims)
+    for line in claims:
+        assert "gpu=0" in line
+        assert f"{server.resource}=8" in line
     assert "the name toy has no date" in output
