@@ -24,10 +24,8 @@ def make(words: Sequence[str]) -> dict[str, Any]:
 
 def main() -> None:
     arguments = _parser().parse_args()
-    job = _job(arguments)
-    part = asdict(self_test(job))
+    part = asdict(self_test(_job(arguments)))
     write_text(arguments.out, json.dumps(part, ensure_ascii=False, indent=1) + "\n")
-    job.replies.clear()
 
 
 def _parser() -> argparse.ArgumentParser:

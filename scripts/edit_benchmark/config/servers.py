@@ -140,3 +140,5 @@ class Served(Section):
 
 #: Keys of :class:`Served` that determine what is answered.
 SERVED_KEY_SETTINGS = ("model", "extra")
+#: Those, and of judges, that do not: how a server is reached, and what it takes for it.
+WAYS_OF_ASKING = frozenset({*Served.model_fields, "max_tokens_field"} - {*SERVED_KEY_SETTINGS})

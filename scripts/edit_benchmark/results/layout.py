@@ -59,9 +59,9 @@ class Layout:
         """Every finished answer of a judge."""
         return self.root / "store" / "answers"
 
-    def selftest_replies(self, judge: str, model: str, part: str) -> Path:
-        """What a server replied in a part of a self-test, until that is done."""
-        return self.root / "store" / "selftest_replies" / judge / model / part
+    def selftest_replies(self, judge: str, model: str) -> Path:
+        """What a server replied in a self-test."""
+        return self.root / "store" / "selftest_replies" / judge / model
 
     def recipe(self, name: str) -> Path:
         """A way in which edits or answers were made."""

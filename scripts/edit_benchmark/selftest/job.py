@@ -57,10 +57,12 @@ class SelfTestJob(Job[JudgeSettings]):
 
     @property
     def replies(self) -> Replies:
-        """What a server replied so far; to be cleared once the part is written."""
-        part = f"{self.part}-of-{self.parts}"
-        # The self-test asks the same more than once, and wants to know whether it is answered so.
-        return Replies(self.layout.selftest_replies(self.name, self.model, part), each_anew=True)
+        """What a server replied, whatever the division into parts: it was paid for.
+
+        They stay, so that a self-test that is done again, for a setting that changes no answer,
+        costs nothing. What a test asks more than once is asked so often.
+        """
+        return Replies(self.layout.selftest_replies(self.name, self.model), each_anew=True)
 
 
 def self_test(job: SelfTestJob) -> Part:
