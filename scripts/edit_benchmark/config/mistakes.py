@@ -139,7 +139,7 @@ def _unknown_keys(place: Place, unknown: Sequence[str]) -> str:
             if users:
                 return (
                     f"{_prefix(place)}{key} is not used by {place[2]}; remove it, it is a setting "
-                    f"of {' and '.join(users)}."
+                    f"of {', '.join(users[:-1]) + ' and ' if users[1:] else ''}{users[-1]}."
                 )
     return _unknown(place, unknown, list(section.model_fields))
 
