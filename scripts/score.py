@@ -58,6 +58,8 @@ def _job(arguments: argparse.Namespace) -> ScoreJob:
         checkpoint_record=arguments.checkpoint,
         results=arguments.results.absolute(),
         devices=device_request(arguments, purpose, settings.gpu),
+        at_once=arguments.at_once or None,
+        budget=arguments.budget or None,
         edits=chunk(read_rows(arguments.edits, Edit), arguments.chunk, arguments.chunk_size),
         samples=read_rows(arguments.samples, Sample),
         rubric=rubric_of(settings, arguments.category, arguments.language),

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from edit_benchmark.config.servers import WAYS_OF_ASKING
 from edit_benchmark.errors import UserError
 from edit_benchmark.records import Sample, Score
 from edit_benchmark.report.grouping import by_model_and_judge
@@ -14,7 +15,7 @@ from edit_benchmark.report.recorded_settings import normalised
 
 # Settings of a judge that do not change its answers beyond rounding, and where a checkpoint lay:
 # its resolved commit or fingerprint is compared instead.
-_NOT_COMPARED = {"batch_size", "checkpoint", "gpu", "revision"}
+_NOT_COMPARED = {"batch_size", "checkpoint", "gpu", "revision", *WAYS_OF_ASKING}
 
 Run = tuple[Mapping[str, Any], Sequence[Score]]
 

@@ -59,6 +59,10 @@ class Layout:
         """Every finished answer of a judge."""
         return self.root / "store" / "answers"
 
+    def selftest_replies(self, judge: str, model: str) -> Path:
+        """What a server replied in a self-test."""
+        return self.root / "store" / "selftest_replies" / judge / model
+
     def recipe(self, name: str) -> Path:
         """A way in which edits or answers were made."""
         return self.root / "store" / "recipes" / f"{name}.json"
@@ -123,6 +127,11 @@ class Layout:
     def timings(self) -> Path:
         """What each job wrote about its time, a line a job."""
         return self.root / "timings.jsonl"
+
+    @property
+    def spending(self) -> Path:
+        """What was asked of servers and what it cost, two lines a request."""
+        return self.root / "spending.jsonl"
 
     @property
     def run(self) -> Path:
