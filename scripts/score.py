@@ -28,7 +28,8 @@ def main() -> None:
     job = _job(arguments)
     rows = score_edits(job)
     write_rows(arguments.out, rows)
-    print(score_line(arguments.model, arguments.category, arguments.judge, rows))
+    at_once = job.at_once or 1
+    print(score_line(arguments.model, arguments.category, arguments.judge, rows, at_once))
 
 
 def _parser() -> argparse.ArgumentParser:
