@@ -61,7 +61,7 @@ def score_job(results: Path, url: str, count: int = 1, **settings: Any) -> Score
     record.write(None, place)
     return ScoreJob(
         name="gpt", settings=judge_settings(json.dumps(judge), "gpt"), checkpoint_record=place,
-        results=results, devices=DeviceRequest(["cpu"], 1, 0, "test"), edits=edits,
+        results=results, devices=DeviceRequest(["cpu"], 1, 1, "test"), edits=edits,
         samples=samples, rubric=rubrics.load(RUBRICS / "reasoning.yaml", "physical", "en"),
         budget=budget,
     )  # fmt: skip
@@ -81,7 +81,7 @@ def edit(results: Path, url: str, dialect: str, count: int = 1, **settings: Any)
     return edit_shard(
         EditJob(
             name="served", settings=editor_settings(json.dumps(editor), "served"),
-            checkpoint_record=place, results=results, devices=DeviceRequest(["cpu"], 1, 0, "test"),
+            checkpoint_record=place, results=results, devices=DeviceRequest(["cpu"], 1, 1, "test"),
             samples=[sample(results, number, *given) for number in range(count)], budget=budget,
         )
     )  # fmt: skip

@@ -84,7 +84,7 @@ Behaviour = Callable[[Asked], Reply]
 class StandIn:
     """The server: ``behaviour`` says what it does, :func:`well` if nothing else."""
 
-    def __init__(self, behaviour: Behaviour | None = None) -> None:
+    def __init__(self, behaviour: Behaviour | None = None, port: int = 0) -> None:
         self.behaviour: Behaviour = behaviour or well
         self.asked: list[Asked] = []
         #: Digests of requests that were answered to the last byte with 200.
@@ -114,7 +114,7 @@ class StandIn:
             def handle_error(self, *arguments: Any) -> None:
                 pass  # a client that was killed
 
-        self._server = Server(("127.0.0.1", 0), Handler)
+        self._server = Server(("127.0.0.1", port), Handler)
         self.url = f"http://127.0.0.1:{self._server.server_port}/v1"
         self.resource = f"server_127_0_0_1_{self._server.server_port}"
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()

@@ -118,11 +118,6 @@ if workflow.is_main_process and workflow.local_exec:
     os.environ[place.RUN] = place.this_run()
 
 SERVED = settings.served
-# Whether anything has to be computed here.
-NEEDS_DEVICE = any(
-    [editors.KINDS[model.editor].needs_device for model in settings.models.values()]
-    + [judges.KINDS[judge.judge].needs_device for judge in settings.judges.values()]
-)
 # Jobs at one server share what it takes at once: each claims its concurrency of the server's own
 # resource, whose limit is that of one job unless --resources says more.
 SERVERS = sorted({server.resource for server in SERVED.values()})
@@ -227,18 +222,22 @@ def judge_priority(wildcards):
     """After all edits, or before more of them where that costs no loading.
 
     It costs none where editors and judges fit on each device together, and where nothing is kept.
+    One judge's work comes before that of the next one, so that its server is started once.
     """
-    return len(MODELS) + 1 if judging_costs_nothing() else 0
+    first = len(MODELS) + 1 if judging_costs_nothing() else 0
+    return first - list(JUDGES).index(wildcards.judge) / len(JUDGES)
 
 
 def selftest_priority(wildcards):
     """Before the judging that is ready at the same time: a test on all devices, not at the end."""
-    return judge_priority(wildcards) + 0.5
+    return judge_priority(wildcards) + 0.5 / len(JUDGES)
 
 
 @cache
 def judging_costs_nothing():
     """Whether judging between edits has no model loaded again."""
+    if any(server.serve is not None for server in SERVED.values()):
+        return False  # what it is started on, it does not share
     return KEEP_LOADED == 0 or room.fit_together(settings)
 
 
@@ -255,10 +254,11 @@ def edit_threads():
 
 
 def threads_of(section):
-    """Threads of a job of ``models`` or ``judges``: one if it only asks a server."""
+    """Threads of a job of ``models`` or ``judges``: one if it only asks a server that is there."""
 
     def threads(wildcards):
-        return 1 if server_of(section, wildcards) else edit_threads()
+        server = server_of(section, wildcards)
+        return 1 if server is not None and server.serve is None else edit_threads()
 
     return threads
 
@@ -323,12 +323,12 @@ def begin_run():
         check_folder(Path(config["results"]))
         # Until this process ends, however it does: nothing is left that has to be unlocked.
         held_results = run_lock.hold(Path(config["results"]))
-        if workflow.local_exec and NEEDS_DEVICE:
+        if workflow.local_exec and MOST_GPUS:
             gpus.check(config["device_ids"])
     except UserError as error:
         raise WorkflowError(str(error)) from None
     for (section, name), server in SERVED.items():
-        if not server.is_dated:
+        if not server.is_dated and server.serve is None:
             logger.warning(
                 f"{section}.{name}: the name {server.model} has no date, so that the server may "
                 "put another model behind it, today or during the run; if there is a dated name, "

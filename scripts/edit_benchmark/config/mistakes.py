@@ -13,7 +13,7 @@ from edit_benchmark.config.benchmark import Benchmark, Columns
 from edit_benchmark.config.editors import EditorSettings, Lora
 from edit_benchmark.config.judges import JudgeSettings
 from edit_benchmark.config.run import Config, HumanRatings
-from edit_benchmark.config.servers import Price
+from edit_benchmark.config.servers import Price, Serve
 from edit_benchmark.errors import UserError
 
 Place = tuple[int | str, ...]
@@ -162,6 +162,8 @@ def _section(place: Place) -> type[Section]:
             return Lora
         case ("models" | "judges", _, _, "price"):
             return Price
+        case ("models" | "judges", _, _, "serve"):
+            return Serve
         case ("benchmark",):
             return Benchmark
         case ("benchmark", "columns"):

@@ -137,6 +137,18 @@ class Config(Section):
                 )
         return self
 
+    @model_validator(mode="after")
+    def _one_server_at_an_address(self) -> Config:
+        first: dict[str, tuple[str, Served]] = {}
+        for (section, name), settings in self.served.items():
+            where, other = first.setdefault(settings.server, (f"{section}.{name}", settings))
+            if other.serve != settings.serve:
+                raise mistake(
+                    f"{where} and {section}.{name} are both at {settings.server}, with another "
+                    "serve; give both the same, or each a port of its own"
+                )
+        return self
+
     @property
     def served(self) -> dict[tuple[str, str], Served]:
         """Settings of what is behind a server, by section and name."""
@@ -152,8 +164,9 @@ class Config(Section):
         for section, named in (("models", self.models), ("judges", self.judges)):
             for name, model in named.items():
                 if model.gpu > len(self.device_ids):
+                    key = "serve.gpu" if isinstance(model, Served) else "gpu"
                     raise mistake(
-                        f"{section}.{name}.gpu: {model.gpu} devices for a model, and device_ids "
+                        f"{section}.{name}.{key}: {model.gpu} devices for a model, and device_ids "
                         f"names {len(self.device_ids)}; name more, or lower gpu"
                     )
         return self

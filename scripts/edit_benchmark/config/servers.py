@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from typing import Annotated, ClassVar
+import shlex
+from typing import Annotated, Any, ClassVar
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
@@ -20,6 +21,7 @@ from edit_benchmark.config.base import (
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # A vendor's version of a model: 2025-04-14, 20250414, 0414.
+_KEY_OPTION = re.compile(r"--\S*(api|hf|auth)[-_](key|token)", re.IGNORECASE)
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}|\d{8}|\b\d{4}\b")
 
 
@@ -68,6 +70,34 @@ class Price(Section):
     (input_tokens_details.image_tokens); null for the price of input."""
 
 
+def _command(command: str) -> str:
+    try:
+        words = shlex.split(command)
+    except ValueError as error:
+        raise mistake(f"it is no command line ({error})") from None
+    if not words:
+        raise mistake("it is empty; write how the server is started")
+    if any(map(_KEY_OPTION.match, words)):
+        raise mistake(
+            "it holds a key, and the configuration is written into the results; servers read "
+            "theirs from the environment, such as VLLM_API_KEY"
+        )
+    return command
+
+
+class Serve(Section):
+    """A server that the run starts, uses and ends."""
+
+    command: Annotated[Text, AfterValidator(_command)]
+    """How it is started, such as vllm serve Qwen/Qwen3-VL-235B-A22B-Instruct
+    --tensor-parallel-size 8 --port {port}; {port} stands for the port of base_url. It is in the
+    keys of what the server makes."""
+    gpu: Positive = 1
+    """Devices that it is started on, of which it sees no others."""
+    ready_seconds: Positive = 1800
+    """It has to answer within so many seconds, in which it loads the model."""
+
+
 class Served(Section):
     """What is set for every model behind a server."""
 
@@ -98,12 +128,14 @@ class Served(Section):
     samples."""
     price: Price | None = None
     """What tokens cost; null leaves costs out. Needed with budget."""
+    serve: Serve | None = None
+    """A server on this host that the run starts before its first request and ends with the run;
+    null for one that is there."""
     extra: Arguments = {}
     """Further fields of each request by name, such as chat_template_kwargs or reasoning_effort."""
 
-    # No keys of the configuration: a server has the weights, and the devices.
+    # No key of the configuration: a server has the weights.
     checkpoint: ClassVar[None] = None
-    gpu: ClassVar[int] = 0
 
     @model_validator(mode="after")
     def _breaker_comes_first(self) -> Served:
@@ -113,6 +145,33 @@ class Served(Section):
                 "so that every request would be given up first; lower it"
             )
         return self
+
+    @model_validator(mode="after")
+    def _started_where_it_is_asked(self) -> Served:
+        if self.serve is None:
+            return self
+        parts = urlsplit(self.base_url)
+        if not self.is_loopback or parts.scheme != "http" or parts.port is None:
+            raise mistake(
+                f"serve starts a server on this host, and base_url is {self.base_url}; write it "
+                "as http://127.0.0.1:8000/v1, with the port that it shall have"
+            )
+        if "{port}" not in self.serve.command and str(parts.port) not in self.serve.command:
+            raise mistake(
+                "serve.command does not say which port the server shall have; write {port} where "
+                "it takes one, such as --port {port}"
+            )
+        return self
+
+    @property
+    def gpu(self) -> int:
+        """Devices that its server is started on; none where one is there."""
+        return self.serve.gpu if self.serve is not None else 0
+
+    @property
+    def serve_fields(self) -> dict[str, Any]:
+        """What of :attr:`serve` determines what is answered, for a key."""
+        return {"serve": self.serve.command} if self.serve is not None else {}
 
     @property
     def server(self) -> str:

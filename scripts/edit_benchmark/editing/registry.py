@@ -132,8 +132,9 @@ def _served_key_fields(
 ) -> dict[str, Any]:
     """What determines a size by some settings only."""
     if settings.size != "source":
-        return {}
-    return {"max_pixels": settings.max_pixels, "size_multiple": settings.size_multiple}
+        return settings.serve_fields
+    sizes = {"max_pixels": settings.max_pixels, "size_multiple": settings.size_multiple}
+    return settings.serve_fields | sizes
 
 
 _IDENTITY = Kind(

@@ -135,7 +135,7 @@ def _served_key_fields(
     settings: ServedJudgeSettings, checkpoint: Checkpoint | None
 ) -> dict[str, Any]:
     """What determines an answer by some methods and formats only."""
-    fields = _repeat(settings, checkpoint)
+    fields = _repeat(settings, checkpoint) | settings.serve_fields
     if settings.method == "generated":
         fields |= {
             "response_format": settings.response_format,

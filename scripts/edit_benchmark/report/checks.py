@@ -112,6 +112,7 @@ def _compared(run: Mapping[str, Any], kind: str, name: str) -> dict[str, Any]:
         for field, value in settings.items()
         if field not in _NOT_COMPARED and field != "rubric"
     }
+    fields["serve.command"] = (settings.get("serve") or {}).get("command")
     folder = {"judges": "judges", "models": "editors"}[kind]
     record = (run.get("checkpoints") or {}).get(f"{folder}/{name}") or {}
     fields["checkpoint (commit or fingerprint)"] = record.get("commit") or record.get("fingerprint")

@@ -47,6 +47,10 @@ class Layout:
         """The resolved checkpoint of a judge."""
         return self.root / "checkpoints" / "judges" / f"{judge}.json"
 
+    def server_log(self, section: str, name: str) -> Path:
+        """What a server wrote that the run started for a model or judge."""
+        return self.root / "logs" / "servers" / section / f"{name}.log"
+
     # ----- Finished work, by key -----
 
     @property

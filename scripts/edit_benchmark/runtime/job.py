@@ -150,7 +150,7 @@ def loaded(
         record.check_unchanged(checkpoint, str(job.checkpoint_record))
     if kind.connect is not None:
         section = {"editor": "models", "judge": "judges"}[kind.role]
-        caller = Caller(section, job.name, job.layout, job.at_once, job.budget)
+        caller = Caller(section, job.name, job.layout, job.devices, job.at_once, job.budget)
         with kind.connect(job.settings, caller) as connected:
             telemetry = Telemetry(None)
             yield Loaded(connected, "server", telemetry)

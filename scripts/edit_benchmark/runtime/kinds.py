@@ -10,6 +10,7 @@ from typing import Any, Generic, Literal, TypeVar
 from edit_benchmark.checkpoints.record import Checkpoint
 from edit_benchmark.config.base import Section
 from edit_benchmark.results.layout import Layout
+from edit_benchmark.runtime.leases import DeviceRequest
 from edit_benchmark.versions import installed, overrides
 
 Settings = TypeVar("Settings", bound=Section)
@@ -96,13 +97,21 @@ class Caller:
         Requests that it may have under way, None for as many as its settings say.
     budget
         The most that the run may cost, None for no limit.
+    devices
+        What a server that the run starts is started on.
     """
 
     section: str
     name: str
     layout: Layout
+    devices: DeviceRequest
     at_once: int | None = None
     budget: float | None = None
+
+    @property
+    def where(self) -> str:
+        """Its key in the configuration."""
+        return f"{self.section}.{self.name}"
 
 
 @dataclass(frozen=True)

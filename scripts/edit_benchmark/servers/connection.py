@@ -24,6 +24,7 @@ from edit_benchmark.servers.credentials import find_key
 from edit_benchmark.servers.pace import Pace
 from edit_benchmark.servers.replying import Passing, answer_of
 from edit_benchmark.servers.request import Request, usage_of
+from edit_benchmark.servers.serving import use
 
 log = logging.getLogger(__name__)
 Result = TypeVar("Result")
@@ -42,7 +43,7 @@ class Connection:
 
     def __init__(self, settings: Served, caller: Caller) -> None:
         self._settings = settings
-        self._where = f"{caller.section}.{caller.name}"
+        self._where = caller.where
         self._client = Client(settings, find_key(settings, self._where))
         self._ledger = Ledger(
             caller.layout.spending,
@@ -93,6 +94,10 @@ class Connection:
         self._thread.join()
         self._loop.close()
         self._ledger.close()
+
+    def fail(self, error: UserError) -> None:
+        """Let no further request begin, because of ``error``; called from any thread."""
+        self._loop.call_soon_threadsafe(self._break, error)
 
     def _run(self, work: Coroutine[Any, Any, Result]) -> Result:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
@@ -149,9 +154,6 @@ class Connection:
             return await retrying(self._attempt, request, place)
         except Passing as error:
             problem = (
-                f"{self._settings.server} gave nothing usable for {self._settings.max_seconds} s"
-            )
-            problem = (
                 f"{self._settings.server} gave nothing usable for {self._settings.max_seconds} s, "
                 f"at last {error}"
             )
@@ -173,7 +175,7 @@ class Connection:
             try:
                 entry = self._ledger.ask(most)
             except UserError as error:
-                raise self._break(error) from None
+                raise self._break(self._named(error)) from None
             began = time.monotonic()
             try:
                 received = await self._client.post(request.path, request.fields, request.uploads)
@@ -186,7 +188,7 @@ class Connection:
                 raise
             except UserError as error:
                 self._ledger.refused(entry)
-                raise self._break(error) from None
+                raise self._break(self._named(error)) from None
             except SampleError:
                 self._ledger.refused(entry)
                 raise
@@ -213,17 +215,16 @@ class Connection:
         if error.retry_after is not None:
             self._pace.hold(error.retry_after)
         if silent > self._settings.breaker_seconds and len(self._failing) >= _SEVERAL:
-            self._break(
-                UserError(
-                    f"{self._settings.server} gave nothing usable for {silent:.0f} s, at last "
-                    f"{error}; what was answered is kept: run the same command again."
-                )
+            problem = (
+                f"{self._settings.server} gave nothing usable for {silent:.0f} s, at last "
+                f"{error}; what was answered is kept: run the same command again."
             )
+            self._break(self._named(UserError(problem)))
             self._check()
 
     def _break(self, error: UserError) -> UserError:
         """Let no further request begin: each would meet the same."""
-        self._broken = self._broken or self._named(error)
+        self._broken = self._broken or error
         self._stop.set()
         return self._broken
 
@@ -250,11 +251,13 @@ def connected(settings: Served, caller: Caller) -> Iterator[Connection]:
     # What they log at other levels has headers and addresses.
     for name in ("openai", "httpx2", "httpcore2"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    connection = Connection(settings, caller)
-    try:
-        yield connection
-    finally:
-        connection.close()
+    with use(settings, caller) as watch:
+        connection = Connection(settings, caller)
+        try:
+            watch(connection.fail)
+            yield connection
+        finally:
+            connection.close()
 
 
 _BACKOFF = tenacity.wait_random_exponential(multiplier=1, max=_LONGEST_BACKOFF)
