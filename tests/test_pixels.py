@@ -14,9 +14,15 @@ from PIL import Image
 from torchmetrics.functional.image import structural_similarity_index_measure
 
 from conftest import Project, draw
+from edit_benchmark.config.judges import PixelsJudgeSettings
 from edit_benchmark.config.resolve import resolve
 from edit_benchmark.errors import SampleError, UserError
+from edit_benchmark.judging.job import question_fields
+from edit_benchmark.judging.judge import Case
+from edit_benchmark.judging.pixels.judge import PixelsJudge
 from edit_benchmark.judging.pixels.measures import compare
+from edit_benchmark.judging.variations import rubric_of
+from edit_benchmark.records import Edit, Sample
 from runs import one_category
 
 PIXELS = {"judge": "pixels"}
@@ -73,6 +79,31 @@ def test_what_was_to_be_edited_can_be_left_out() -> None:
     assert compare("ssim", edited, source, mask) > compare("ssim", edited, source)
     with pytest.raises(SampleError, match="all_masked"):
         compare("l1", edited, source, Image.new("L", source.size, 255))
+
+
+def test_of_a_sample_with_a_mask_what_is_outside_counts() -> None:
+    settings = PixelsJudgeSettings(judge="pixels", measures=["l1"])
+    source, mask = draw("one"), Image.new("L", (64, 48))
+    edited = source.copy()
+    edited.paste((255, 0, 0), (10, 10, 30, 30))
+    mask.paste(255, (10, 10, 30, 30))
+    rubric = rubric_of(settings, "physical", "en")
+    whole, masked = sample_of(mask=""), sample_of(mask="m.png")
+    cases = [Case(whole, source, edited, rubric), Case(masked, source, edited, rubric, mask=mask)]
+    values = [answer.criteria["l1"] for answer in PixelsJudge(settings, None).judge(cases)]
+    assert values[0] > 0.01
+    assert values[1] == 0
+    # And another mask is another question.
+    edit = Edit(id="s", category="physical", model="m", status="edited", image_sha256="e")
+    keys = [question_fields(settings, rubric, sample, edit) for sample in (whole, masked)]
+    assert keys[1] == keys[0] | {"mask_sha256": "of m.png"}
+
+
+def sample_of(mask: str) -> Sample:
+    return Sample(
+        id="s", category="physical", index=0, instruction="wish", source="s.png",
+        source_sha256="s", width=64, height=48, mask=mask, mask_sha256=mask and f"of {mask}",
+    )  # fmt: skip
 
 
 def test_an_image_too_small_for_a_measure_is_said_to_be() -> None:

@@ -13,7 +13,7 @@ rule samples:
     conda:
         "../../environment.yml"
     params:
-        path=lookup(dpath="benchmark/path", within=config),
+        path=benchmark_path,
         options=benchmark_options,
         format=lookup(dpath="benchmark/format", within=config),
         language=lookup(dpath="benchmark/language", within=config),

@@ -163,6 +163,11 @@ def results_folder(wildcards):
     return config["results"]
 
 
+def benchmark_path(wildcards):
+    """The benchmark's file or folder, as a parameter: rules' inputs are the files that it has."""
+    return config["benchmark"]["path"]
+
+
 # Texts of the user's own are parameters by functions: in a plain parameter Snakemake takes {x} for
 # a wildcard.
 

@@ -37,7 +37,7 @@ rule run_record:
         "../../environment.yml"
     params:
         settings=run_settings,
-        path=lookup(dpath="benchmark/path", within=config),
+        path=benchmark_path,
         results=results_folder,
     shell:
         "python scripts/run_record.py --settings {params.settings:q}"

@@ -176,8 +176,8 @@ class PixelsJudgeSettings(ModelSettings):
     measures: Annotated[list[Measure], Field(min_length=1)] = ["psnr", "ssim", "l1"]
     """Each becomes a judge of its own, named by both with a hyphen where there are several. psnr
     (in dB, at most 100), ssim and l1 need no checkpoint; clip_i and clip_t take one of CLIP, dino
-    one of DINO. clip_t compares the edit with its instruction. A higher value is not better by
-    itself."""
+    one of DINO. clip_t compares the edit with its instruction. Of a sample with a mask psnr, ssim
+    and l1 count the pixels outside it. A higher value is not better by itself."""
     dtype: Literal["bfloat16", "float16", "float32"] = "float32"
     """Floating-point type of the weights and of the arithmetic."""
 

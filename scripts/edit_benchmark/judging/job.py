@@ -172,7 +172,11 @@ def _compared_fields(settings: PixelsJudgeSettings, sample: Sample, edit: Edit) 
     """What a measure compares with the edit: the source image, or the instruction."""
     if settings.measure == "clip_t":
         return {"picture_sha256": edit.image_sha256, "text": sample.instruction}
-    return {"picture_sha256": edit.image_sha256, "source_sha256": sample.source_sha256}
+    fields = {"picture_sha256": edit.image_sha256, "source_sha256": sample.source_sha256}
+    # Features are of whole images.
+    if sample.mask and settings.checkpoint is None:
+        fields["mask_sha256"] = sample.mask_sha256
+    return fields
 
 
 def _ask(

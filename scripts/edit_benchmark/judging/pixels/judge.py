@@ -36,7 +36,7 @@ class PixelsJudge(Judge):
 
     def _answer(self, case: Case) -> Answer:
         if self._features is None:
-            value = compare(self._measure, case.edited, case.source)
+            value = compare(self._measure, case.edited, case.source, case.mask)
         elif self._measure == "clip_t":
             value = self._features.text_cosine(case.edited, case.sample.instruction)
         else:
