@@ -15,9 +15,9 @@ from tqdm import tqdm
 from edit_benchmark import images
 from edit_benchmark.config.judges import (
     JudgeSettings,
-    OwnJudgeSettings,
     PixelsJudgeSettings,
     ServedJudgeSettings,
+    TransformersJudgeSettings,
 )
 from edit_benchmark.dataset import source_images
 from edit_benchmark.errors import ImageError, SampleError, UserError
@@ -144,7 +144,10 @@ def question_fields(
     """
     if isinstance(settings, PixelsJudgeSettings):
         return _compared_fields(settings, sample, edit)
-    writes = not isinstance(settings, OwnJudgeSettings) and settings.method == "generated"
+    writes = (
+        isinstance(settings, TransformersJudgeSettings | ServedJudgeSettings)
+        and settings.method == "generated"
+    )
     fields: dict[str, Any] = {
         "shared": rubric.shared_text(sample),
         "asked": (
