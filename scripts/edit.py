@@ -41,8 +41,8 @@ def main() -> None:
             with suppress(UserError, OSError):
                 rows += read_rows(path, Edit)
     wanted = len(category) * job.settings.repeats
-    devices = max(1, len(job.devices.device_ids) // max(1, job.settings.gpu))
-    print(edit_line(arguments.model, arguments.category, rows, wanted, devices))
+    at_once = job.at_once or max(1, len(job.devices.device_ids) // max(1, job.settings.gpu))
+    print(edit_line(arguments.model, arguments.category, rows, wanted, at_once))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -69,6 +69,8 @@ def _job(arguments: argparse.Namespace, category: Sequence[Sample]) -> EditJob:
         checkpoint_record=arguments.checkpoint,
         results=arguments.results.absolute(),
         devices=device_request(arguments, purpose, settings.gpu),
+        at_once=arguments.at_once or None,
+        budget=arguments.budget or None,
         samples=[row for row in category if shard_of(row, shards) == number - 1],
     )
 

@@ -28,7 +28,8 @@ def main() -> None:
     job = _job(arguments)
     rows = score_edits(job)
     write_rows(arguments.out, rows)
-    print(score_line(arguments.model, arguments.category, arguments.judge, rows))
+    at_once = job.at_once or 1
+    print(score_line(arguments.model, arguments.category, arguments.judge, rows, at_once))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -58,6 +59,8 @@ def _job(arguments: argparse.Namespace) -> ScoreJob:
         checkpoint_record=arguments.checkpoint,
         results=arguments.results.absolute(),
         devices=device_request(arguments, purpose, settings.gpu),
+        at_once=arguments.at_once or None,
+        budget=arguments.budget or None,
         edits=chunk(read_rows(arguments.edits, Edit), arguments.chunk, arguments.chunk_size),
         samples=read_rows(arguments.samples, Sample),
         rubric=rubric_of(settings, arguments.category, arguments.language),

@@ -55,6 +55,8 @@ def _job(arguments: argparse.Namespace) -> SelfTestJob:
         checkpoint_record=arguments.checkpoint,
         results=arguments.results.absolute(),
         devices=device_request(arguments, purpose, settings.gpu),
+        at_once=arguments.at_once or None,
+        budget=arguments.budget or None,
         model=arguments.model,
         # One edit a sample: more of them are no more samples.
         edits=[row for path in arguments.edits for row in read_rows(path, Edit) if not row.repeat],

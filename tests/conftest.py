@@ -25,6 +25,7 @@ from edit_benchmark.judging import rubrics
 from edit_benchmark.judging.rubrics import Rubric
 from edit_benchmark.records import Edit, Score
 from edit_benchmark.results.tables import read_rows
+from stand_in import StandIn, standing_in
 
 ROOT = Path(__file__).parents[1]
 # Where a shell started the tests in the background, Ctrl-C would be ignored by all they start.
@@ -215,6 +216,13 @@ def judge_checkpoint(
     if request.param == "qwen2_5_vl":
         make_older(path)
     return path
+
+
+@pytest.fixture
+def server() -> Generator[StandIn, None, None]:
+    """A stand-in for a server of the OpenAI API."""
+    with standing_in() as one:
+        yield one
 
 
 @pytest.fixture

@@ -45,14 +45,14 @@ def refused(project: Project, *sentence: str, arguments: tuple[str, ...] = ()) -
             {"models": {"painter": PAINTER | {"num_inference_steps": 5}}},
             [
                 "config: models.painter: num_inference_steps is not used by class_path; remove it, "
-                "it is a setting of diffusers."
+                "it is a setting of diffusers and openai."
             ],
         ),
         (
             {"models": {"floor": {"editor": "identity", "seed": 5}}},
             [
                 "config: models.floor: seed is not used by identity; remove it, it is a setting of "
-                "diffusers and class_path."
+                "diffusers, class_path and openai."
             ],
         ),
         (

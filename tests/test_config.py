@@ -28,6 +28,8 @@ LEAST: dict[str, dict[str, Any]] = {
     "class_path": {"class_path": "a.B"},
     "transformers": {"judge": "transformers", "checkpoint": "a/b"},
     "pixels": {"judge": "pixels"},
+    "openai": {"base_url": "http://localhost:8000/v1", "model": "m"},
+    "models.openai": {"dialect": "sglang"},
 }
 ALL_KINDS = [(section, kind) for section, kinds in SETTINGS_OF_KIND.items() for kind in kinds]
 PARSE = {"models": editor_settings, "judges": judge_settings}
@@ -36,7 +38,7 @@ PARSE = {"models": editor_settings, "judges": judge_settings}
 def least(section: str, kind: str) -> dict[str, Any]:
     """The shortest settings of a kind."""
     discriminator = {"models": "editor", "judges": "judge"}[section]
-    return {discriminator: kind} | LEAST[kind]
+    return {discriminator: kind} | LEAST[kind] | LEAST.get(f"{section}.{kind}", {})
 
 
 def test_the_schema_is_that_of_the_types() -> None:

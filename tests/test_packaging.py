@@ -151,8 +151,8 @@ def test_parsing_and_jobs_that_find_a_model_loaded_need_no_heavy_library() -> No
         "import sys; sys.path.insert(0, 'scripts');"
         "import edit_benchmark.editing.job, edit_benchmark.judging.job;"
         "import edit_benchmark.selftest.job, edit_benchmark.config.resolve;"
-        "print([name for name in ('torch', 'diffusers', 'transformers', 'pandas', 'scipy')"
-        " if name in sys.modules])"
+        "print([name for name in ('torch', 'diffusers', 'transformers', 'pandas', 'scipy', "
+        "'openai') if name in sys.modules])"
     )
     printed = subprocess.check_output([sys.executable, "-c", code], cwd=ROOT, text=True)
     assert printed.strip() == "[]"

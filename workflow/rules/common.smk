@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 from snakemake.utils import update_config
 
 # The library lies beside the commands; nothing that is imported here knows torch.
@@ -116,6 +117,18 @@ KEEP_LOADED = config["keep_loaded"] if workflow.local_exec else 0
 if workflow.is_main_process and workflow.local_exec:
     os.environ[place.RUN] = place.this_run()
 
+SERVED = settings.served
+# Jobs at one server share what it takes at once: each claims its concurrency of the server's own
+# resource, whose limit is that of one job unless --resources says more.
+SERVERS = sorted({server.resource for server in SERVED.values()})
+for resource in SERVERS:
+    workflow.global_resources.setdefault(
+        resource,
+        max(one.concurrency for one in SERVED.values() if one.resource == resource),
+    )
+# As text: Snakemake takes no number with a point for a resource.
+BUDGET = str(config["budget"] or 0)
+
 # Rules whose jobs load a model, unless all that they would make is in the store.
 USE_MODELS = {"edit", "score", "selftest_part"}
 # Set by Snakemake for each job, to the job's threads.
@@ -214,28 +227,69 @@ def judge_priority(wildcards):
     """After all edits, or before more of them where that costs no loading.
 
     It costs none where editors and judges fit on each device together, and where nothing is kept.
+    One judge's work comes before that of the next one, so that its server is started once.
     """
-    return len(MODELS) + 1 if judging_costs_nothing() else 0
+    first = len(MODELS) + 1 if judging_costs_nothing() else 0
+    return first - list(JUDGES).index(wildcards.judge) / len(JUDGES)
 
 
 def selftest_priority(wildcards):
     """Before the judging that is ready at the same time: a test on all devices, not at the end."""
-    return judge_priority(wildcards) + 0.5
+    return judge_priority(wildcards) + 0.5 / len(JUDGES)
 
 
 @cache
 def judging_costs_nothing():
     """Whether judging between edits has no model loaded again."""
+    if any(server.serve is not None for server in SERVED.values()):
+        return False  # what it is started on, it does not share
     return KEEP_LOADED == 0 or room.fit_together(settings)
 
 
 def edit_threads():
-    """Cores of a job that drives a device: up to four, so that every device finds a job."""
+    """Cores of a job that drives a device: up to four, so that every device finds a job.
+
+    One for each server is left, so that it is asked beside them.
+    """
     # workflow.cores is an error where a cluster is given --jobs and no --cores.
     cores = workflow.resource_settings.cores
     if not workflow.local_exec or cores is None:
         return 4
-    return max(1, min(4, cores // len(config["device_ids"])))
+    return max(1, min(4, (cores - len(SERVERS)) // len(config["device_ids"])))
+
+
+def threads_of(section):
+    """Threads of a job of ``models`` or ``judges``: one if it only asks a server that is there."""
+
+    def threads(wildcards):
+        server = server_of(section, wildcards)
+        return 1 if server is not None and server.serve is None else edit_threads()
+
+    return threads
+
+
+def server_of(section, wildcards):
+    """Settings of the server that a job of ``models`` or ``judges`` asks, None if it asks none."""
+    name = wildcards.model if section == "models" else wildcards.judge
+    return SERVED.get((section, name))
+
+
+def at_once_of(section, resource=None):
+    """Requests that a job may have under way: at its server, or at the one of ``resource``."""
+
+    def at_once(wildcards):
+        server = server_of(section, wildcards)
+        if server is None or resource not in (None, server.resource):
+            return 0
+        limit = workflow.global_resources[server.resource].value
+        return min(server.concurrency, limit)
+
+    return at_once
+
+
+def claims_of(section):
+    """What a job claims of each server's resource, by its name."""
+    return {resource: at_once_of(section, resource) for resource in SERVERS}
 
 
 def score_parts(wildcards):
@@ -274,10 +328,17 @@ def begin_run():
         check_folder(Path(config["results"]))
         # Until this process ends, however it does: nothing is left that has to be unlocked.
         held_results = run_lock.hold(Path(config["results"]))
-        if workflow.local_exec:
+        if workflow.local_exec and MOST_GPUS:
             gpus.check(config["device_ids"])
     except UserError as error:
         raise WorkflowError(str(error)) from None
+    for (section, name), server in SERVED.items():
+        if not server.is_dated and server.serve is None:
+            logger.warning(
+                f"{section}.{name}: the name {server.model} has no date, so that the server may "
+                "put another model behind it, today or during the run; if there is a dated name, "
+                "use that."
+            )
     # A run that only makes a report anew needs none.
     models_needed = {job.rule.name for job in workflow.dag.needrun_jobs()} & USE_MODELS
     if KEEP_LOADED and models_needed:

@@ -16,13 +16,16 @@ rule edit:
     priority: edit_priority
     conda:
         "../../environment.yml"
-    threads: edit_threads()
+    threads: threads_of("models")
     resources:
+        **claims_of("models"),
         gpu=model_gpus,
         # Where a job may run is no reason to run it again, so this is no parameter.
         device_ids=DEVICE_IDS,
         load_slots=config["load_slots"],
         keep_loaded=KEEP_LOADED,
+        at_once=at_once_of("models"),
+        budget=BUDGET,
     params:
         settings=lookup(dpath="{model}", within=MODELS),
         surroundings=lookup(dpath="{model}", within=EDITOR_SURROUNDINGS),
@@ -33,7 +36,8 @@ rule edit:
         " --settings {params.settings:q} --checkpoint {input.checkpoint:q}"
         " --results {params.results:q} --out {output.table:q} --gpu {resources.gpu}"
         " --device-ids {resources.device_ids} --load-slots {resources.load_slots}"
-        " --keep-loaded {resources.keep_loaded} 2> {log:q}"
+        " --keep-loaded {resources.keep_loaded} --at-once {resources.at_once}"
+        " --budget {resources.budget} 2> {log:q}"
 
 
 checkpoint collect_edits:

@@ -1,3 +1,19 @@
+rule estimate:
+    """What the run will ask of servers, and about what that will cost: a target for itself."""
+    input:
+        rules.samples.output.table,
+    localrule: True
+    conda:
+        "../../environment.yml"
+    params:
+        settings=run_settings,
+        results=results_folder,
+        selftested=SELFTESTED,
+    shell:
+        "python scripts/estimate.py --samples {input:q} --settings {params.settings:q}"
+        " --selftested {params.selftested} --results {params.results:q}"
+
+
 rule run_record:
     """What was run: configuration, checkpoints, rubrics, benchmark file, versions, command."""
     input:

@@ -15,12 +15,15 @@ rule score:
     priority: judge_priority
     conda:
         "../../environment.yml"
-    threads: edit_threads()
+    threads: threads_of("judges")
     resources:
+        **claims_of("judges"),
         gpu=judge_gpus,
         device_ids=DEVICE_IDS,
         load_slots=config["load_slots"],
         keep_loaded=KEEP_LOADED,
+        at_once=at_once_of("judges"),
+        budget=BUDGET,
     params:
         settings=lookup(dpath="{judge}", within=JUDGES),
         surroundings=lookup(dpath="{judge}", within=JUDGE_SURROUNDINGS),
@@ -34,7 +37,8 @@ rule score:
         " --settings {params.settings:q} --checkpoint {input.checkpoint:q} --language {params.language}"
         " --results {params.results:q} --out {output.table:q} --gpu {resources.gpu}"
         " --device-ids {resources.device_ids} --load-slots {resources.load_slots}"
-        " --keep-loaded {resources.keep_loaded} 2> {log:q}"
+        " --keep-loaded {resources.keep_loaded} --at-once {resources.at_once}"
+        " --budget {resources.budget} 2> {log:q}"
 
 
 rule collect_scores:

@@ -17,12 +17,15 @@ rule selftest_part:
     priority: selftest_priority
     conda:
         "../../environment.yml"
-    threads: edit_threads()
+    threads: threads_of("judges")
     resources:
+        **claims_of("judges"),
         gpu=judge_gpus,
         device_ids=DEVICE_IDS,
         load_slots=config["load_slots"],
         keep_loaded=KEEP_LOADED,
+        at_once=at_once_of("judges"),
+        budget=BUDGET,
     params:
         settings=lookup(dpath="{judge}", within=JUDGES),
         surroundings=lookup(dpath="{judge}", within=JUDGE_SURROUNDINGS),
@@ -39,7 +42,8 @@ rule selftest_part:
         " --results {params.results:q} --out {output:q}"
         " --gpu {resources.gpu} --device-ids {resources.device_ids}"
         " --load-slots {resources.load_slots}"
-        " --keep-loaded {resources.keep_loaded} 2> {log:q}"
+        " --keep-loaded {resources.keep_loaded} --at-once {resources.at_once}"
+        " --budget {resources.budget} 2> {log:q}"
 
 
 rule selftest:

@@ -22,10 +22,10 @@ from edit_benchmark.config.editors import (
     IdentityEditorSettings,
 )
 from edit_benchmark.config.judges import PixelsJudgeSettings, TransformersJudgeSettings
+from edit_benchmark.config.servers import Served
 from edit_benchmark.errors import UserError
 from edit_benchmark.results.files import state
 
-_WithoutWeights = IdentityEditorSettings | FolderEditorSettings
 _BITS = {
     "F64": 64, "F32": 32, "F16": 16, "BF16": 16, "F8_E4M3": 8, "F8_E5M2": 8,
     "I64": 64, "I32": 32, "I16": 16, "I8": 8, "U8": 8, "BOOL": 8,
@@ -36,12 +36,14 @@ _NAMES_CLASSES: dict[type, str] = {
     TransformersJudgeSettings: "config.json",
     PixelsJudgeSettings: "config.json",
 }
+# What may have weights here, or none.
+Weighted = ModelSettings | IdentityEditorSettings | FolderEditorSettings | Served
 _FLOATS = {"F64", "F32", "F16", "BF16"}
 _EIGHT_BITS = {"F8_E4M3", "F8_E5M2"}
 _BYTES_OF = {"bfloat16": 2, "float16": 2, "float32": 4}
 
 
-def resolve(settings: ModelSettings | _WithoutWeights, where: str) -> Checkpoint | None:
+def resolve(settings: Weighted, where: str) -> Checkpoint | None:
     """Find (or download) the checkpoint of a model or judge and check that it is complete.
 
     Parameters
@@ -98,7 +100,7 @@ def _identified(settings: ModelSettings, folder: Path, commit: str, where: str) 
     )
 
 
-def weights_state(settings: ModelSettings | _WithoutWeights) -> str:
+def weights_state(settings: Weighted) -> str:
     """A short hash of sizes and times of a model's files on this host, in a few milliseconds.
 
     It changes when one of them was written: then the checkpoint has to be resolved again. Of a hub
@@ -111,7 +113,7 @@ def weights_state(settings: ModelSettings | _WithoutWeights) -> str:
     return state(paths)
 
 
-def weights_size(settings: ModelSettings | _WithoutWeights) -> int | None:
+def weights_size(settings: Weighted) -> int | None:
     """Bytes of a model's weight files, 0 without any; None if they are not on this host yet.
 
     An estimate from the sizes of files, for planning; :func:`resolve` counts what is loaded.

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from edit_benchmark.config.base import (
     Area,
@@ -20,12 +21,17 @@ from edit_benchmark.config.base import (
     Positive,
     PretrainedSettings,
     Section,
+    Text,
     mistake,
 )
+from edit_benchmark.config.servers import Served
 
 Layouts = Literal["gedit", "imgedit", "rise", "kris", "complex_edit", "unicbench", "gedit_v2", "id"]
 #: Settings that make a model another, faster one, in the order in which tables name them.
 APPROXIMATIONS = ("lora", "fp8", "block_cache")
+
+
+_SIZE = re.compile(r"[1-9]\d{1,4}x[1-9]\d{1,4}")
 
 
 class Lora(Section):
@@ -182,7 +188,66 @@ class FolderEditorSettings(_Edited):
         return Path(self.path).expanduser()
 
 
+def _size(size: str) -> str:
+    if size not in ("source", "auto") and not _SIZE.fullmatch(size):
+        raise mistake(f"{size!r} is not source, auto, or a size such as 1024x1024")
+    return size
+
+
+# Settings of a server's sampler that OpenAI's own models do not have.
+_SAMPLER = ("num_inference_steps", "guidance_scale", "true_cfg_scale", "negative_prompt")
+
+
+class ServedEditorSettings(Served, _Edited):
+    """An editor behind a server of the OpenAI API."""
+
+    editor: Literal["openai"]
+    """openai asks a server that edits: OpenAI, SGLang, vLLM-Omni."""
+    dialect: Literal["openai", "sglang", "vllm-omni", "vllm-omni-chat"]
+    """How the server wants to be asked: OpenAI's /images/edits as OpenAI, SGLang or vLLM-Omni take
+    it, or vLLM-Omni's chat completions. OpenAI takes no seed, so that its images are not
+    reproducible, which is recorded with each."""
+    size: Annotated[Text, AfterValidator(_size)] = "source"
+    """Size to ask for, as 1024x1024; source for that of the source image, scaled down to
+    max_pixels; auto leaves it to the server. An image of another size than was asked for is no
+    edit."""
+    max_pixels: Area = 1_310_720
+    """With size: source, the most pixels that are asked for."""
+    size_multiple: Positive = 16
+    """With size: source, sides are rounded down to a multiple of this; servers refuse or change
+    others."""
+    num_inference_steps: Positive | None = None
+    """Sampler steps; null for the server's own default."""
+    guidance_scale: Annotated[Number, Field(ge=0)] | None = None
+    """Guidance that the model was distilled with; null for the server's own default."""
+    true_cfg_scale: Annotated[Number, Field(ge=0)] | None = None
+    """Classifier-free guidance scale; null for the server's own default."""
+    negative_prompt: str | None = None
+    """Text of the unconditional pass; a single space is the usual one."""
+    quality: Text | None = None
+    """As the server knows it: low, medium or high; null says nothing."""
+    seed: NotNegative = 0
+    """Base seed; each sample's seed is a hash of it, the sample's id and the repeat."""
+    repeats: Positive = 1
+    """Edits of each sample, each with another seed; a sample's score is their mean. More of them
+    later make only those that are missing."""
+
+    @model_validator(mode="after")
+    def _dialect_has_it(self) -> ServedEditorSettings:
+        for name in _SAMPLER if self.dialect == "openai" else ():
+            if getattr(self, name) is not None:
+                raise mistake(
+                    f"dialect: openai has no {name}; remove it, or give the dialect of the server "
+                    "that has it"
+                )
+        return self
+
+
 EditorSettings = Annotated[
-    IdentityEditorSettings | DiffusersEditorSettings | OwnEditorSettings | FolderEditorSettings,
+    IdentityEditorSettings
+    | DiffusersEditorSettings
+    | OwnEditorSettings
+    | FolderEditorSettings
+    | ServedEditorSettings,
     Field(discriminator="editor"),
 ]

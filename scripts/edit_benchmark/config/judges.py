@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from edit_benchmark.config.base import (
     Area,
@@ -21,7 +21,9 @@ from edit_benchmark.config.base import (
     PretrainedSettings,
     Section,
     mistake,
+    whole_number,
 )
+from edit_benchmark.config.servers import Served
 
 #: The rubrics that a configuration names without a path.
 RUBRICS = Path(__file__).parents[3] / "resources" / "rubrics"
@@ -115,6 +117,53 @@ class OwnJudgeSettings(PlacedSettings, _Judged):
     """Keyword arguments of your own class."""
 
 
+class ServedJudgeSettings(Served, _Judged):
+    """A model behind a server of the chat completions API."""
+
+    judge: Literal["openai"]
+    """openai asks any server of the chat completions API: OpenAI, vLLM, SGLang, a vendor."""
+    method: Literal["expected", "generated"] = "expected"
+    """expected takes the expected value over the scale's tokens from the log probabilities of one
+    token, generated the text that the judge writes. They are different metrics."""
+    response_format: Literal["json_schema", "json_object", "text"] = "json_schema"
+    """How the server is asked to keep to JSON (generated): json_schema has it write the criteria's
+    keys with labels of the scale and nothing else, json_object any JSON, text whatever the judge
+    writes, which servers without response_format need. A judge that thinks needs text."""
+    top_logprobs: Annotated[int, Field(ge=1, le=1000), BeforeValidator(whole_number)] = 20
+    """Log probabilities asked for (expected): as many as the server gives, 20 of most. A label that
+    is not among them counts as improbable; how probable it may be is kept with the answer."""
+    min_mass: Annotated[Number, Field(ge=0, le=1)] = 0.5
+    """The least probability that the listed tokens of the scale must have together (expected);
+    below it the answer is counted as failed. Answers are kept: with another value they are read
+    again, not asked for."""
+    max_tokens: Positive = 256
+    """Longest answer, in tokens, with what the judge thinks before it (generated)."""
+    max_tokens_field: Literal["max_completion_tokens", "max_tokens"] = "max_completion_tokens"
+    """The name under which the server takes it: older ones, and transformers serve, want
+    max_tokens."""
+    temperature: Annotated[Number, Field(ge=0)] | None = 0
+    """Of the sampling; null sends none, which models that think want."""
+    seed: NotNegative | None = 0
+    """Of the sampling, which servers keep to as well as they can; null sends none."""
+    max_pixels: Area = 1_310_720
+    """Images above this many pixels are scaled down before they are sent."""
+    image_format: Literal["png", "jpeg"] = "png"
+    """How images are sent: png as they are, jpeg smaller and with losses."""
+    jpeg_quality: Annotated[int, Field(ge=1, le=100), BeforeValidator(whole_number)] = 95
+    """Quality of images that are sent as JPEG."""
+    detail: Literal["low", "high", "auto"] | None = None
+    """How closely OpenAI's models look at an image; null says nothing, as other servers want."""
+
+    @model_validator(mode="after")
+    def _order_is_asked(self) -> ServedJudgeSettings:
+        if self.vary == "order" and self.method == "expected":
+            raise mistake(
+                "vary: order changes nothing with method: expected, which asks for each criterion "
+                "by itself; use vary: paraphrase, or method: generated"
+            )
+        return self
+
+
 Measure = Literal["psnr", "ssim", "l1", "clip_i", "clip_t", "dino"]
 _OF_FEATURES = ("clip_i", "clip_t", "dino")
 
@@ -186,8 +235,8 @@ def _can_be_divided(judge: dict) -> bool:
 
 
 #: Judges that are asked by a rubric.
-AskedJudgeSettings = TransformersJudgeSettings | OwnJudgeSettings
+AskedJudgeSettings = TransformersJudgeSettings | OwnJudgeSettings | ServedJudgeSettings
 JudgeSettings = Annotated[
-    TransformersJudgeSettings | OwnJudgeSettings | PixelsJudgeSettings,
+    TransformersJudgeSettings | OwnJudgeSettings | PixelsJudgeSettings | ServedJudgeSettings,
     Field(discriminator="judge"),
 ]

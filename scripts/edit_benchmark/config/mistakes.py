@@ -13,6 +13,7 @@ from edit_benchmark.config.benchmark import Benchmark, Columns
 from edit_benchmark.config.editors import EditorSettings, Lora
 from edit_benchmark.config.judges import JudgeSettings
 from edit_benchmark.config.run import Config, HumanRatings
+from edit_benchmark.config.servers import Price, Serve
 from edit_benchmark.errors import UserError
 
 Place = tuple[int | str, ...]
@@ -139,7 +140,7 @@ def _unknown_keys(place: Place, unknown: Sequence[str]) -> str:
             if users:
                 return (
                     f"{_prefix(place)}{key} is not used by {place[2]}; remove it, it is a setting "
-                    f"of {' and '.join(users)}."
+                    f"of {', '.join(users[:-1]) + ' and ' if users[1:] else ''}{users[-1]}."
                 )
     return _unknown(place, unknown, list(section.model_fields))
 
@@ -159,6 +160,10 @@ def _section(place: Place) -> type[Section]:
             return SETTINGS_OF_KIND[str(key)][str(kind)]
         case ("models", _, _, "lora"):
             return Lora
+        case ("models" | "judges", _, _, "price"):
+            return Price
+        case ("models" | "judges", _, _, "serve"):
+            return Serve
         case ("benchmark",):
             return Benchmark
         case ("benchmark", "columns"):

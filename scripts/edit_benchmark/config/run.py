@@ -20,6 +20,7 @@ from edit_benchmark.config.base import (
 from edit_benchmark.config.benchmark import Benchmark
 from edit_benchmark.config.editors import EditorSettings, FolderEditorSettings, Layouts
 from edit_benchmark.config.judges import JudgeSettings, of_one_measure
+from edit_benchmark.config.servers import Served
 
 
 def _text(value: str) -> str:
@@ -104,6 +105,9 @@ class Config(Section):
     what makes numbers comparable are refused."""
     human_ratings: HumanRatings | None = None
     """Ratings of edits by people; null for none."""
+    budget: Annotated[Number, Field(gt=0)] | None = None
+    """The most that all requests to servers may cost together, in the currency of their prices: the
+    run stops before one that could exceed it. null for no limit."""
     models: Annotated[dict[Name, EditorSettings], Field(min_length=1), AfterValidator(distinct)]
     """The editors to compare, by the name that tables show."""
     judges: Annotated[
@@ -124,12 +128,45 @@ class Config(Section):
         return self
 
     @model_validator(mode="after")
+    def _budget_has_prices(self) -> Config:
+        for (section, name), settings in self.served.items():
+            if self.budget is not None and settings.price is None:
+                raise mistake(
+                    f"budget is {self.budget:g}, but {section}.{name} says no price; add price: "
+                    "{input: , output: }, with 0 for a server that costs nothing"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _one_server_at_an_address(self) -> Config:
+        first: dict[str, tuple[str, Served]] = {}
+        for (section, name), settings in self.served.items():
+            where, other = first.setdefault(settings.server, (f"{section}.{name}", settings))
+            if other.serve != settings.serve:
+                raise mistake(
+                    f"{where} and {section}.{name} are both at {settings.server}, with another "
+                    "serve; give both the same, or each a port of its own"
+                )
+        return self
+
+    @property
+    def served(self) -> dict[tuple[str, str], Served]:
+        """Settings of what is behind a server, by section and name."""
+        return {
+            (section, name): settings
+            for section in ("models", "judges")
+            for name, settings in getattr(self, section).items()
+            if isinstance(settings, Served)
+        }
+
+    @model_validator(mode="after")
     def _devices_are_enough(self) -> Config:
         for section, named in (("models", self.models), ("judges", self.judges)):
             for name, model in named.items():
                 if model.gpu > len(self.device_ids):
+                    key = "serve.gpu" if isinstance(model, Served) else "gpu"
                     raise mistake(
-                        f"{section}.{name}.gpu: {model.gpu} devices for a model, and device_ids "
+                        f"{section}.{name}.{key}: {model.gpu} devices for a model, and device_ids "
                         f"names {len(self.device_ids)}; name more, or lower gpu"
                     )
         return self

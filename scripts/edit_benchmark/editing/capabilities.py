@@ -33,14 +33,14 @@ _INPAINTING = ("Inpaint", "Fill")
 
 @dataclass(frozen=True)
 class Capabilities:
-    """What a pipeline of diffusers takes.
+    """What a pipeline of diffusers, or a server, takes.
 
     Attributes
     ----------
     pipeline
-        The name of its class.
-    most_sources
-        Source images of one edit, at most.
+        What messages call it: the name of the pipeline's class.
+    most_sources, most_with_mask
+        Source images of one edit, at most, and of one with a mask; None for no known limit.
     mask
         The argument for a mask, None without one.
     needs_mask
@@ -48,9 +48,10 @@ class Capabilities:
     """
 
     pipeline: str
-    most_sources: int = 1
+    most_sources: int | None = 1
     mask: str | None = None
     needs_mask: bool = False
+    most_with_mask: int | None = 1
 
     def check(self, sources: int, *, has_mask: bool) -> None:
         """Refuse what would be another edit.
@@ -65,12 +66,12 @@ class Capabilities:
         SkipSample
             With what the pipeline cannot take.
         """
-        most = 1 if has_mask and self.mask else self.most_sources
-        if sources > most:
+        most = self.most_with_mask if has_mask and self.mask else self.most_sources
+        if most is not None and sources > most:
             raise SkipSample(
                 "several_sources",
                 f"{self.pipeline} takes {most} source image{'s' if most > 1 else ''}"
-                f"{' with a mask' if most < self.most_sources else ''}, the sample has {sources}",
+                f"{' with a mask' if most != self.most_sources else ''}, the sample has {sources}",
             )
         if has_mask and self.mask is None:
             raise SkipSample(
@@ -90,6 +91,18 @@ def of_pipeline(name: str) -> Capabilities:
     if any(part in name for part in _INPAINTING):
         return Capabilities(name, most, "mask_image", needs_mask=True)
     return Capabilities(name, most)
+
+
+def of_dialect(name: str) -> Capabilities:
+    """The capabilities of servers that are asked in the dialect ``name``, as they document them.
+
+    What the model behind one takes, the server says itself.
+    """
+    what = f"a server of dialect {name}"
+    # SGLang accepts a mask and ignores it; a chat has no place for one.
+    mask = {"openai": "mask", "vllm-omni": "mask_image"}.get(name)
+    most = 16 if name == "openai" else None
+    return Capabilities(what, most, mask, most_with_mask=most)
 
 
 def of_checkpoint(folder: Path) -> Capabilities | None:

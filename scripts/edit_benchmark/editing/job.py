@@ -15,7 +15,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from edit_benchmark import images
-from edit_benchmark.config.editors import EditorSettings
+from edit_benchmark.config.editors import EditorSettings, ServedEditorSettings
 from edit_benchmark.dataset import source_images
 from edit_benchmark.dataset.samples import seed
 from edit_benchmark.dataset.source_images import SourceImages
@@ -27,16 +27,18 @@ from edit_benchmark.editing.rows import Task, edited_row, failed_row, unreadable
 from edit_benchmark.errors import ImageError, SampleError, UserError
 from edit_benchmark.records import (
     EDIT_FAILED,
+    EDITED,
     SKIPPED,
     Edit,
     Sample,
     dumps,
     storable,
 )
-from edit_benchmark.results import recipes
+from edit_benchmark.results import recipes, replies
 from edit_benchmark.results.former_keys import former_keys
 from edit_benchmark.results.store import Store
 from edit_benchmark.runtime import supervision
+from edit_benchmark.runtime.at_once import as_they_come
 from edit_benchmark.runtime.failures import attempt, stop_if_fatal
 from edit_benchmark.runtime.job import Job, Loaded, delegated, loaded
 from edit_benchmark.runtime.keeping.resident import stop_if_asked
@@ -169,6 +171,9 @@ class _Shard:
 
         Beside the device one thread reads the next source and one writes the last image.
         """
+        if isinstance(self.job.settings, ServedEditorSettings):
+            yield from self._edit_at_once(tasks, self.job.settings)
+            return
         editor, telemetry = self.loaded.model, self.loaded.telemetry
         with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
             reading = reader.submit(self._read, tasks[0])
@@ -211,6 +216,41 @@ class _Shard:
                     log.info("sample %s edited in %.2f s", task.sample.id, seconds)
             if writing is not None:
                 yield _written(writing)
+
+    def _edit_at_once(
+        self, tasks: Sequence[Task], settings: ServedEditorSettings
+    ) -> Iterator[Edit]:
+        """Edit as many samples at once as the server takes; each image is stored when it comes."""
+        telemetry = self.loaded.telemetry
+
+        def edit(task: Task) -> tuple[Edit, float]:
+            content = self.store.get_undamaged(task.key)
+            if content is not None:
+                return edited_row(task, self.job, content), 0.0
+            source = self._read(task)
+            began = time.monotonic()
+            with replies.of(self.store.replies(task.key)):
+                result = _edit_one(self.loaded.model, task, source)
+            seconds = time.monotonic() - began
+            if isinstance(result, SampleError):
+                log.warning("sample %s: %s", task.sample.id, result)
+                return failed_row(task, self.job, result, self.loaded.device), seconds
+            try:
+                return self._store(task, source, result, seconds), seconds
+            except OSError as error:
+                stop_if_fatal(error)
+                raise
+
+        rows = as_they_come(tasks, self.job.at_once or settings.concurrency, edit)
+        bar = tqdm(rows, desc=self.job.name, unit="image", total=len(tasks), mininterval=5,
+                   file=sys.stderr)  # fmt: skip
+        for row, seconds in bar:
+            stop_if_asked()
+            if row.status == EDITED:
+                telemetry.count(1, editing=seconds)
+            else:
+                telemetry.fail(1, seconds)
+            yield row
 
     def _read(self, task: Task) -> SourceImages:
         return source_images.load(task.sample, self.job.results)

@@ -7,6 +7,7 @@ torch is imported only when an editor is built: a job takes its device before th
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,12 @@ from edit_benchmark.config.editors import (
     FolderEditorSettings,
     IdentityEditorSettings,
     OwnEditorSettings,
+    ServedEditorSettings,
 )
+from edit_benchmark.config.servers import SERVED_KEY_SETTINGS
 from edit_benchmark.dataset.layouts import image_files
 from edit_benchmark.editing import arguments, capabilities, pipelines
+from edit_benchmark.editing.capabilities import Capabilities
 from edit_benchmark.editing.editor import Editor
 from edit_benchmark.editing.identity import IdentityEditor
 from edit_benchmark.errors import SkipSample, UserError
@@ -30,6 +34,7 @@ from edit_benchmark.records import Sample
 from edit_benchmark.results.files import state
 from edit_benchmark.runtime.kinds import (
     LIBRARIES,
+    Caller,
     Kind,
     all_libraries,
     former_fields,
@@ -116,6 +121,22 @@ def _build_folder(
     raise UserError("a folder of finished edits makes none.")
 
 
+def _connect(settings: ServedEditorSettings, caller: Caller) -> AbstractContextManager[Editor]:
+    from edit_benchmark.editing.served import connect
+
+    return connect(settings, caller)
+
+
+def _served_key_fields(
+    settings: ServedEditorSettings, checkpoint: Checkpoint | None
+) -> dict[str, Any]:
+    """What determines a size by some settings only."""
+    if settings.size != "source":
+        return settings.serve_fields
+    sizes = {"max_pixels": settings.max_pixels, "size_multiple": settings.size_multiple}
+    return settings.serve_fields | sizes
+
+
 _IDENTITY = Kind(
     role="editor",
     name="identity",
@@ -169,22 +190,44 @@ _FOLDER = Kind(
     needs_device=False,
     files=lambda settings: state(image_files(settings.folder)),
 )
+_SERVED: Kind[ServedEditorSettings, Editor] = Kind(
+    role="editor",
+    name="openai",
+    protocol=1,
+    # Not the address: a server that moved has the same model, and what was paid stays paid.
+    key_settings=(
+        *SERVED_KEY_SETTINGS,
+        "dialect",
+        "size",
+        "num_inference_steps",
+        "guidance_scale",
+        "true_cfg_scale",
+        "negative_prompt",
+        "quality",
+    ),
+    libraries=lambda settings: (),
+    needs_device=False,
+    connect=_connect,
+    more_key_fields=_served_key_fields,
+)
 #: Every kind by the name that a configuration gives it.
 KINDS: dict[str, Kind[Any, Editor]] = {
-    kind.name: kind for kind in (_IDENTITY, _DIFFUSERS, _OWN, _FOLDER)
+    kind.name: kind for kind in (_IDENTITY, _DIFFUSERS, _OWN, _FOLDER, _SERVED)
 }
 
 
 def refusal(
     settings: EditorSettings, checkpoint: Checkpoint | None, sample: Sample
 ) -> SkipSample | None:
-    """Why the editor of ``settings`` cannot take ``sample``, as far as its checkpoint tells."""
-    if not isinstance(settings, DiffusersEditorSettings):
-        return None
-    assert checkpoint is not None
-    takes = capabilities.of_checkpoint(Path(checkpoint.path))
+    """Why the editor of ``settings`` cannot take ``sample``, as far as is known beforehand."""
+    takes: Capabilities | None = None
+    if isinstance(settings, ServedEditorSettings):
+        takes = capabilities.of_dialect(settings.dialect)
+    elif isinstance(settings, DiffusersEditorSettings):
+        assert checkpoint is not None
+        takes = capabilities.of_checkpoint(Path(checkpoint.path))
     if takes is None:
-        return None  # loading says what is wrong
+        return None  # the class itself tells, and loading says what is wrong with a checkpoint
     try:
         takes.check(len(sample.sources), has_mask=bool(sample.mask))
     except SkipSample as skip:

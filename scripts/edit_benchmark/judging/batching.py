@@ -83,6 +83,39 @@ def read_ahead(
             readers.shutdown(cancel_futures=True)
 
 
+@dataclass(frozen=True)
+class Answered(Generic[Item]):
+    """What a judge answered about some tasks, and seconds that it took to judge and to read all."""
+
+    tasks: Sequence[Item]
+    answers: list[Answer | SampleError]
+    judging: float
+    reading: float
+
+
+def in_batches(
+    tasks: Sequence[Item], size: int, read: Callable[[Item], Case], judge: Judge
+) -> Iterator[Answered[Item]]:
+    """Ask about ``tasks`` in batches of ``size``, see :func:`read_ahead`."""
+    for batch in read_ahead(tasks, size, read, judge):
+        began = time.monotonic()
+        answers = answers_of(judge, batch.cases)
+        yield Answered(batch.tasks, answers, time.monotonic() - began, batch.seconds)
+
+
+def ask_one(task: Item, read: Callable[[Item], Case], judge: Judge) -> Answered[Item]:
+    """Read what ``task`` is about, and ask about it alone; errors as of :func:`read_ahead`."""
+    began = time.monotonic()
+    case: Case | SampleError
+    try:
+        case = read(task)
+    except SampleError as error:
+        case = error
+    asked = time.monotonic()
+    answers = answers_of(judge, [case])
+    return Answered([task], answers, time.monotonic() - asked, asked - began)
+
+
 def answers_of(judge: Judge, cases: Sequence[Case | SampleError]) -> list[Answer | SampleError]:
     """Answers to a batch; if the batch fails as a whole, each case once more by itself.
 

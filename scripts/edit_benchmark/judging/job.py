@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import logging
 import sys
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -18,20 +16,27 @@ from edit_benchmark import images
 from edit_benchmark.config.judges import (
     JudgeSettings,
     PixelsJudgeSettings,
+    ServedJudgeSettings,
     TransformersJudgeSettings,
 )
 from edit_benchmark.dataset import source_images
 from edit_benchmark.errors import ImageError, SampleError, UserError
-from edit_benchmark.judging.batching import Batch, answers_of, count_answers, read_ahead
+from edit_benchmark.judging.batching import (
+    Answered,
+    ask_one,
+    count_answers,
+    in_batches,
+)
 from edit_benchmark.judging.judge import Answer, Case, Judge, Unreadable
 from edit_benchmark.judging.reading import content_of, masses, read
 from edit_benchmark.judging.registry import KINDS
 from edit_benchmark.judging.rubrics import Rubric, overall
 from edit_benchmark.records import JUDGE_FAILED, SCORED, Edit, Sample, Score
-from edit_benchmark.results import recipes
+from edit_benchmark.results import recipes, replies
 from edit_benchmark.results.former_keys import former_keys
 from edit_benchmark.results.store import Store, made_with
 from edit_benchmark.runtime import supervision
+from edit_benchmark.runtime.at_once import as_they_come
 from edit_benchmark.runtime.failures import stop_if_fatal
 from edit_benchmark.runtime.job import Job, Loaded, delegated, loaded
 from edit_benchmark.runtime.keeping.resident import stop_if_asked
@@ -111,8 +116,12 @@ def score_edits(job: ScoreJob) -> list[Score]:
         else:
             rows[edit.id, edit.repeat] = _row(task, job, stored.content)
     if len(tasks) - len(missing) >= _SYSTEMATIC and not _scored(rows.values()):
-        # The cause was not the images. It may have been mended, such as a broken device.
-        missing = tasks
+        if not isinstance(job.settings, ServedJudgeSettings):
+            # The cause was not the images. It may have been mended, such as a broken device.
+            missing = tasks
+        elif missing:
+            # They were paid, and would be again.
+            raise _unusable(job, [row.reason for row in rows.values()])
     log.info("%d edits, %d answers in the store, %d to ask",
              len(job.edits), len(rows), len(missing))  # fmt: skip
     if missing:
@@ -135,7 +144,10 @@ def question_fields(
     """
     if isinstance(settings, PixelsJudgeSettings):
         return _compared_fields(settings, sample, edit)
-    writes = isinstance(settings, TransformersJudgeSettings) and settings.method == "generated"
+    writes = (
+        isinstance(settings, TransformersJudgeSettings | ServedJudgeSettings)
+        and settings.method == "generated"
+    )
     fields: dict[str, Any] = {
         "shared": rubric.shared_text(sample),
         "asked": (
@@ -176,28 +188,19 @@ def _ask(
     """Ask the judge in batches; each answer is in the store before its row is yielded."""
     failures: list[str] = []
     is_first = True
-
-    def read_case(task: _Task) -> Case:
-        return case_of(task.sample, task.edit, job.rubric, job.results)
-
-    places = {task.edit.name: store.endings_path(task.key) for task in tasks}
-    supervision.note_endings(places)
-    # Those that were under way when a job was ended come last, each alone: the next end is its own.
-    suspects = [task for task in tasks if places[task.edit.name].exists()]
-    others = [task for task in tasks if task not in suspects]
-    batches = chain(
-        read_ahead(others, job.settings.batch_size, read_case, judge.model),
-        *(read_ahead([task], 1, read_case, judge.model) for task in suspects),
-    )
     bar = tqdm(total=len(tasks), desc=job.name, unit="image", mininterval=5, file=sys.stderr)
     with bar:
-        for batch in batches:
+        for answered in _answers(tasks, job, judge.model, store):
             stop_if_asked()
-            answers, seconds = _timed_answers(batch, judge)
+            spent = answered.judging
+            count_answers(
+                judge.telemetry, answered.answers, judging=spent, reading=answered.reading
+            )
+            seconds = round(spent / len(answered.tasks), 3)
             if is_first:
                 log.info("first answers %.1f s after the job began", job_seconds())
             is_first = False
-            for task, answer in zip(batch.tasks, answers, strict=True):
+            for task, answer in zip(answered.tasks, answered.answers, strict=True):
                 row = _row_of_answer(task, job, answer, seconds, store)
                 if row.status == JUDGE_FAILED:
                     log.warning("sample %s: %s", row.id, row.reason)
@@ -206,24 +209,43 @@ def _ask(
                 has_scores = has_scores or row.status == SCORED
                 yield row
             if not has_scores and len(failures) >= _SYSTEMATIC:
-                raise UserError(
-                    f"the first {len(failures)} answers of judge {job.name} cannot be used, the "
-                    f"first because: {failures[0]}; use a judge that follows the rubric, or "
-                    "another method, and run the same command again."
-                )
+                raise _unusable(job, failures)
             bar.set_postfix_str(judge.telemetry.current(), refresh=False)
-            bar.update(len(batch.tasks))
+            bar.update(len(answered.tasks))
 
 
-def _timed_answers(
-    batch: Batch[_Task], judge: Loaded[Judge]
-) -> tuple[list[Answer | SampleError], float]:
-    """The answers to a batch, and the seconds an image."""
-    began = time.monotonic()
-    answers = answers_of(judge.model, batch.cases)
-    spent = time.monotonic() - began
-    count_answers(judge.telemetry, answers, judging=spent, reading=batch.seconds)
-    return answers, round(spent / len(batch.tasks), 3)
+def _answers(
+    tasks: Sequence[_Task], job: ScoreJob, judge: Judge, store: Store
+) -> Iterator[Answered[_Task]]:
+    """The answers to ``tasks``: in batches of a judge on a device, as they come of a server."""
+
+    def read_case(task: _Task) -> Case:
+        return case_of(task.sample, task.edit, job.rubric, job.results)
+
+    if isinstance(job.settings, ServedJudgeSettings):
+
+        def ask(task: _Task) -> Answered[_Task]:
+            with replies.of(store.replies(task.key)):
+                return ask_one(task, read_case, judge)
+
+        yield from as_they_come(tasks, job.at_once or job.settings.concurrency, ask)
+        return
+    places = {task.edit.name: store.endings_path(task.key) for task in tasks}
+    supervision.note_endings(places)
+    # Those that were under way when a job was ended come last, each alone: the next end is its own.
+    suspects = [task for task in tasks if places[task.edit.name].exists()]
+    others = [task for task in tasks if task not in suspects]
+    yield from in_batches(others, job.settings.batch_size, read_case, judge)
+    for task in suspects:
+        yield from in_batches([task], 1, read_case, judge)
+
+
+def _unusable(job: ScoreJob, failures: Sequence[str]) -> UserError:
+    return UserError(
+        f"the first {len(failures)} answers of judge {job.name} cannot be used, the first because: "
+        f"{failures[0]}; use a judge that follows the rubric, or another method, and run the same "
+        "command again."
+    )
 
 
 def _row_of_answer(

@@ -10,7 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from edit_benchmark.config.judges import JudgeSettings, OwnJudgeSettings, PixelsJudgeSettings
+from edit_benchmark.config.judges import (
+    JudgeSettings,
+    OwnJudgeSettings,
+    PixelsJudgeSettings,
+    ServedJudgeSettings,
+    TransformersJudgeSettings,
+)
 from edit_benchmark.errors import SampleError
 from edit_benchmark.judging.judge import Answer, Unreadable
 from edit_benchmark.judging.parsing import parse_generated
@@ -42,7 +48,9 @@ def read(
     if isinstance(settings, _GIVES_NUMBERS):
         return Answer(content["criteria"], text, details)
     try:
-        if settings.method == "generated" and settings.answer == "text":
+        if "problem" in details and isinstance(settings, ServedJudgeSettings):
+            raise SampleError(*details["problem"])
+        if settings.method == "generated" and _is_text(settings):
             answer = parse_generated(text, rubric)
             criteria, rule = answer.criteria, answer.reading
         else:
@@ -53,6 +61,11 @@ def read(
     except SampleError as problem:
         return Unreadable(problem, text, details)
     return Answer(criteria, text, details, rule)
+
+
+def _is_text(settings: TransformersJudgeSettings | ServedJudgeSettings) -> bool:
+    """Whether the judge writes the whole of a generated answer."""
+    return isinstance(settings, ServedJudgeSettings) or settings.answer == "text"
 
 
 def label_details(probabilities: Mapping[str, float]) -> dict[str, Any]:

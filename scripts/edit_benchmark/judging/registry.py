@@ -7,6 +7,7 @@ torch is imported only when a judge is built: a job takes its device before that
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,15 @@ from edit_benchmark.config.judges import (
     JudgeSettings,
     OwnJudgeSettings,
     PixelsJudgeSettings,
+    ServedJudgeSettings,
     TransformersJudgeSettings,
 )
+from edit_benchmark.config.servers import SERVED_KEY_SETTINGS
 from edit_benchmark.judging.judge import Judge
 from edit_benchmark.judging.own_class import OwnJudge
 from edit_benchmark.runtime.kinds import (
     LIBRARIES,
+    Caller,
     Kind,
     all_libraries,
     former_own_fields,
@@ -121,6 +125,29 @@ def _pixels_key_fields(
     return {"dtype": settings.dtype} if checkpoint is not None else {}
 
 
+def _connect(settings: ServedJudgeSettings, caller: Caller) -> AbstractContextManager[Judge]:
+    from edit_benchmark.judging.served import connect
+
+    return connect(settings, caller)
+
+
+def _served_key_fields(
+    settings: ServedJudgeSettings, checkpoint: Checkpoint | None
+) -> dict[str, Any]:
+    """What determines an answer by some methods and formats only."""
+    fields = _repeat(settings, checkpoint) | settings.serve_fields
+    if settings.method == "generated":
+        fields |= {
+            "response_format": settings.response_format,
+            "max_tokens": settings.max_tokens,
+        }
+    else:
+        fields["top_logprobs"] = settings.top_logprobs
+    if settings.image_format == "jpeg":
+        fields["jpeg_quality"] = settings.jpeg_quality
+    return fields
+
+
 _TRANSFORMERS = Kind(
     role="judge",
     name="transformers",
@@ -152,8 +179,29 @@ _PIXELS = Kind(
     more_key_fields=_pixels_key_fields,
     needs_device=False,
 )
+_SERVED: Kind[ServedJudgeSettings, Judge] = Kind(
+    role="judge",
+    name="openai",
+    protocol=1,
+    # Not the address: a server that moved has the same model, and what was paid stays paid.
+    key_settings=(
+        *SERVED_KEY_SETTINGS,
+        "method",
+        "temperature",
+        "seed",
+        "max_pixels",
+        "image_format",
+        "detail",
+    ),
+    libraries=lambda settings: (),
+    needs_device=False,
+    connect=_connect,
+    more_key_fields=_served_key_fields,
+)
 #: Every kind by the name that a configuration gives it.
-KINDS: dict[str, Kind[Any, Judge]] = {kind.name: kind for kind in (_TRANSFORMERS, _OWN, _PIXELS)}
+KINDS: dict[str, Kind[Any, Judge]] = {
+    kind.name: kind for kind in (_TRANSFORMERS, _OWN, _PIXELS, _SERVED)
+}
 
 
 def build(settings: JudgeSettings, checkpoint: Checkpoint | None, device: str) -> Judge:

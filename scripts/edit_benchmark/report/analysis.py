@@ -16,6 +16,7 @@ from edit_benchmark.report.agreements import (
 )
 from edit_benchmark.report.breakdown import breakdown_rows, instruction_languages
 from edit_benchmark.report.comparisons import comparison_rows, rank_rows
+from edit_benchmark.report.costs import cost_rows
 from edit_benchmark.report.grouping import by_model_and_judge
 from edit_benchmark.report.inputs import Inputs
 from edit_benchmark.report.per_sample import per_sample
@@ -27,6 +28,7 @@ from edit_benchmark.report.rows import (
     AgreementRow,
     BreakdownRow,
     ComparisonRow,
+    CostRow,
     FailureRow,
     RankRow,
     ScoreRow,
@@ -63,6 +65,7 @@ class Analysis:
     repeats: list[Repeats]
     failures: list[FailureRow]
     timings: Timings
+    costs: list[CostRow]
     alpha: Alpha | None
     warnings: list[str]
 
@@ -86,6 +89,7 @@ def analyse(inputs: Inputs, words: Words, equal_share: float = EQUAL_SHARE) -> A
         repeats=repeats,
         failures=_failures(scores),
         timings=timings(inputs.timings),
+        costs=cost_rows(inputs.spending, inputs.run.get("config") or {}),
         alpha=alpha_of_judges(inputs, once),
         warnings=[
             *_unreadable(samples, words),

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from edit_benchmark.config.servers import WAYS_OF_ASKING
 from edit_benchmark.errors import UserError
 from edit_benchmark.records import Sample, Score
 from edit_benchmark.report.grouping import by_model_and_judge
@@ -14,7 +15,7 @@ from edit_benchmark.report.recorded_settings import normalised
 
 # Settings of a judge that do not change its answers beyond rounding, and where a checkpoint lay:
 # its resolved commit or fingerprint is compared instead.
-_NOT_COMPARED = {"batch_size", "checkpoint", "gpu", "revision"}
+_NOT_COMPARED = {"batch_size", "checkpoint", "gpu", "revision", *WAYS_OF_ASKING}
 
 Run = tuple[Mapping[str, Any], Sequence[Score]]
 
@@ -111,6 +112,7 @@ def _compared(run: Mapping[str, Any], kind: str, name: str) -> dict[str, Any]:
         for field, value in settings.items()
         if field not in _NOT_COMPARED and field != "rubric"
     }
+    fields["serve.command"] = (settings.get("serve") or {}).get("command")
     folder = {"judges": "judges", "models": "editors"}[kind]
     record = (run.get("checkpoints") or {}).get(f"{folder}/{name}") or {}
     fields["checkpoint (commit or fingerprint)"] = record.get("commit") or record.get("fingerprint")

@@ -18,7 +18,9 @@ from edit_benchmark.report import timings, verdicts
 from edit_benchmark.report.checks import check_comparable, check_complete, check_same_sample
 from edit_benchmark.report.scales import Scales, scales_of
 from edit_benchmark.report.verdicts import SelfTest
+from edit_benchmark.results import spending
 from edit_benchmark.results.layout import Layout
+from edit_benchmark.results.spending import Spending
 from edit_benchmark.results.tables import read_rows
 
 
@@ -76,7 +78,8 @@ class Inputs:
     the run (``run.json``), empty if there is none, ``selftests`` the records of the judges'
     self-tests, ``timings`` what the jobs wrote of their time, ``judges`` the judges' settings by
     name, by which a self-test is known to be of the present judge, ``scales`` the scale of each
-    judge's scores where it is known, ``human`` people's ratings, None if there are none.
+    judge's scores where it is known, ``human`` people's ratings, None if there are none,
+    ``spending`` what was asked of servers.
     """
 
     samples: list[Sample]
@@ -89,6 +92,7 @@ class Inputs:
     judges: Mapping[str, Any] = field(default_factory=dict)
     scales: Scales = field(default_factory=dict)
     human: Human | None = None
+    spending: Spending = field(default_factory=Spending)
 
 
 def load(sources: Sources) -> Inputs:
@@ -115,6 +119,7 @@ def load(sources: Sources) -> Inputs:
         judges=judges,
         scales=scales_of(judges, run, scores),
         timings=timings.read(sources.results),
+        spending=spending.read(Layout(sources.results).spending),
     )
     for folder in sources.merged:
         inputs = _merge(inputs, folder)

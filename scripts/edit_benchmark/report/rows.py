@@ -19,6 +19,8 @@ FEW_MARK, EQUAL_MARK, DEVICES_MARK = "few_images", "equal_scores", "several_devi
 CRITERIA_MARK = "other_criteria"
 #: In place of the settings of a job that did not record them.
 NOT_RECORDED = "not recorded"
+#: What a row of costs is of that holds all others.
+RUN = "run"
 #: Columns of :attr:`ComparisonRow.needed`, one for each size of a difference.
 NEEDED = tuple(f"needed_{size}" for size in SIZES)
 
@@ -272,6 +274,40 @@ class TimingRow:
     stages: Mapping[str, float | None]
 
 
+@dataclass(frozen=True)
+class CostRow:
+    """What one model or judge asked its server, over all jobs of the results folder.
+
+    Attributes
+    ----------
+    kind
+        ``edit`` or ``score``, the latter with the self-tests; :data:`RUN` of all together.
+    model
+        As the server was asked for it.
+    requests
+        Those whose tokens the server counted.
+    not_counted
+        Those of which it is not known: their job was killed, or the server counts no tokens.
+    image_tokens
+        The part of ``input_tokens`` that images were, where the server tells.
+    cost
+        Of the requests that were counted, at the prices of the configuration; None without them.
+    cost_at_most
+        With the most that the others may have cost.
+    """
+
+    kind: str
+    name: str
+    model: str
+    requests: int
+    not_counted: int
+    input_tokens: int
+    image_tokens: int
+    output_tokens: int
+    cost: float | None
+    cost_at_most: float | None
+
+
 Row = (
     ScoreRow
     | SummaryRow
@@ -281,6 +317,7 @@ Row = (
     | AgreementRow
     | FailureRow
     | TimingRow
+    | CostRow
 )
 
 

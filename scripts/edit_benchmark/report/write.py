@@ -18,6 +18,7 @@ from edit_benchmark.report.rows import (
     AgreementRow,
     BreakdownRow,
     ComparisonRow,
+    CostRow,
     RankRow,
     ScoreRow,
     SummaryRow,
@@ -90,6 +91,8 @@ def _write_csv(inputs: Inputs, analysis: Analysis, out: Path) -> None:
     to_csv(analysis.comparison, columns(ComparisonRow, needed=NEEDED), out / "comparison.csv")
     to_csv(analysis.ranks, columns(RankRow), out / "ranks.csv")
     to_csv(analysis.agreement, columns(AgreementRow), out / "agreement.csv")
+    if analysis.costs:
+        to_csv(analysis.costs, columns(CostRow), out / "costs.csv")
     to_csv(analysis.timings.rows, columns(TimingRow, stages=stages), out / "timings.csv")
 
 

@@ -47,6 +47,10 @@ class Layout:
         """The resolved checkpoint of a judge."""
         return self.root / "checkpoints" / "judges" / f"{judge}.json"
 
+    def server_log(self, section: str, name: str) -> Path:
+        """What a server wrote that the run started for a model or judge."""
+        return self.root / "logs" / "servers" / section / f"{name}.log"
+
     # ----- Finished work, by key -----
 
     @property
@@ -58,6 +62,10 @@ class Layout:
     def answer_store(self) -> Path:
         """Every finished answer of a judge."""
         return self.root / "store" / "answers"
+
+    def selftest_replies(self, judge: str, model: str) -> Path:
+        """What a server replied in a self-test."""
+        return self.root / "store" / "selftest_replies" / judge / model
 
     def recipe(self, name: str) -> Path:
         """A way in which edits or answers were made."""
@@ -123,6 +131,11 @@ class Layout:
     def timings(self) -> Path:
         """What each job wrote about its time, a line a job."""
         return self.root / "timings.jsonl"
+
+    @property
+    def spending(self) -> Path:
+        """What was asked of servers and what it cost, two lines a request."""
+        return self.root / "spending.jsonl"
 
     @property
     def run(self) -> Path:

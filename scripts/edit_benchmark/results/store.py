@@ -19,6 +19,7 @@ from typing import Any
 
 from edit_benchmark.records import dumps
 from edit_benchmark.results.files import write_bytes, write_text
+from edit_benchmark.results.replies import Replies
 
 log = logging.getLogger(__name__)
 
@@ -93,6 +94,10 @@ class Store:
     def endings_path(self, key: str) -> Path:
         """Where it is noted that a job was ended by the work under ``key``, a line a time."""
         return self.folder / key[:2] / f"{key}.ended"
+
+    def replies(self, key: str) -> Replies:
+        """What a server replied for the work under ``key`` as long as that is not finished."""
+        return Replies(self.folder / key[:2] / f"{key}.replies")
 
     def find(self, fields: Mapping[str, Any], former: Iterable[str] = ()) -> Stored:
         """The work that ``fields`` determine; damaged work is reported and counts as missing.
@@ -173,15 +178,19 @@ class Store:
             "fields": dict(content),
         }
         write_text(self.record_path(key), json.dumps(record, ensure_ascii=False, indent=1) + "\n")
-        self.endings_path(key).unlink(missing_ok=True)
+        self._forget_what_led_there(key)
 
     def remove(self, key: str) -> bool:
         """Forget what is kept under ``key``; True if there was something."""
         existed = self.record_path(key).exists()
         self.record_path(key).unlink(missing_ok=True)
         self.image_path(key).unlink(missing_ok=True)
-        self.endings_path(key).unlink(missing_ok=True)
+        self._forget_what_led_there(key)
         return existed
+
+    def _forget_what_led_there(self, key: str) -> None:
+        self.endings_path(key).unlink(missing_ok=True)
+        self.replies(key).clear()
 
 
 def plain(value: Any) -> Any:

@@ -91,6 +91,13 @@ def add_device_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--gpu", type=int, default=1, help="the gpu resource that Snakemake granted this job"
     )
+    served = parser.add_argument_group("server")
+    served.add_argument(
+        "--at-once", type=int, default=0, help="requests under way at once; 0 as the settings say"
+    )
+    served.add_argument(
+        "--budget", type=float, default=0, help="the most that the run may cost; 0 for no limit"
+    )
 
 
 def device_request(arguments: argparse.Namespace, purpose: str, count: int = 1) -> DeviceRequest:

@@ -20,7 +20,7 @@ from edit_benchmark.results.layout import Layout
 from edit_benchmark.runtime import failures, gpus, leases, supervision
 from edit_benchmark.runtime.containment import prints_in_log
 from edit_benchmark.runtime.keeping import client, place, resident
-from edit_benchmark.runtime.kinds import Kind, Settings
+from edit_benchmark.runtime.kinds import Caller, Kind, Settings
 from edit_benchmark.runtime.leases import Device, DeviceRequest
 from edit_benchmark.runtime.telemetry import Telemetry
 
@@ -55,6 +55,8 @@ class Job(Generic[Settings]):
         The results folder.
     devices
         The device, or devices, that the job asks for.
+    at_once, budget
+        Of a job that asks a server, see :class:`Caller`.
     """
 
     name: str
@@ -62,6 +64,8 @@ class Job(Generic[Settings]):
     checkpoint_record: Path
     results: Path
     devices: DeviceRequest
+    at_once: int | None = None
+    budget: float | None = None
 
     @property
     def layout(self) -> Layout:
@@ -144,6 +148,14 @@ def loaded(
     checkpoint = job.checkpoint
     if checkpoint is not None:
         record.check_unchanged(checkpoint, str(job.checkpoint_record))
+    if kind.connect is not None:
+        section = {"editor": "models", "judge": "judges"}[kind.role]
+        caller = Caller(section, job.name, job.layout, job.devices, job.at_once, job.budget)
+        with kind.connect(job.settings, caller) as connected:
+            telemetry = Telemetry(None)
+            yield Loaded(connected, "server", telemetry)
+            _finish(telemetry, job, stage, key_fields)
+        return
     if not kind.needs_device:
         yield Loaded(kind.build(job.settings, checkpoint, "cpu"), "none", Telemetry(None))
         return
@@ -180,9 +192,15 @@ def loaded(
             kept.model, kept.key_fields = model, key_fields
         with telemetry.sampling():
             yield Loaded(model, device.model_name, telemetry)
-        log.info("%s", telemetry.summary())
-        made_by = {"settings": job.settings.model_dump(mode="json"), "key_fields": key_fields}
-        telemetry.append_to(job.layout.timings, stage, job.name, made_by)
+        _finish(telemetry, job, stage, key_fields)
+
+
+def _finish(
+    telemetry: Telemetry, job: Job[Settings], stage: str, key_fields: Mapping[str, Any]
+) -> None:
+    log.info("%s", telemetry.summary())
+    made_by = {"settings": job.settings.model_dump(mode="json"), "key_fields": key_fields}
+    telemetry.append_to(job.layout.timings, stage, job.name, made_by)
 
 
 def _device(request: DeviceRequest) -> AbstractContextManager[Device]:

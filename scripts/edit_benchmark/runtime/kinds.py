@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar
 
 from edit_benchmark.checkpoints.record import Checkpoint
 from edit_benchmark.config.base import Section
+from edit_benchmark.results.layout import Layout
+from edit_benchmark.runtime.leases import DeviceRequest
 from edit_benchmark.versions import installed, overrides
 
 Settings = TypeVar("Settings", bound=Section)
@@ -76,6 +79,41 @@ def own_devices(settings: Any, checkpoint: Checkpoint | None) -> dict[str, Any]:
     return {"gpu": settings.gpu} if settings.gpu > 1 else {}
 
 
+def _builds_nothing(settings: Any, checkpoint: Checkpoint | None, device: str) -> Any:
+    raise NotImplementedError("it is connected, not loaded")
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who asks a server.
+
+    Attributes
+    ----------
+    section, name
+        Where its settings stand in the configuration: ``models`` or ``judges``, and which.
+    layout
+        Of the results folder.
+    at_once
+        Requests that it may have under way, None for as many as its settings say.
+    budget
+        The most that the run may cost, None for no limit.
+    devices
+        What a server that the run starts is started on.
+    """
+
+    section: str
+    name: str
+    layout: Layout
+    devices: DeviceRequest
+    at_once: int | None = None
+    budget: float | None = None
+
+    @property
+    def where(self) -> str:
+        """Its key in the configuration."""
+        return f"{self.section}.{self.name}"
+
+
 @dataclass(frozen=True)
 class Kind(Generic[Settings, Model]):
     """All that jobs have to know of a kind of editor or judge.
@@ -105,10 +143,12 @@ class Kind(Generic[Settings, Model]):
         The model's part of the key that the same work had before 0.2, from the present one; None if
         such work is not the same.
     needs_device
-        False for a kind that computes nothing, or only on the host's cores.
+        False for a kind that computes nothing here, or only on the host's cores.
     files
         What tells that files were written, came or went whose content is in the keys of single
         samples; empty for a kind without such.
+    connect
+        In place of ``build``, of a model behind a server: it can be asked within the context.
     """
 
     role: Literal["editor", "judge"]
@@ -116,7 +156,7 @@ class Kind(Generic[Settings, Model]):
     protocol: int
     key_settings: tuple[str, ...]
     libraries: Callable[[Settings], tuple[str, ...]]
-    build: Callable[[Settings, Checkpoint | None, str], Model]
+    build: Callable[[Settings, Checkpoint | None, str], Model] = _builds_nothing
     check: Callable[[Settings, Checkpoint | None], None] = _no_check
     import_ahead: Callable[[Settings, Checkpoint | None], None] = _nothing
     source_hashes: Callable[[Settings], dict[str, str]] = _no_hashes
@@ -126,6 +166,7 @@ class Kind(Generic[Settings, Model]):
     ] = _no_former
     needs_device: bool = True
     files: Callable[[Settings], str] = _no_files
+    connect: Callable[[Settings, Caller], AbstractContextManager[Model]] | None = None
 
     def surroundings(self, settings: Settings) -> dict[str, Any]:
         """What besides settings and checkpoint determines what the model makes.
@@ -135,7 +176,8 @@ class Kind(Generic[Settings, Model]):
         """
         found = {
             "versions": installed(*self.libraries(settings)),
-            "environment": overrides(),
+            # Of what a server computes with, nothing is known here.
+            "environment": overrides() if self.connect is None else {},
             "source_hashes": self.source_hashes(settings),
         }
         return {name: value for name, value in found.items() if value}

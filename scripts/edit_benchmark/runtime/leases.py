@@ -15,7 +15,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 from weakref import WeakSet
@@ -77,12 +77,15 @@ class Device:
         What NVML says of each; empty if it is not asked.
     visible
         What makes a process see this alone, for ``CUDA_VISIBLE_DEVICES``.
+    locks
+        The names of the locks that are held for it.
     """
 
     torch_name: str
     label: str
     gpus: tuple[Gpu, ...] = ()
     visible: str = ""
+    locks: tuple[str, ...] = ()
 
     @property
     def model_name(self) -> str:
@@ -133,12 +136,14 @@ def lease(request: DeviceRequest) -> Iterator[Device]:
     with ExitStack() as stack:
         names = sorted(devices) if request.count > 1 else list(devices)
         held: list[Device] = []
+        taken: list[str] = []
         for missing in range(request.count, 0, -1):
             allowed = names[: len(names) - missing + 1]
             name = stack.enter_context(_first_free(allowed, "device", request.purpose))
             held.append(devices[name])
+            taken.append(name)
             names = names[names.index(name) + 1 :]
-        device = together(held)
+        device = replace(together(held), locks=tuple(taken))
         os.environ.update(environment(device))
         yield device
 

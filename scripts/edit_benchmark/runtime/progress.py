@@ -10,7 +10,7 @@ from edit_benchmark.categories import CATEGORIES
 from edit_benchmark.records import EDIT_FAILED, JUDGE_FAILED, Edit, Score
 
 
-def edit_line(model: str, category: str, rows: Sequence[Edit], wanted: int, devices: int) -> str:
+def edit_line(model: str, category: str, rows: Sequence[Edit], wanted: int, at_once: int) -> str:
     """How far the edits of a category are.
 
     Parameters
@@ -19,27 +19,29 @@ def edit_line(model: str, category: str, rows: Sequence[Edit], wanted: int, devi
         Those of all finished shards.
     wanted
         Edits of the category: its samples, each so often as it is repeated.
-    devices
-        Devices that work at once, for the time that is left.
+    at_once
+        Edits under way at once, for the time that is left: one a device, or several at a server.
     """
     failed = [row.reason for row in rows if row.status == EDIT_FAILED]
     parts = [f"{len(rows)} of {wanted} edited{_reasons(failed)}"]
     seconds = [row.seconds for row in rows if row.seconds]
     if seconds:
-        parts.append(f"{devices / fmean(seconds):.3g} images/s")
+        parts.append(f"{at_once / fmean(seconds):.3g} images/s")
         if len(rows) < wanted:
-            left = (wanted - len(rows)) * fmean(seconds) / devices
+            left = (wanted - len(rows)) * fmean(seconds) / at_once
             parts.append(f"about {_duration(left)} left")
     return f"{_name(category)} · {model}: {', '.join(parts)}"
 
 
-def score_line(model: str, category: str, judge: str, rows: Sequence[Score]) -> str:
-    """What a score job did."""
+def score_line(
+    model: str, category: str, judge: str, rows: Sequence[Score], at_once: int = 1
+) -> str:
+    """What a score job did, with ``at_once`` edits under way at once."""
     failed = [row.reason for row in rows if row.status == JUDGE_FAILED]
     parts = [f"{len(rows)} judged by {judge}{_reasons(failed)}"]
     seconds = [row.judge_seconds for row in rows if row.judge_seconds]
     if seconds:
-        parts.append(f"{1 / fmean(seconds):.3g} images/s")
+        parts.append(f"{at_once / fmean(seconds):.3g} images/s")
     return f"{_name(category)} · {model}: {', '.join(parts)}"
 
 

@@ -19,6 +19,8 @@ from edit_benchmark.judging.job import case_of
 from edit_benchmark.judging.registry import KINDS
 from edit_benchmark.judging.variations import rubric_of
 from edit_benchmark.records import Edit, Sample
+from edit_benchmark.results import replies
+from edit_benchmark.results.replies import Replies
 from edit_benchmark.runtime.job import Job, delegated, loaded
 from edit_benchmark.runtime.keeping.resident import stop_if_asked
 from edit_benchmark.selftest import probes
@@ -53,6 +55,15 @@ class SelfTestJob(Job[JudgeSettings]):
     part: int
     parts: int
     language: str
+
+    @property
+    def replies(self) -> Replies:
+        """What a server replied, whatever the division into parts: it was paid for.
+
+        They stay, so that a self-test that is done again, for a setting that changes no answer,
+        costs nothing. What a test asks more than once is asked so often.
+        """
+        return Replies(self.layout.selftest_replies(self.name, self.model), each_anew=True)
 
 
 def self_test(job: SelfTestJob) -> Part:
@@ -105,6 +116,7 @@ def _rows(job: SelfTestJob) -> list[Answered]:
     if not chosen:
         return []
     with (
+        replies.of(job.replies),
         loaded(job, kind, "selftest", key_fields) as judge,
         tqdm(desc=f"self-test of {job.name}", unit="image", mininterval=5, file=sys.stderr) as bar,
     ):

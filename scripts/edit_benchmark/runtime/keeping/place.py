@@ -155,8 +155,8 @@ def listen(path: Path) -> socket.socket:
 
 
 def forget_dead(folder: Path) -> None:
-    """Remove the sockets of keepers that were killed; only while no keeper is being started."""
-    for path in folder.glob("*.keeper"):
+    """Remove the sockets of keepers and servers that were killed; only while none is started."""
+    for path in [*folder.glob("*.keeper"), *folder.glob("*.server")]:
         try:
             with socket.socket(socket.AF_UNIX, KIND) as probe, short(path) as address:
                 probe.connect(address)

@@ -1,0 +1,1 @@
+"""Asking models behind servers of the OpenAI API: requests, retries, keys, money."""

@@ -1,0 +1,50 @@
+"""A stand-in for what starts a server: ``python stand_in_server.py PORT DIARY [SECONDS] [CODE]``.
+
+It takes some seconds to load, and writes into the diary when it begins and when it ends. With an
+exit code it ends with that in place of answering. The instruction "change 5" is its end.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from stand_in import Asked, Reply, StandIn, well
+
+
+def main() -> None:
+    port, diary, *further = sys.argv[1:]
+    seconds = float(further[0]) if further else 0.0
+    # As vLLM and SGLang do, it has a process for its model.
+    worker = subprocess.Popen(["sleep", "600"])
+    seen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    write(diary, f"began {os.getpid()} {worker.pid} seeing {seen!r}")
+    print("loading", flush=True)
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
+    try:
+        time.sleep(seconds)
+        if len(further) > 1:
+            sys.exit(int(further[1]))
+        StandIn(mortal, int(port))
+        signal.pause()
+    finally:
+        write(diary, f"ended {os.getpid()}")
+
+
+def mortal(asked: Asked) -> Reply:
+    if "change 5" in str(asked.parts("text")):
+        os._exit(7)
+    return well(asked)
+
+
+def write(diary: str, line: str) -> None:
+    with Path(diary).open("a") as file:
+        file.write(f"{line}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,308 @@
+"""Servers that a run starts: once, on devices of its own, for all jobs, and ended with it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from conftest import ROOT, Project, clone
+from edit_benchmark.config.resolve import config_from_json, judge_settings
+from edit_benchmark.errors import UserError
+from edit_benchmark.judging.registry import KINDS
+from edit_benchmark.results.layout import Layout
+from edit_benchmark.runtime import leases
+from edit_benchmark.runtime.keeping import place
+from edit_benchmark.runtime.leases import Device, DeviceRequest
+from edit_benchmark.servers import shared
+from edit_benchmark.servers.started import ServerOrder, StartedServer
+from served_fixtures import score
+
+CPU = DeviceRequest(["cpu"], 1, 1, "test")
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return int(taken.getsockname()[1])
+
+
+def serve(diary: Path, *further: str) -> dict[str, Any]:
+    """Settings with which a stand-in is started, see ``stand_in_server.py``."""
+    words = [sys.executable, str(ROOT / "tests/stand_in_server.py"), "{port}", str(diary), *further]
+    return {
+        "base_url": f"http://127.0.0.1:{free_port()}/v1",
+        "model": "toy-2026-01-01",
+        "serve": {"command": shlex.join(words), "ready_seconds": 20},
+    }
+
+
+def begun(diary: Path) -> list[tuple[int, int]]:
+    """Processes of each start: the server's, and its worker's."""
+    lines = diary.read_text().splitlines()
+    return [
+        (int(words[1]), int(words[2])) for words in map(str.split, lines) if words[0] == "began"
+    ]
+
+
+def all_end(pids: Iterator[int] | tuple[int, ...], seconds: float = 15) -> bool:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if not any(map(lives, pids)):
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def lives(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+@pytest.fixture
+def diary(tmp_path: Path) -> Path:
+    return tmp_path / "diary.txt"
+
+
+@pytest.fixture(autouse=True)
+def _own_leases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EDIT_BENCHMARK_LEASES", str(tmp_path / "leases"))
+
+
+# ----- A whole run -----
+
+
+def project_of(tmp_path: Path, judge: dict[str, Any]) -> Project:
+    project = clone(tmp_path / "clone")
+    names = [f"s{number}" for number in range(3)]
+    common = {"category": "physical", "instruction": "change it"}
+    project.benchmark([{"id": name} | common for name in names])
+    project.configure(
+        benchmark={"path": "data/benchmark.jsonl", "categories": ["physical"]},
+        judges={"big": {"judge": "openai", **judge}},
+        score_chunk=1,  # a job for each
+    )
+    return project
+
+
+def test_a_server_is_started_once_for_all_jobs_and_ended_with_the_run(
+    tmp_path: Path, diary: Path
+) -> None:
+    project = project_of(tmp_path, serve(diary, "1"))
+    output = project.run()
+    (pids,) = begun(diary)
+    rows = project.scores("physical", judge="big").values()
+    assert [row.status for row in rows] == ["scored"] * 3
+    # It has a device to itself, and sees no other.
+    jobs = [line for line in output.splitlines() if line.lstrip().startswith("resources:")]
+    claims = [line for line in jobs if "at_once=8" in line]
+    assert len(claims) == 3
+    assert all("gpu=1" in line for line in claims)
+    assert "seeing ''" in diary.read_text()
+    assert all_end(pids)
+    assert f"ended {pids[0]}" in diary.read_text()  # in its own way
+    written = Layout(project.root / "results").server_log("judges", "big").read_text()
+    assert "loading" in written
+    assert "device cpu-0 taken" in written
+
+
+def test_a_server_ends_with_a_run_that_is_killed(tmp_path: Path, diary: Path) -> None:
+    project = project_of(tmp_path, serve(diary, "60"))
+    run = subprocess.Popen(
+        [sys.executable, "-m", "snakemake", "--cores", "2", "--configfile", "config/test.yaml"],
+        cwd=project.root,
+        env=project.environment(),
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 60
+    while not diary.exists() or not begun(diary):
+        assert time.monotonic() < deadline
+        assert run.poll() is None
+        time.sleep(0.1)
+    os.killpg(run.pid, signal.SIGKILL)
+    run.wait()
+    (pids,) = begun(diary)
+    assert all_end(pids)
+
+
+# ----- Jobs of a run -----
+
+
+@pytest.fixture
+def a_run(monkeypatch: pytest.MonkeyPatch) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that jobs of this test take for the Snakemake of their run."""
+    with subprocess.Popen(["sleep", "120"]) as process:
+        numbering = place.this_run().rpartition(":")[2]
+        monkeypatch.setenv(place.RUN, f"{process.pid}:{place.start_time(process.pid)}:{numbering}")
+        yield process
+        process.kill()
+
+
+def test_a_server_that_ends_while_it_is_used_is_said_at_once(
+    tmp_path: Path, diary: Path, a_run: subprocess.Popen[bytes]
+) -> None:
+    judge = serve(diary) | {"concurrency": 1, "breaker_seconds": 60, "max_seconds": 60}
+    url = judge.pop("base_url")
+    began = time.monotonic()
+    for starts in (1, 2):
+        with pytest.raises(
+            UserError, match=r"^judges.gpt: its server .* ended with exit code 7 wh"
+        ):
+            score(tmp_path, url, 8, **judge)
+        # The same command begins with another one.
+        assert len(begun(diary)) == starts
+    assert time.monotonic() - began < 30
+    answered = len(score(tmp_path, url, 5, **judge))
+    assert answered == 5
+    assert len(begun(diary)) == 2  # what was answered was kept
+    assert all_end(tuple(pid for pids in begun(diary) for pid in pids))
+
+
+def test_users_of_one_server_share_it_until_the_run_ends(
+    tmp_path: Path, diary: Path, a_run: subprocess.Popen[bytes]
+) -> None:
+    judge = serve(diary)
+    url = judge.pop("base_url")
+    for name in ("one", "two"):
+        (row,) = score(tmp_path / name, url, **judge)
+        assert row.status == "scored"
+    (pids,) = begun(diary)
+    assert lives(pids[0])
+    a_run.kill()
+    a_run.wait()
+    assert all_end(pids)
+
+
+def test_a_server_without_a_job_leaves_its_devices_to_who_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared, "_IDLE_SECONDS", 0.5)
+    order = ServerOrder("judges.big", "http://127.0.0.1:1/v1", "x", 1, CPU, "log")
+    device = Device("cpu", "cpu-0", locks=("cpu-0",))
+    listener = place.listen(tmp_path / "x.server")
+    with subprocess.Popen(["sleep", "60"]) as process, leases.wish(["cpu-0"]):
+        server = StartedServer(order, process, device)
+        connection = place.connect(tmp_path / "x.server")
+        assert connection is not None
+        threading.Timer(2, connection.close).start()
+        began = time.monotonic()
+        shared._serve(server, listener, [])
+        assert 2 <= time.monotonic() - began < 10
+        process.kill()
+
+
+# ----- A job by itself -----
+
+
+def test_a_job_without_a_run_has_a_server_of_its_own(tmp_path: Path, diary: Path) -> None:
+    judge = serve(diary)
+    url = judge.pop("base_url")
+    (row,) = score(tmp_path, url, **judge)
+    assert row.status == "scored"
+    ((server, worker),) = begun(diary)
+    assert not lives(server)
+    assert not lives(worker)
+    # The answer is in the store.
+    assert score(tmp_path, url, **judge) == [row]
+    assert len(begun(diary)) == 1
+
+
+@pytest.mark.parametrize(
+    ("further", "changes", "sentence"),
+    [
+        (["0", "3"], {}, "ended with exit code 3 before it answered"),
+        (["9"], {"ready_seconds": 1}, "did not answer within 1 s (serve.ready_seconds)"),
+        ([], {"command": "no-such-server {port}"}, "cannot be started (No such file"),
+    ],
+)
+def test_a_server_that_does_not_come_is_one_sentence(
+    tmp_path: Path, diary: Path, further: list[str], changes: dict[str, Any], sentence: str
+) -> None:
+    judge = serve(diary, *further)
+    judge["serve"] |= changes
+    with pytest.raises(UserError) as raised:
+        score(tmp_path, judge.pop("base_url"), **judge)
+    assert f"judges.gpt: its server ({shlex.split(judge['serve']['command'])[0]}) " in str(
+        raised.value
+    )
+    assert sentence in str(raised.value)
+    assert "logs/servers/judges/gpt.log may say why" in str(raised.value)
+    if diary.exists():
+        (pids,) = begun(diary)
+        assert all_end(pids, 1)
+
+
+def test_another_server_at_the_address_is_not_taken_for_ours(tmp_path: Path, diary: Path) -> None:
+    judge = serve(diary)
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(UserError, match=f"another server listens at 127.0.0.1:{port}; end it"):
+            score(tmp_path, f"http://127.0.0.1:{port}/v1", serve=judge["serve"])
+    assert not diary.exists()
+
+
+# ----- Settings -----
+
+JUDGE = {"judge": "openai", "base_url": "http://127.0.0.1:8000/v1", "model": "m-2026-01-01"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"serve": {"command": "vllm serve m"}}, "does not say which port"),
+        ({"serve": {"command": "vllm 'serve"}}, "it is no command line"),
+        ({"serve": {"command": "vllm --port {port} --api-key x"}}, "it holds a key"),
+        ({"serve": {"command": "x {port}", "gpus": 2}}, "unknown key gpus"),
+        ({"serve": {"command": "x {port}"}, "base_url": "https://a.example/v1"}, "on this host"),
+    ],
+)
+def test_what_could_not_be_started_is_refused(changes: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(UserError, match=sentence):
+        judge_settings(json.dumps(JUDGE | changes), "big")
+
+
+def test_what_a_server_is_started_with_is_in_the_key_and_its_port_is_not() -> None:
+    def key(**changes: Any) -> Any:
+        settings = judge_settings(json.dumps(JUDGE | changes), "big")
+        return KINDS["openai"].key_fields(settings, None)
+
+    command = {"command": "vllm serve m --port {port}"}
+    moved = key(serve=command | {"gpu": 2}, base_url="http://localhost:9000/v1")
+    assert key(serve=command) == moved
+    assert key(serve=command) != key()
+    assert key(serve=command) != key(serve={"command": f"{command['command']} --dtype half"})
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"device_ids": ["cpu"]}, "judges.big.serve.gpu: 2 devices"),
+        ({"device_ids": ["cpu"] * 2, "other": {}}, "are both at 127.0.0.1:8000, with another"),
+    ],
+)
+def test_servers_have_enough_devices_and_addresses(changes: dict[str, Any], sentence: str) -> None:
+    changes = dict(changes)
+    judges = {"big": JUDGE | {"serve": {"command": "x {port}", "gpu": 2}}}
+    if "other" in changes:
+        judges["other"] = JUDGE | changes.pop("other")
+    config = {
+        "benchmark": {"path": "b.jsonl"}, "models": {"floor": {"editor": "identity"}},
+        "judges": judges, **changes,
+    }  # fmt: skip
+    with pytest.raises(UserError, match=sentence):
+        config_from_json(json.dumps(config))
