@@ -41,7 +41,7 @@ def main() -> None:
             with suppress(UserError, OSError):
                 rows += read_rows(path, Edit)
     wanted = len(category) * job.settings.repeats
-    devices = max(1, len(job.devices.device_ids) // job.settings.gpu)
+    devices = max(1, len(job.devices.device_ids) // max(1, job.settings.gpu))
     print(edit_line(arguments.model, arguments.category, rows, wanted, devices))
 
 

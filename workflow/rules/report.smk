@@ -26,7 +26,7 @@ rule run_record:
     shell:
         "python scripts/run_record.py --settings {params.settings:q}"
         " --benchmark {params.path:q} --checkpoints {input.editors:q} {input.judges:q}"
-        " --rubrics {input.rubrics:q} --scores {input.scores:q} --results {params.results:q}"
+        " --scores {input.scores:q} --results {params.results:q}"
         " --out {output:q} 2> {log:q}"
 
 

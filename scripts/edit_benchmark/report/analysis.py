@@ -18,6 +18,7 @@ from edit_benchmark.report.breakdown import breakdown_rows, instruction_language
 from edit_benchmark.report.comparisons import comparison_rows, rank_rows
 from edit_benchmark.report.grouping import by_model_and_judge
 from edit_benchmark.report.inputs import Inputs
+from edit_benchmark.report.official import Official, official
 from edit_benchmark.report.per_sample import per_sample
 from edit_benchmark.report.rows import (
     EQUAL_MARK,
@@ -50,6 +51,7 @@ NAMED = 10
 class Analysis:
     """The tables of a report; ``warnings`` are sentences in its language.
 
+    ``official`` are the public benchmark's own tables, of each judge that follows its protocol.
     ``alpha`` is Krippendorff's alpha over all judges, of which none is another one
     asked again; None with one judge or several scales.
     """
@@ -65,6 +67,7 @@ class Analysis:
     timings: Timings
     alpha: Alpha | None
     warnings: list[str]
+    official: list[Official]
 
 
 def analyse(inputs: Inputs, words: Words, equal_share: float = EQUAL_SHARE) -> Analysis:
@@ -92,6 +95,7 @@ def analyse(inputs: Inputs, words: Words, equal_share: float = EQUAL_SHARE) -> A
             *_warnings(summary, scores, words),
             *_not_compared(inputs, words),
         ],
+        official=official(inputs, words),
     )
 
 

@@ -272,6 +272,18 @@ class TimingRow:
     stages: Mapping[str, float | None]
 
 
+@dataclass(frozen=True)
+class OfficialRow:
+    """One value of a benchmark's official tables; ``row`` is that of the table, without model."""
+
+    judge: str
+    table: str
+    model: str
+    row: str
+    column: str
+    value: float | None
+
+
 Row = (
     ScoreRow
     | SummaryRow
@@ -281,6 +293,7 @@ Row = (
     | AgreementRow
     | FailureRow
     | TimingRow
+    | OfficialRow
 )
 
 
