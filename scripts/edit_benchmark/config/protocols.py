@@ -40,9 +40,11 @@ class Prompt(Section):
     also: str = ""
     """A text of our own behind it."""
     fill: dict[Text, Text] = {}
-    """Placeholders, as they stand in the text, and the field of the sample that each is."""
-    doubled_braces: bool = False
-    """Whether {{ and }} stand for one brace, as in format strings of Python."""
+    """Placeholders, as they stand in the text, and the field of the sample that each is; one that
+    samples may lack ends in a question mark, and is empty then."""
+    format: bool = False
+    """Whether the text is a format string of Python: {{ and }} stand for one brace, and it need not
+    have all placeholders."""
 
     @model_validator(mode="after")
     def _is_one(self) -> Prompt:
@@ -62,6 +64,17 @@ class Part(Section):
     """All source images, each behind this text with its {number}."""
 
 
+class Images(Section):
+    """What is done to images before a judge sees them."""
+
+    edit_as_source: bool = False
+    """Whether the edit is scaled to the size of the source (bicubic)."""
+    longest_side: Positive | None = None
+    """Larger images are scaled down to this many pixels."""
+    jpeg_quality: Annotated[int, Field(ge=1, le=100)] | None = None
+    """Quality of the JPEG that the judge is shown; null for the image as it is."""
+
+
 class Way(Section):
     """How a call is made of samples of one kind."""
 
@@ -75,6 +88,8 @@ class Way(Section):
     """What is asked."""
     system: Prompt | None = None
     """The system's text, if there is one."""
+    images: Images | None = None
+    """What is done to images, where it is something else than in other calls."""
 
 
 class Call(Section):
@@ -90,17 +105,6 @@ class Call(Section):
     """Whether the lowest of the answer's numbers is the one score."""
     times: Positive = 1
     """How often a judge that samples is asked; the mean counts."""
-
-
-class Images(Section):
-    """What is done to images before a judge sees them."""
-
-    edit_as_source: bool = False
-    """Whether the edit is scaled to the size of the source (bicubic)."""
-    longest_side: Positive | None = None
-    """Larger images are scaled down to this many pixels."""
-    jpeg_quality: Annotated[int, Field(ge=1, le=100)] | None = None
-    """Quality of the JPEG that the judge is shown; null for the image as it is."""
 
 
 class Official(Section):

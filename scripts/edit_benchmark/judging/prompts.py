@@ -52,13 +52,10 @@ class Prompts:
         """
         template = self._template(prompt, fields) + prompt.also
         values = {mark: _field(fields, name) for mark, name in prompt.fill.items()}
-        for mark in values:
-            if mark not in template:
-                raise UserError(
-                    f"protocol: the prompt {', '.join(prompt.names) or 'of the protocol file'} has "
-                    f"no {mark}; {self._advice()}"
-                )
-        if prompt.doubled_braces:
+        what = ", ".join(prompt.names) or "of the protocol file"
+        for mark in _unfilled(template, values) if prompt.format else _absent(template, values):
+            raise UserError(f"protocol: the prompt {what} {mark}; {self._advice()}")
+        if prompt.format:
             values = {**values, **_ESCAPED}
         if not values:
             return template
@@ -123,8 +120,20 @@ def _constants(source: str) -> dict[str, str]:
     return found
 
 
+def _absent(template: str, values: Mapping[str, str]) -> list[str]:
+    """Placeholders that should be in a text and are not."""
+    return [f"has no {mark}" for mark in values if mark not in template]
+
+
+def _unfilled(template: str, values: Mapping[str, str]) -> list[str]:
+    """Placeholders of a format string that nothing is known for."""
+    marks = re.findall(r"(?<!\{)\{\w+\}(?!\})", template)
+    return [f"asks for {mark}, which the protocol does not know" for mark in marks
+            if mark not in values]  # fmt: skip
+
+
 def _field(fields: Mapping[str, str], name: str) -> str:
-    value = fields.get(name, "")
-    if not value:
+    value = fields.get(name.removesuffix("?"), "")
+    if not value and not name.endswith("?"):
         raise SampleError("no_field", f"the protocol asks for {name}, which the sample lacks")
     return value

@@ -10,7 +10,8 @@ from edit_benchmark.judging.parsing import behind_thinking
 from edit_benchmark.official import complex_edit, gedit, imgedit, kris, re_edit, rise, unicbench
 from edit_benchmark.official.answers import number, unparsable
 
-_NUMBER = re.compile(r"\W*(\d+(?:\.\d+)?)[\s*_.]*", re.ASCII)
+# A number, emphasised or the end of a sentence or not; a sign would not be of the scale.
+_NUMBER = re.compile(r"[\s*_`\"]*(\d+(?:\.\d+)?)[\s*_`\".]*", re.ASCII)
 
 
 def parse(name: str, text: str, scores: Sequence[str], category: str) -> list[float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -143,7 +144,7 @@ class Protocol:
                         name=f"{name} {number + 1}" if number else name,
                         content=tuple(content),
                         system=system,
-                        images=self.file.images,
+                        images=way.images or self.file.images,
                         measurement=number,
                         rubric=self._rubric(name, call),
                     )
@@ -257,6 +258,8 @@ def fields_of(sample: Sample, language: str = "en") -> dict[str, str]:
         "rationale": sample.rationale_zh if chinese else sample.rationale_en,
         **sample.fields,
     }
+    if points := sample.fields.get("reasoning_points"):
+        fields["reasoning_points_json"] = json.dumps(points.splitlines())
     if len(sample.sources) > 1:
         fields["several_sources"] = str(len(sample.sources))
         missing = set(range(1, _FRAMES + 1)).difference(_frames(sample))
@@ -297,7 +300,7 @@ def overall(file: files.Protocol, scores: Mapping[str, float], sample: Sample) -
 
 def rise_row(sample: Sample, scores: Mapping[str, float], problem: str = "") -> rise.Row:
     """A row of RISEBench; its full set alone knows subtasks, and rows without consistency."""
-    full = "subtask" in sample.fields
+    free = "consistency_free" in sample.fields
     return rise.Row(
         index=sample.id,
         category=sample.category,
@@ -305,7 +308,7 @@ def rise_row(sample: Sample, scores: Mapping[str, float], problem: str = "") -> 
         consistency=scores.get("consistency"),
         plausibility=scores.get("plausibility"),
         subtask=sample.fields.get("subtask", ""),
-        consistency_free="consistency_free" in sample.fields if full else None,
+        consistency_free=free if free or "subtask" in sample.fields else None,
         problem=problem,
     )
 

@@ -66,6 +66,8 @@ def _unicbench(sample: Sample, row: Score) -> list[unicbench.Row]:
 
 
 def _re_edit(sample: Sample, row: Score) -> list[re_edit.Row]:
+    # The benchmark's name for it.
+    category = {"social": "cultural"}.get(sample.category, sample.category)
     rows = []
     for metric in re_edit.METRICS:
         if metric not in row.calls:
@@ -76,7 +78,7 @@ def _re_edit(sample: Sample, row: Score) -> list[re_edit.Row]:
             value = "yes" if values[0] else "no"
         elif values:
             value = (values[0], values[1]) if metric in re_edit.PAIRS else values[0]
-        rows.append(re_edit.Row(sample.id, sample.category, metric, value, _problem(row, metric)))
+        rows.append(re_edit.Row(sample.id, category, metric, value, _problem(row, metric)))
     return rows
 
 
