@@ -17,7 +17,6 @@ def main() -> None:
     parser.add_argument("--settings", required=True, help="the config, as JSON")
     parser.add_argument("--benchmark", type=Path, required=True, help="the benchmark file")
     parser.add_argument("--checkpoints", type=Path, nargs="*", default=[], help="their records")
-    parser.add_argument("--rubrics", type=Path, nargs="*", default=[], help="rubric files")
     parser.add_argument("--scores", type=Path, nargs="+", required=True, help="score tables")
     parser.add_argument("--results", type=Path, required=True, help="the results folder")
     parser.add_argument("--out", type=Path, required=True, help="the record to write")
@@ -27,7 +26,6 @@ def main() -> None:
         results=arguments.results,
         benchmark=arguments.benchmark,
         checkpoints=arguments.checkpoints,
-        rubrics=arguments.rubrics,
         scores=arguments.scores,
     )
     record = run_record(config, files)

@@ -11,7 +11,7 @@ from typing import Any
 from edit_benchmark.config.resolve import judge_settings
 from edit_benchmark.judging.chunks import chunk
 from edit_benchmark.judging.job import ScoreJob, score_edits
-from edit_benchmark.judging.variations import rubric_of
+from edit_benchmark.judging.variations import asked_of
 from edit_benchmark.records import Edit, Sample
 from edit_benchmark.results.tables import read_rows, write_rows
 from edit_benchmark.runtime.command_line import add_device_arguments, device_request, run
@@ -63,7 +63,7 @@ def _job(arguments: argparse.Namespace) -> ScoreJob:
         budget=arguments.budget or None,
         edits=chunk(read_rows(arguments.edits, Edit), arguments.chunk, arguments.chunk_size),
         samples=read_rows(arguments.samples, Sample),
-        rubric=rubric_of(settings, arguments.category, arguments.language),
+        asked=asked_of(settings, arguments.category, arguments.language),
     )
 
 

@@ -175,7 +175,7 @@ def clone(root: Path) -> Project:
             shutil.copytree(source, root / name)
         else:
             shutil.copy(source, root / name)
-    for name in ("rubrics", "models"):
+    for name in ("rubrics", "models", "protocols"):
         shutil.copytree(ROOT / "resources" / name, root / "resources" / name)
     shutil.copy(ROOT / "tests" / "plugins" / "toys.py", root / "toys.py")
     return Project(root)

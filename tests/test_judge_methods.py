@@ -203,7 +203,7 @@ def job_of(folder: Path, rubric: Rubric, count: int, **changes: Any) -> ScoreJob
         edits=[Edit(id=name, category="physical", model="m", status="edited", image="edit.png",
                     image_sha256=digest) for name in names],
         samples=[replace(sample, id=name, instruction=name) for name in names],
-        rubric=rubric,
+        asked=rubric,
     )  # fmt: skip
 
 

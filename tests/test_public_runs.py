@@ -1,4 +1,4 @@
-"""Public benchmarks through the command line: edited, brought from a folder, judged, exported."""
+"""Public benchmarks through the command line: brought from a folder, judged, exported again."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from edit_benchmark.config.judges import RUBRICS
 from edit_benchmark.dataset.layouts import LAYOUTS
 from edit_benchmark.records import Sample
 from edit_benchmark.results.tables import read_rows
+from protocol_fixtures import ANSWERS, checkout
 
 #: For each benchmark what its configuration says, the place of one edit, and its category.
 RUNS: dict[str, tuple[dict[str, Any], str, str]] = {
@@ -41,11 +42,18 @@ def rubric(project: Project) -> str:
 
 
 def configure(project: Project, format: str, said: dict[str, Any], **changes: Any) -> None:
-    judge = {"judge": "class_path", "class_path": "toys.Ruler", "rubric": rubric(project)}
+    """With the benchmark's own protocol, where there is one."""
+    judge: dict[str, Any] = {"judge": "class_path", "class_path": "toys.Ruler"}
+    if format in ANSWERS:
+        prompts = checkout(format, project.root / "prompts", said["categories"][0])
+        judge |= {"class_path": "toys.Scribe", "protocol": format, "prompts": str(prompts),
+                  "params": {"answers": ANSWERS[format][0]}}  # fmt: skip
+    else:
+        judge["rubric"] = rubric(project)
     project.configure(**{
         "benchmark": {"path": f"data/{format}", "format": format} | said,
         "models": {"theirs": {"editor": "folder", "path": "data/edits"}},
-        "judges": {"ruler": judge},
+        "judges": {"judge": judge},
         "shards": 1,
     } | changes)  # fmt: skip
 
@@ -61,15 +69,17 @@ def test_edits_of_others_are_judged_and_exported_again(project: Project, format:
         draw("first", (32, 24)).save(theirs.with_name("aaa.png"))
     configure(project, format, {"categories": [category]} | said)
     # The report is the same whatever the benchmark.
-    project.run(*() if format == "gedit" else [f"results/scores/ruler/theirs/{category}.jsonl"])
+    project.run(*() if format == "gedit" else [f"results/scores/judge/theirs/{category}.jsonl"])
 
     samples = read_rows(project.root / "results/benchmark/samples.jsonl", Sample)
-    rows = project.scores(category, model="theirs")
+    rows = project.scores(category, model="theirs", judge="judge")
     assert list(rows) == [sample.id for sample in samples]
     scored = [row for row in rows.values() if row.status == "scored"]
     assert len(scored) == (2 if format == "complex_edit" else 1)
     for row in rows.values():
-        if row not in scored:
+        if row in scored:
+            assert format not in ANSWERS or row.score == pytest.approx(ANSWERS[format][1])
+        else:
             assert (row.status, row.score) == ("edit_failed", None)
             assert row.reason.startswith("missing_image: there is no ")
     with Image.open(project.root / "results" / scored[-1].image) as image:

@@ -102,7 +102,7 @@ def judged(
         devices=CPU,
         edits=edits,
         samples=samples(folder, instructions),
-        rubric=RUBRIC,
+        asked=RUBRIC,
     )
     rows = score_edits(job)
     write_rows(folder / "scores.jsonl", rows)

@@ -8,6 +8,7 @@ under its new key too, with the versions that made it, and the report names them
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
@@ -22,9 +23,10 @@ from edit_benchmark.dataset.samples import seed
 from edit_benchmark.editing.finished import finished_edits, finished_fields, read_finished
 from edit_benchmark.editing.job import task_fields
 from edit_benchmark.editing.registry import KINDS as EDITORS
-from edit_benchmark.judging.job import question_fields
+from edit_benchmark.errors import SampleError
+from edit_benchmark.judging.job import question_fields, questions_of
 from edit_benchmark.judging.registry import KINDS as JUDGES
-from edit_benchmark.judging.variations import rubric_of
+from edit_benchmark.judging.variations import asked_of
 from edit_benchmark.records import EDITED, Edit, Sample
 from edit_benchmark.results.former_keys import former_keys
 from edit_benchmark.results.layout import Layout
@@ -168,13 +170,15 @@ def _judged(
     found = []
     categories = {sample.category for sample, _ in made}
     for name, judge in config.judges.items():
-        rubrics = {key: rubric_of(judge, key, config.benchmark.language) for key in categories}
+        asked = {key: asked_of(judge, key, config.benchmark.language) for key in categories}
         checkpoint = _checkpoint(layout.judge_checkpoint(name), judge, f"judges.{name}")
         work = _work(JUDGES[judge.judge], judge, checkpoint)
         balance = Balance(f"answers of {name} about {model}", answers.store)
         for sample, edit in made:
-            fields = question_fields(judge, rubrics[sample.category], sample, edit)
-            answers.look_up(balance, work, fields)
+            with suppress(SampleError):  # what no judge was asked about
+                for question in questions_of(asked[sample.category], sample):
+                    fields = question_fields(judge, question, sample, edit)
+                    answers.look_up(balance, work, fields)
         found.append(balance)
     return found
 

@@ -207,8 +207,8 @@ def difference(image: Image.Image, other: Image.Image) -> float:
     return float(np.abs(np.asarray(image, np.int16) - np.asarray(other, np.int16)).mean())
 
 
-def encode_jpeg(image: Image.Image) -> bytes:
-    """A small file of an RGB image, for pages."""
+def encode_jpeg(image: Image.Image, quality: int = 85) -> bytes:
+    """A small file of an RGB image, for pages, or as a benchmark shows it to its judge."""
     buffer = io.BytesIO()
-    image.save(buffer, format="JPEG", quality=85)
+    image.save(buffer, format="JPEG", quality=quality)
     return buffer.getvalue()

@@ -118,6 +118,8 @@ class Score:
     probabilities were read. ``device`` is the one that the edit was made on.
     ``recipe`` and ``answer_recipe`` name how the edit's model and the judge were set up.
     ``reading`` is the rule by which the judge's answer was read, such as ``strict`` or ``fence``.
+    ``calls`` has, of a judge with a protocol, by each call's name its ``answer_key``, ``text`` and
+    ``scores``, or the ``problem`` that there are none; ``score`` is then on the protocol's scale.
     """
 
     id: str
@@ -145,10 +147,18 @@ class Score:
     recipe: str = ""
     answer_recipe: str = ""
     reading: str = ""
+    calls: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if (self.score is not None) != (self.status == SCORED):
             raise ValueError(f"{self.id}: status {self.status} with score {self.score}")
+
+    def answer_keys(self, only_failed: bool = False) -> list[str]:
+        """The keys of all answers behind the row, or of those that are no scores."""
+        if not self.calls:
+            return [self.answer_key] if self.answer_key else []
+        calls = [call for call in self.calls.values() if call["problem"] or not only_failed]
+        return [call["answer_key"] for call in calls if call["answer_key"]]
 
     @classmethod
     def of_edit(cls, edit: Edit, judge: str, **fields: Any) -> Score:

@@ -93,6 +93,31 @@ class Ruler(Judge):
         return Answer(criteria=values, text="measured")
 
 
+class Scribe(Judge):
+    """Writes what it was told to for each call of a protocol, and counts what it is shown.
+
+    About an edit whose instruction says "unreadable" it writes nonsense.
+    """
+
+    def __init__(
+        self, checkpoint: str | None, dtype: str, device: str, answers: dict[str, str]
+    ) -> None:
+        self._answers = answers
+
+    def judge(self, cases: Sequence[Case]) -> list[Answer | SampleError]:
+        return [self._one(case) for case in cases]
+
+    def _one(self, case: Case) -> Answer:
+        assert case.turn is not None
+        parts = [
+            part if isinstance(part, str) else f"<{part.width}x{part.height}>"
+            for part in case.turn.content
+        ]
+        _count(f"call {case.name}: {' '.join(parts)}")
+        text = self._answers[case.turn.call.split()[0]]
+        return Answer({}, "nonsense" if "unreadable" in case.sample.instruction else text)
+
+
 class Honest(Judge):
     """Right by construction: it scores by how near the edit is to what :class:`Painter` makes."""
 

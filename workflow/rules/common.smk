@@ -84,13 +84,12 @@ except UserError as error:
     raise WorkflowError(str(error)) from None
 EDITOR_WEIGHTS = {name: weights_state(model) for name, model in settings.models.items()}
 JUDGE_WEIGHTS = {name: weights_state(judge) for name, judge in settings.judges.items()}
-# The file that each judge is asked by; a measure between images asks nothing.
-RUBRICS = {
-    name: [] if judge.rubric_file is None else [str(judge.rubric_file)]
-    for name, judge in settings.judges.items()
-}
-# What has no opinion cannot be put to the test.
-TESTED_JUDGES = [name for name, rubric in RUBRICS.items() if rubric]
+# The files that each judge is asked by; a measure between images asks nothing.
+RUBRICS = {name: list(map(str, judge.asked_by)) for name, judge in settings.judges.items()}
+# What has no opinion cannot be put to the test; its probes are about a rubric.
+TESTED_JUDGES = [
+    name for name, judge in settings.judges.items() if judge.rubric_file is not None
+]
 # The source unchanged is no edit to test a judge with, unless there is no other.
 SELFTESTED = [
     name for name, model in config["models"].items() if model["editor"] != "identity"

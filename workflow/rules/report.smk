@@ -2,6 +2,8 @@ rule estimate:
     """What the run will ask of servers, and about what that will cost: a target for itself."""
     input:
         rules.samples.output.table,
+    log:
+        "<results>/logs/estimate.log",
     localrule: True
     conda:
         "../../environment.yml"
@@ -11,7 +13,7 @@ rule estimate:
         selftested=SELFTESTED,
     shell:
         "python scripts/estimate.py --samples {input:q} --settings {params.settings:q}"
-        " --selftested {params.selftested} --results {params.results:q}"
+        " --selftested {params.selftested} --results {params.results:q} 2> {log:q}"
 
 
 rule run_record:
@@ -42,7 +44,7 @@ rule run_record:
     shell:
         "python scripts/run_record.py --settings {params.settings:q}"
         " --benchmark {params.path:q} --checkpoints {input.editors:q} {input.judges:q}"
-        " --rubrics {input.rubrics:q} --scores {input.scores:q} --results {params.results:q}"
+        " --scores {input.scores:q} --results {params.results:q}"
         " --out {output:q} 2> {log:q}"
 
 

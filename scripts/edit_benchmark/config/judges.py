@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
+from edit_benchmark.config import protocols
 from edit_benchmark.config.base import (
     Area,
     Arguments,
@@ -24,6 +25,7 @@ from edit_benchmark.config.base import (
     whole_number,
 )
 from edit_benchmark.config.servers import Served
+from edit_benchmark.errors import UserError
 
 #: The rubrics that a configuration names without a path.
 RUBRICS = Path(__file__).parents[3] / "resources" / "rubrics"
@@ -35,11 +37,26 @@ def rubric_file(rubric: str) -> Path:
     return named.get(rubric, Path(rubric))
 
 
+def _is_unset(value: object) -> bool:
+    return value is None
+
+
+# Without one, settings are written as before there were protocols: no job of an earlier run is
+# done again for a key that says nothing.
+Unset = Field(default=None, exclude_if=_is_unset)
+
+
 class _Judged(Section):
     """What is set for every judge."""
 
     rubric: PathText = "reasoning"
     """A rubric of resources/rubrics by name, or a path to a rubric file."""
+    protocol: PathText | None = Unset
+    """In place of a rubric, how a public benchmark has edits judged: a protocol of
+    resources/protocols by name (docs/benchmarks.md), or a path to a protocol file."""
+    prompts: PathText | None = Unset
+    """Folder of the checkout that the protocol's prompts are read from, where they are not in the
+    protocol file."""
     batch_size: Positive = 16
     """Images judged in one batch."""
     repeat: NotNegative = 0
@@ -59,10 +76,41 @@ class _Judged(Section):
             )
         return self
 
+    @model_validator(mode="after")
+    def _a_rubric_or_a_protocol(self) -> _Judged:
+        if self.protocol is None:
+            if self.prompts is not None:
+                raise mistake("prompts is used with a protocol only; name one, or remove it")
+        elif self.rubric != "reasoning":
+            raise mistake("a protocol stands in place of the rubric; remove one of the two")
+        elif self.vary is not None:
+            raise mistake(f"vary: {self.vary} changes a rubric, and this judge has a protocol")
+        return self
+
     @property
-    def rubric_file(self) -> Path:
-        """Where the rubric lies."""
-        return rubric_file(self.rubric)
+    def rubric_file(self) -> Path | None:
+        """Where the rubric lies; None of a judge with a protocol."""
+        return None if self.protocol else rubric_file(self.rubric)
+
+    @property
+    def protocol_file(self) -> Path | None:
+        """Where the protocol lies, None without one."""
+        return protocols.protocol_file(self.protocol) if self.protocol else None
+
+    @property
+    def prompts_folder(self) -> Path:
+        """Where the protocol's prompts lie: beside it, if it needs no checkout."""
+        assert self.protocol_file is not None
+        return Path(self.prompts) if self.prompts else self.protocol_file.parent
+
+    @property
+    def asked_by(self) -> list[Path]:
+        """The files that say what is asked."""
+        if self.protocol_file is None:
+            return [rubric_file(self.rubric)]
+        protocol = protocols.read(self.protocol_file)
+        rubrics = [rubric_file(protocol.criteria)] if protocol.criteria else []
+        return [self.protocol_file, *rubrics, *protocol.files(self.prompts_folder)]
 
 
 class TransformersJudgeSettings(PretrainedSettings, _Judged):
@@ -95,6 +143,29 @@ class TransformersJudgeSettings(PretrainedSettings, _Judged):
     say something else. Answers are kept: with another value they are read again, not asked for."""
     trust_remote_code: bool = False
     """Run Python code that comes with the checkpoint. Only for checkpoints that you trust."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_the_protocol_asks(cls, values: Any) -> Any:
+        """With a protocol the judge writes its answers, as long as the benchmark's own may be."""
+        if not isinstance(values, dict) or not isinstance(values.get("protocol"), str):
+            return values
+        defaults: dict[str, Any] = {"method": "generated", "answer": "text"}
+        path = protocols.protocol_file(values["protocol"])
+        if "max_new_tokens" not in values and path.is_file():
+            try:
+                official = protocols.read(path).official
+            except UserError as error:
+                raise mistake(str(error).removesuffix(".")) from None
+            if official and official[0].max_tokens is not None:
+                defaults["max_new_tokens"] = official[0].max_tokens
+        return {**defaults, **values}
+
+    @model_validator(mode="after")
+    def _a_protocol_is_answered_in_words(self) -> TransformersJudgeSettings:
+        if self.protocol is not None and (self.method, self.answer) != ("generated", "text"):
+            raise mistake("with a protocol a judge writes its answer; remove method and answer")
+        return self
 
     @model_validator(mode="after")
     def _order_is_seen(self) -> TransformersJudgeSettings:
@@ -183,6 +254,8 @@ class PixelsJudgeSettings(ModelSettings):
 
     batch_size: ClassVar[int] = 8
     rubric_file: ClassVar[None] = None
+    protocol_file: ClassVar[None] = None
+    asked_by: ClassVar[list[Path]] = []
     gpu: ClassVar[int] = 0
 
     @property

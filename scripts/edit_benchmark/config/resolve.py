@@ -9,15 +9,17 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
+from edit_benchmark.config import protocols
 from edit_benchmark.config.base import ModelSettings
 from edit_benchmark.config.editors import (
     DiffusersEditorSettings,
     EditorSettings,
     FolderEditorSettings,
 )
-from edit_benchmark.config.judges import RUBRICS, JudgeSettings
+from edit_benchmark.config.judges import RUBRICS, JudgeSettings, PixelsJudgeSettings
 from edit_benchmark.config.mistakes import first_mistake
 from edit_benchmark.config.presets import with_presets
+from edit_benchmark.config.protocols import PROTOCOLS
 from edit_benchmark.config.run import Config, HumanRatings
 from edit_benchmark.config.secrets import refuse_secrets
 from edit_benchmark.config.written import check_plain
@@ -57,12 +59,7 @@ def resolve(config: Mapping[str, Any]) -> Config:
         _check_files(f"models.{name}", model)
     for name, judge in settings.judges.items():
         _check_files(f"judges.{name}", judge)
-        if judge.rubric_file is not None and not _is_file(judge.rubric_file):
-            known = ", ".join(sorted(path.stem for path in RUBRICS.glob("*.yaml")))
-            raise UserError(
-                f"config: judges.{name}: rubric {judge.rubric} is neither a file nor one of: "
-                f"{known}."
-            )
+        _check_asked(f"judges.{name}", judge)
     return settings
 
 
@@ -157,6 +154,37 @@ def _is_folder(path: Path) -> bool:
         return path.is_dir()
     except OSError:
         return False
+
+
+def _check_asked(where: str, judge: JudgeSettings) -> None:
+    """Refuse a rubric, a protocol, or a prompt of one, that is not there."""
+    if isinstance(judge, PixelsJudgeSettings):
+        return
+    for what, name, path, known in (
+        ("rubric", judge.rubric, judge.rubric_file, RUBRICS),
+        ("protocol", judge.protocol, judge.protocol_file, PROTOCOLS),
+    ):
+        if path is not None and not _is_file(path):
+            names = ", ".join(sorted(path.stem for path in known.glob("*.yaml")))
+            raise UserError(
+                f"config: {where}: {what} {name} is neither a file nor one of: {names}."
+            )
+    if judge.protocol_file is None:
+        return
+    repository = protocols.read(judge.protocol_file).checkout
+    if (repository is None) != (judge.prompts is None):
+        raise UserError(
+            f"config: {where}: protocol {judge.protocol} needs no prompts; remove the key."
+            if repository is None
+            else f"config: {where}: protocol {judge.protocol} reads its prompts from a checkout of "
+            f"{repository}; give its folder as prompts."
+        )
+    for path in judge.asked_by:
+        if not _is_file(path):
+            raise UserError(
+                f"config: {where}: protocol {judge.protocol} reads its prompts from {path}, which "
+                f"is not there; give the folder of a checkout of {repository} as prompts."
+            )
 
 
 def _check_files(where: str, settings: EditorSettings | JudgeSettings) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from PIL import Image
@@ -137,6 +137,18 @@ def load(sample: Sample, results: Path) -> SourceImages:
         data = _bytes(results / sample.mask, sample.mask_sha256, sample.id)
         mask = images.load(data, f"{place}, mask").convert("L")
     return SourceImages(first, tuple(more), mask)
+
+
+def load_named(path: str, sample: Sample, results: Path) -> Image.Image:
+    """An image that a sample names, by its path within ``results``: its file's name is its hash.
+
+    Raises
+    ------
+    UserError
+        If the file is gone or altered.
+    """
+    data = _bytes(results / path, PurePath(path).stem, sample.id)
+    return images.load(data, f"sample {sample.id}")
 
 
 def has_odd_shape(sample: Sample) -> bool:

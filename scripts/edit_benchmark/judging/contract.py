@@ -41,6 +41,10 @@ def _checked(answer: object, rubric: Rubric) -> Answer | SampleError:
         return Unreadable(problem, *_kept(answer))
     if not isinstance(answer, Answer) or not isinstance(answer.criteria, Mapping):
         raise SampleError("unusable_answer", f"the judge returned a {type(answer).__name__}")
+    if rubric.parse is not None:
+        # What the judge wrote is read by the protocol's parser.
+        text, details = _kept(answer)
+        return replace(answer, criteria={}, text=text, details=details)
     keys = [criterion.key for criterion in rubric.criteria]
     if set(answer.criteria) != set(keys):
         raise SampleError("incomplete_answer", f"the criteria are not {', '.join(keys)}")

@@ -10,7 +10,7 @@ import transformers
 
 from edit_benchmark.errors import SampleError
 from edit_benchmark.judging import shared_prefix
-from edit_benchmark.judging.judge import Answer, Case
+from edit_benchmark.judging.judge import Answer, Case, Turn
 from edit_benchmark.judging.transformers_judge import TransformersJudge
 
 
@@ -41,10 +41,10 @@ class GeneratedJudge(TransformersJudge):
         written = self.model.generate(**inputs, generation_config=self._greedy())
         prompt_length = inputs["input_ids"].shape[1]
         with self._processor_lock:
-            texts = [self._text_of(row[prompt_length:]) for row in written.cpu()]
+            texts = [self._written(row[prompt_length:]) for row in written.cpu()]
         return [self._read(case, text, {}) for text, case in zip(texts, cases, strict=True)]
 
-    def _text_of(self, tokens: torch.Tensor) -> str:
+    def _written(self, tokens: torch.Tensor) -> str:
         """All that the judge wrote, with what the chat template wrote as its beginning."""
         ends = torch.isin(tokens, torch.tensor(self._end_ids())).nonzero()
         own = tokens[: int(ends[0])] if len(ends) else tokens
@@ -56,7 +56,24 @@ class GeneratedJudge(TransformersJudge):
         return own if isinstance(own, list) else [] if own is None else [own]
 
     def _conversation(self, case: Case) -> list[dict[str, Any]]:
+        if case.turn is not None:
+            return self._turn(case.turn)
         return self._messages(case, case.rubric.generated_question())
+
+    def _turn(self, turn: Turn) -> list[dict[str, Any]]:
+        """A protocol's call as messages."""
+        content = [
+            self._text(part) if isinstance(part, str) else self._image(part)
+            for part in turn.content
+        ]
+        messages = [{"role": "user", "content": content}]
+        if turn.system:
+            messages.insert(0, {"role": "system", "content": [self._text(turn.system)]})
+        return messages
+
+    def _text(self, text: str) -> dict[str, Any]:
+        """A text that reaches the judge as it is, whatever it holds."""
+        return {"type": "text", "text": self._guard.protect(text)}
 
     def _greedy(self) -> transformers.GenerationConfig:
         # A new configuration, because the checkpoint's own one may sample.

@@ -28,9 +28,11 @@ from edit_benchmark.judging.batching import (
     in_batches,
 )
 from edit_benchmark.judging.judge import Answer, Case, Judge, Unreadable
+from edit_benchmark.judging.protocols import Protocol, Question
 from edit_benchmark.judging.reading import content_of, masses, read
 from edit_benchmark.judging.registry import KINDS
 from edit_benchmark.judging.rubrics import Rubric, overall
+from edit_benchmark.judging.turns import case_of_question
 from edit_benchmark.records import JUDGE_FAILED, SCORED, Edit, Sample, Score
 from edit_benchmark.results import recipes, replies
 from edit_benchmark.results.former_keys import former_keys
@@ -59,23 +61,45 @@ class ScoreJob(Job[JudgeSettings]):
         Those to score, all of them with the status edited.
     samples
         All samples of the benchmark.
-    rubric
+    asked
         What is asked about the edits.
     """
 
     edits: Sequence[Edit]
     samples: Sequence[Sample]
-    rubric: Rubric
+    asked: Rubric | Protocol
 
 
 @dataclass(frozen=True)
 class _Task:
-    """One edit to be judged: sample, edit, the fields of the answer's key, and the key."""
+    """One question about an edit: by a rubric, or one call of a protocol.
+
+    Attributes
+    ----------
+    key_fields, key
+        The fields of the answer's key, and the key.
+    """
 
     sample: Sample
     edit: Edit
+    question: Rubric | Question
     key_fields: dict[str, Any]
     key: str
+
+    @property
+    def rubric(self) -> Rubric:
+        """What the answer is read by."""
+        return self.question.rubric if isinstance(self.question, Question) else self.question
+
+    @property
+    def call(self) -> str:
+        """The name of a protocol's call; empty for a rubric."""
+        return self.question.name if isinstance(self.question, Question) else ""
+
+    @property
+    def name(self) -> str:
+        """What messages call it, as of its case."""
+        return f"{self.edit.name}, {self.call}" if self.call else self.edit.name
 
 
 def score_edits(job: ScoreJob) -> list[Score]:
@@ -95,48 +119,76 @@ def score_edits(job: ScoreJob) -> list[Score]:
     former = kind.former_key_fields(job.settings, job.checkpoint, common)
     store = Store(job.layout.answer_store)
     by_id = {sample.id: sample for sample in job.samples}
-    rows: dict[tuple[str, int], Score] = {}
+    rows: dict[tuple[str, int], dict[str, Score]] = {}
     tasks: list[_Task] = []
     missing: list[_Task] = []
     for edit in job.edits:
-        sample = by_id[edit.id]
-        asked = question_fields(job.settings, job.rubric, sample, edit)
-        fields = {**common, **asked}
-        stored = store.find(fields, former_keys(former, asked))
-        task = _Task(sample, edit, fields, stored.key)
-        given_up = supervision.given_up(store.endings_path(stored.key))
-        if stored.content is None and given_up is not None:
-            rows[edit.id, edit.repeat] = Score.of_edit(
-                edit, job.name, status=JUDGE_FAILED, reason=str(given_up), answer_key=stored.key
-            )
+        sample, of_edit = by_id[edit.id], rows.setdefault((edit.id, edit.repeat), {})
+        try:
+            questions = questions_of(job.asked, sample)
+        except SampleError as error:
+            of_edit[""] = Score.of_edit(edit, job.name, status=JUDGE_FAILED, reason=str(error))
             continue
-        tasks.append(task)
-        if stored.content is None:
-            missing.append(task)
-        else:
-            rows[edit.id, edit.repeat] = _row(task, job, stored.content)
-    if len(tasks) - len(missing) >= _SYSTEMATIC and not _scored(rows.values()):
+        for question in questions:
+            asked = question_fields(job.settings, question, sample, edit)
+            fields = {**common, **asked}
+            stored = store.find(fields, former_keys(former, asked))
+            task = _Task(sample, edit, question, fields, stored.key)
+            given_up = supervision.given_up(store.endings_path(stored.key))
+            if stored.content is None and given_up is not None:
+                of_edit[task.call] = Score.of_edit(
+                    edit, job.name, status=JUDGE_FAILED, reason=str(given_up), answer_key=stored.key
+                )
+                continue
+            tasks.append(task)
+            if stored.content is None:
+                missing.append(task)
+            else:
+                of_edit[task.call] = _row(task, job, stored.content)
+    found = [row for of_edit in rows.values() for row in of_edit.values()]
+    if len(tasks) - len(missing) >= _SYSTEMATIC and not _scored(found):
         if not isinstance(job.settings, ServedJudgeSettings):
             # The cause was not the images. It may have been mended, such as a broken device.
             missing = tasks
         elif missing:
             # They were paid, and would be again.
-            raise _unusable(job, [row.reason for row in rows.values()])
+            raise _unusable(job, [row.reason for row in found])
     log.info("%d edits, %d answers in the store, %d to ask",
-             len(job.edits), len(rows), len(missing))  # fmt: skip
+             len(job.edits), len(found), len(missing))  # fmt: skip
     if missing:
         made = delegated(job, kind, common)
         if made is not None:
             return [Score(**row) for row in made]
         with loaded(job, kind, "score", common) as judge:
-            for row in _ask(missing, job, judge, store, has_scores=_scored(rows.values())):
-                rows[row.id, row.repeat] = row
-    recipe = recipes.keep(job.layout, {**common, "rubric_sha256": job.rubric.sha256})
-    return [replace(rows[edit.id, edit.repeat], answer_recipe=recipe) for edit in job.edits]
+            for task, row in _ask(missing, job, judge, store, has_scores=_scored(found)):
+                rows[row.id, row.repeat][task.call] = row
+    recipe = recipes.keep(job.layout, {**common, "rubric_sha256": job.asked.sha256})
+    whole = [_whole(job, by_id[edit.id], edit, rows[edit.id, edit.repeat]) for edit in job.edits]
+    return [replace(row, answer_recipe=recipe) for row in whole]
+
+
+def questions_of(asked: Rubric | Protocol, sample: Sample) -> Sequence[Rubric | Question]:
+    """All that is asked about an edit of a sample.
+
+    Raises
+    ------
+    SampleError
+        If a protocol cannot be used with the sample.
+    """
+    return asked.questions(sample) if isinstance(asked, Protocol) else [asked]
+
+
+def _whole(job: ScoreJob, sample: Sample, edit: Edit, rows: Mapping[str, Score]) -> Score:
+    """The row of an edit from those of its questions."""
+    if isinstance(job.asked, Rubric) or "" in rows:
+        return rows[""]
+    # In the protocol's order, whichever answers were in the store.
+    names = [question.name for question in job.asked.questions(sample)]
+    return job.asked.joined(sample, edit, job.name, {name: rows[name] for name in names})
 
 
 def question_fields(
-    settings: JudgeSettings, rubric: Rubric, sample: Sample, edit: Edit
+    settings: JudgeSettings, asked: Rubric | Question, sample: Sample, edit: Edit
 ) -> dict[str, Any]:
     """What is asked about a sample, word for word: the question's part of an answer's key.
 
@@ -144,6 +196,9 @@ def question_fields(
     """
     if isinstance(settings, PixelsJudgeSettings):
         return _compared_fields(settings, sample, edit)
+    if isinstance(asked, Question):
+        return asked.fields(sample, edit)
+    rubric = asked
     writes = (
         isinstance(settings, TransformersJudgeSettings | ServedJudgeSettings)
         and settings.method == "generated"
@@ -184,7 +239,7 @@ def _compared_fields(settings: PixelsJudgeSettings, sample: Sample, edit: Edit) 
 
 def _ask(
     tasks: Sequence[_Task], job: ScoreJob, judge: Loaded[Judge], store: Store, has_scores: bool
-) -> Iterator[Score]:
+) -> Iterator[tuple[_Task, Score]]:
     """Ask the judge in batches; each answer is in the store before its row is yielded."""
     failures: list[str] = []
     is_first = True
@@ -207,7 +262,7 @@ def _ask(
                     if not source_images.has_odd_shape(task.sample):
                         failures.append(row.reason)
                 has_scores = has_scores or row.status == SCORED
-                yield row
+                yield task, row
             if not has_scores and len(failures) >= _SYSTEMATIC:
                 raise _unusable(job, failures)
             bar.set_postfix_str(judge.telemetry.current(), refresh=False)
@@ -220,7 +275,10 @@ def _answers(
     """The answers to ``tasks``: in batches of a judge on a device, as they come of a server."""
 
     def read_case(task: _Task) -> Case:
-        return case_of(task.sample, task.edit, job.rubric, job.results)
+        case = case_of(task.sample, task.edit, task.rubric, job.results)
+        if isinstance(task.question, Question):
+            return case_of_question(case, task.question, job.results)
+        return case
 
     if isinstance(job.settings, ServedJudgeSettings):
 
@@ -230,10 +288,10 @@ def _answers(
 
         yield from as_they_come(tasks, job.at_once or job.settings.concurrency, ask)
         return
-    places = {task.edit.name: store.endings_path(task.key) for task in tasks}
+    places = {task.name: store.endings_path(task.key) for task in tasks}
     supervision.note_endings(places)
     # Those that were under way when a job was ended come last, each alone: the next end is its own.
-    suspects = [task for task in tasks if places[task.edit.name].exists()]
+    suspects = [task for task in tasks if places[task.name].exists()]
     others = [task for task in tasks if task not in suspects]
     yield from in_batches(others, job.settings.batch_size, read_case, judge)
     for task in suspects:
@@ -306,7 +364,7 @@ def case_of(sample: Sample, edit: Edit, rubric: Rubric, results: Path) -> Case:
 
 def _row(task: _Task, job: ScoreJob, content: Mapping[str, Any]) -> Score:
     """The row of an answer as the store keeps it."""
-    answer = read(content, job.rubric, job.settings)
+    answer = read(content, task.rubric, job.settings)
     of_labels = masses(content["details"])
     read_as: dict[str, Any]
     if isinstance(answer, Unreadable):
@@ -314,7 +372,7 @@ def _row(task: _Task, job: ScoreJob, content: Mapping[str, Any]) -> Score:
     else:
         read_as = {
             "status": SCORED,
-            "score": overall(answer.criteria, job.rubric.scale),
+            "score": overall(answer.criteria, task.rubric.scale),
             "criteria": answer.criteria,
             "reading": answer.reading,
         }

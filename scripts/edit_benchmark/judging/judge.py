@@ -14,6 +14,25 @@ from edit_benchmark.records import Sample, edit_name
 
 
 @dataclass(frozen=True)
+class Turn:
+    """One call of a protocol, as a judge is shown it.
+
+    Attributes
+    ----------
+    call
+        Its name in the protocol.
+    content
+        Texts, and RGB images, in the order in which they are shown.
+    system
+        The system's text; empty if there is none.
+    """
+
+    call: str
+    content: tuple[str | Image.Image, ...]
+    system: str = ""
+
+
+@dataclass(frozen=True)
 class Case:
     """One edit to be judged.
 
@@ -30,6 +49,9 @@ class Case:
         was to be edited, None without one.
     prepared
         What :meth:`Judge.prepare` made of the case ahead, None if nothing.
+    turn
+        What is asked in place of the rubric's criteria, where the judge has a protocol: then an
+        answer's ``text`` is what the judge writes, and its ``criteria`` are empty.
     """
 
     sample: Sample
@@ -40,6 +62,7 @@ class Case:
     prepared: Any = field(default=None, compare=False, repr=False)
     more_sources: tuple[Image.Image, ...] = ()
     mask: Image.Image | None = None
+    turn: Turn | None = None
 
     @property
     def sources(self) -> tuple[Image.Image, ...]:
@@ -48,8 +71,9 @@ class Case:
 
     @property
     def name(self) -> str:
-        """What messages call the edit."""
-        return edit_name(self.sample.id, self.repeat)
+        """What messages call the edit, and the call about it."""
+        call = f", {self.turn.call}" if self.turn else ""
+        return edit_name(self.sample.id, self.repeat) + call
 
 
 @dataclass(frozen=True)

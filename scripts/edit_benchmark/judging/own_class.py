@@ -35,4 +35,5 @@ def _copy(case: Case) -> Case:
         mask=case.mask.copy() if case.mask else None,
         edited=case.edited.copy(),
         rubric=deepcopy(case.rubric),
+        turn=deepcopy(case.turn),
     )

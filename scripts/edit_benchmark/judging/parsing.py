@@ -73,6 +73,21 @@ def parse_generated(text: str, rubric: Rubric) -> Answer:
     return Answer(criteria=criteria, text=text.strip(), reading="+".join(rules) or "strict")
 
 
+def behind_thinking(text: str) -> str:
+    """What a judge wrote once it had thought.
+
+    Raises
+    ------
+    ValueError
+        If it was still thinking.
+    """
+    ends = list(_THINKING_ENDS.finditer(text))
+    body = text[ends[-1].end() :] if ends else text
+    if _THINKING_BEGINS.search(body):
+        raise ValueError("the judge was still thinking at its last token; raise max_new_tokens")
+    return body
+
+
 class _Reader:
     """Reads one answer. Its methods raise a ValueError that says why there is no plain meaning."""
 
@@ -100,11 +115,8 @@ class _Reader:
         return scores, list(dict.fromkeys(self._rules))
 
     def _behind_thinking(self, text: str) -> str:
-        ends = list(_THINKING_ENDS.finditer(text))
-        body = text[ends[-1].end() :] if ends else text
-        if _THINKING_BEGINS.search(body):
-            raise ValueError("the judge was still thinking at its last token; raise max_new_tokens")
-        self._note("think", bool(ends))
+        body = behind_thinking(text)
+        self._note("think", body != text)
         return body
 
     def _objects(self, body: str) -> tuple[list[_Object], str]:

@@ -45,6 +45,11 @@ def read(
         What :func:`content_of` gave.
     """
     text, details = content["text"], content["details"]
+    if rubric.parse is not None:
+        try:
+            return Answer(dict(rubric.parse(text)), text, details)
+        except SampleError as problem:
+            return Unreadable(problem, text, details)
     if isinstance(settings, _GIVES_NUMBERS):
         return Answer(content["criteria"], text, details)
     try:

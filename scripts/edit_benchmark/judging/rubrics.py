@@ -8,7 +8,7 @@ each criterion the judge gives a label of the scale, which stands for a score, o
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -93,6 +93,9 @@ class Rubric:
     scale
         What an answer's numbers have to be within: 0 to 10, whatever the labels, for a class of
         one's own may give any.
+    parse
+        Of a protocol's call, which has no criteria: reads the scores from an answer by their names,
+        or raises a SampleError.
     """
 
     name: str
@@ -105,6 +108,7 @@ class Rubric:
     paraphrases: tuple[dict[str, str], ...] = ()
     sha256: str = ""
     scale: Scale = Scale()
+    parse: Callable[[str], dict[str, float]] | None = None
 
     def shared_text(self, sample: Sample) -> str:
         """The beginning of every question about ``sample``: task, instruction, scale."""

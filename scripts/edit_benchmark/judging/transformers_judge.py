@@ -115,6 +115,8 @@ class TransformersJudge(Judge):
         """Raises a UserError if this judge cannot answer behind the chat template's prompt."""
 
     def _read(self, case: Case, text: str, details: dict[str, Any]) -> Answer | SampleError:
+        if case.turn is not None:
+            return Answer({}, text, details)
         return read({"text": text, "details": details}, case.rubric, self._settings)
 
     def _messages(self, case: Case, question: str) -> list[dict[str, Any]]:

@@ -8,9 +8,32 @@ from dataclasses import replace
 
 from edit_benchmark.config.judges import AskedJudgeSettings, JudgeSettings, PixelsJudgeSettings
 from edit_benchmark.errors import UserError
-from edit_benchmark.judging import rubrics
+from edit_benchmark.judging import protocols, rubrics
 from edit_benchmark.judging.pixels.scales import rubric_of_measure
+from edit_benchmark.judging.protocols import Protocol
 from edit_benchmark.judging.rubrics import Rubric
+
+
+def asked_of(settings: JudgeSettings, category: str, language: str) -> Rubric | Protocol:
+    """What the judge of ``settings`` is asked in ``category``.
+
+    Raises
+    ------
+    UserError
+        As :func:`rubric_of` and :func:`protocols.load`.
+    """
+    if settings.protocol_file is not None:
+        assert not isinstance(settings, PixelsJudgeSettings)
+        return protocols.load(settings, category, language)
+    return rubric_of(settings, category, language)
+
+
+def asked_hash(settings: JudgeSettings) -> str | None:
+    """The hash of what a judge is asked by; None of a measure. Errors as of :func:`asked_of`."""
+    if settings.protocol_file is not None:
+        assert not isinstance(settings, PixelsJudgeSettings)
+        return protocols.protocol_hash(settings)
+    return None if settings.rubric_file is None else rubrics.rubric_hash(settings.rubric_file)
 
 
 def rubric_of(settings: JudgeSettings, category: str, language: str) -> Rubric:
@@ -23,6 +46,7 @@ def rubric_of(settings: JudgeSettings, category: str, language: str) -> Rubric:
     """
     if isinstance(settings, PixelsJudgeSettings):
         return rubric_of_measure(settings.measure, category, language)
+    assert settings.rubric_file is not None
     rubric = rubrics.load(settings.rubric_file, category, language)
     if settings.vary == "order":
         return _reordered(rubric, settings)

@@ -26,8 +26,11 @@ PAIRS = {
 }
 INSTRUCTION = "instruction_following"
 METRICS = (VERDICT, INSTRUCTION, *PAIRS)
-#: The categories in the order of the benchmark.
-CATEGORIES = ("物理", "环境", "社会", "因果", "指代")
+#: The categories in the order of the benchmark, by either of their names.
+CATEGORIES = (
+    "物理", "physical", "环境", "environmental", "社会", "cultural", "因果", "causal", "指代",
+    "referential",
+)  # fmt: skip
 
 Value = str | float | tuple[float, float]
 # Braces within braces once, as the original code finds an object between words.

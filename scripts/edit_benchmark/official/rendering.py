@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from edit_benchmark.official.outcome import Outcome, Table
 
 _NONE = "–"
@@ -16,13 +18,22 @@ def as_text(outcome: Outcome) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def as_markdown(outcome: Outcome) -> str:
+    """All tables, the coverage and the notes, as Markdown."""
+    parts = [_markdown(table) for table in outcome.tables]
+    lines = [*(part.sentence() for part in outcome.coverage), *outcome.notes]
+    parts.append("".join(f"- {_plain(line)}\n" for line in lines))
+    return "\n".join(parts)
+
+
 def as_latex(outcome: Outcome) -> str:
     """All tables with booktabs' rules; coverage and notes as comments."""
     comments = [*(part.sentence() for part in outcome.coverage), *outcome.notes]
     return "\n".join([*map(_latex, outcome.tables), *(f"% {line}" for line in comments)]) + "\n"
 
 
-def _cells(table: Table) -> list[list[str]]:
+def cells(table: Table) -> list[list[str]]:
+    """The texts of a table: its headings, then its rows, each with its label first."""
     lines = [
         [label, *(_NONE if value is None else f"{value:.{table.decimals}f}" for value in values)]
         for label, values in table.rows.items()
@@ -31,17 +42,28 @@ def _cells(table: Table) -> list[list[str]]:
 
 
 def _table(table: Table) -> str:
-    cells = _cells(table)
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    texts = cells(table)
+    widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
     lines = [
         "  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]).rstrip()
-        for line in cells
+        for line in texts
     ]
     return "\n".join([table.title, *lines])
 
 
+def _markdown(table: Table) -> str:
+    head, *lines = ["| " + " | ".join(map(_plain, line)) + " |" for line in cells(table)]
+    rule = "| --- |" + " ---: |" * len(table.columns)
+    return "\n".join([f"### {_plain(table.title)}", "", head, rule, *lines]) + "\n"
+
+
+def _plain(text: str) -> str:
+    """A text that Markdown shows as it is."""
+    return re.sub(r"([\\`*_\[\]#|~<>])", r"\\\1", text)
+
+
 def _latex(table: Table) -> str:
-    head, *lines = [" & ".join(map(_escaped, line)) + r" \\" for line in _cells(table)]
+    head, *lines = [" & ".join(map(_escaped, line)) + r" \\" for line in cells(table)]
     return "\n".join(
         [
             f"% {table.title}",

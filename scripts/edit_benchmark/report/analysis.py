@@ -19,6 +19,7 @@ from edit_benchmark.report.comparisons import comparison_rows, rank_rows
 from edit_benchmark.report.costs import cost_rows
 from edit_benchmark.report.grouping import by_model_and_judge
 from edit_benchmark.report.inputs import Inputs
+from edit_benchmark.report.official import Official, official
 from edit_benchmark.report.per_sample import per_sample
 from edit_benchmark.report.rows import (
     EQUAL_MARK,
@@ -52,6 +53,7 @@ NAMED = 10
 class Analysis:
     """The tables of a report; ``warnings`` are sentences in its language.
 
+    ``official`` are the public benchmark's own tables, of each judge that follows its protocol.
     ``alpha`` is Krippendorff's alpha over all judges, of which none is another one
     asked again; None with one judge or several scales.
     """
@@ -68,6 +70,7 @@ class Analysis:
     costs: list[CostRow]
     alpha: Alpha | None
     warnings: list[str]
+    official: list[Official]
 
 
 def analyse(inputs: Inputs, words: Words, equal_share: float = EQUAL_SHARE) -> Analysis:
@@ -96,6 +99,7 @@ def analyse(inputs: Inputs, words: Words, equal_share: float = EQUAL_SHARE) -> A
             *_warnings(summary, scores, words),
             *_not_compared(inputs, words),
         ],
+        official=official(inputs, words),
     )
 
 

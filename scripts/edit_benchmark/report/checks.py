@@ -13,9 +13,18 @@ from edit_benchmark.records import Sample, Score
 from edit_benchmark.report.grouping import by_model_and_judge
 from edit_benchmark.report.recorded_settings import normalised
 
-# Settings of a judge that do not change its answers beyond rounding, and where a checkpoint lay:
-# its resolved commit or fingerprint is compared instead.
-_NOT_COMPARED = {"batch_size", "checkpoint", "gpu", "revision", *WAYS_OF_ASKING}
+# Settings of a judge that do not change its answers beyond rounding, and where a checkpoint or a
+# rubric lay: its resolved commit, fingerprint or hash is compared instead.
+_NOT_COMPARED = {
+    "batch_size",
+    "checkpoint",
+    "gpu",
+    "prompts",
+    "protocol",
+    "revision",
+    "rubric",
+    *WAYS_OF_ASKING,
+}
 
 Run = tuple[Mapping[str, Any], Sequence[Score]]
 
@@ -107,19 +116,15 @@ def _compared(run: Mapping[str, Any], kind: str, name: str) -> dict[str, Any]:
     """
     config = run.get("config") or {}
     settings = normalised(config.get(kind, {}).get(name, {}), kind)
-    fields = {
-        field: value
-        for field, value in settings.items()
-        if field not in _NOT_COMPARED and field != "rubric"
-    }
+    fields = {field: value for field, value in settings.items() if field not in _NOT_COMPARED}
     fields["serve.command"] = (settings.get("serve") or {}).get("command")
     folder = {"judges": "judges", "models": "editors"}[kind]
     record = (run.get("checkpoints") or {}).get(f"{folder}/{name}") or {}
     fields["checkpoint (commit or fingerprint)"] = record.get("commit") or record.get("fingerprint")
     fields["benchmark.language"] = config.get("benchmark", {}).get("language")
     if kind == "judges":
-        # A rubric is named by its file; what counts is the hash of its content.
-        stem = Path(str(settings.get("rubric"))).stem
+        # A rubric, or a protocol, is named by its file; what counts is the hash of its content.
+        stem = Path(str(settings.get("protocol") or settings.get("rubric"))).stem
         fields["rubric hash"] = [
             value for path, value in (run.get("rubrics") or {}).items() if Path(path).stem == stem
         ]

@@ -12,6 +12,7 @@ import jinja2
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
+from edit_benchmark.official.rendering import cells
 from edit_benchmark.records import SCORED, STATUSES, Score, dumps
 from edit_benchmark.report import formats, plots
 from edit_benchmark.report.analysis import Analysis
@@ -69,7 +70,7 @@ def write_page(content: Content, out: Path) -> None:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": formats.number, "span": formats.span}
+    environment.filters |= {"number": formats.number, "span": formats.span, "cells": cells}
     judges = list(dict.fromkeys(row.judge for row in inputs.scores))
     text = environment.get_template("index.html.jinja").render(
         words=words,

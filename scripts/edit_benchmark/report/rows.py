@@ -308,6 +308,18 @@ class CostRow:
     cost_at_most: float | None
 
 
+@dataclass(frozen=True)
+class OfficialRow:
+    """One value of a benchmark's official tables; ``row`` is that of the table, without model."""
+
+    judge: str
+    table: str
+    model: str
+    row: str
+    column: str
+    value: float | None
+
+
 Row = (
     ScoreRow
     | SummaryRow
@@ -318,6 +330,7 @@ Row = (
     | FailureRow
     | TimingRow
     | CostRow
+    | OfficialRow
 )
 
 

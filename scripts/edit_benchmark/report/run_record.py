@@ -19,7 +19,7 @@ from edit_benchmark.dataset import origin
 from edit_benchmark.editing import registry as editors
 from edit_benchmark.errors import UserError
 from edit_benchmark.judging import registry as judges
-from edit_benchmark.judging.rubrics import rubric_hash
+from edit_benchmark.judging.variations import asked_hash
 from edit_benchmark.records import Score
 from edit_benchmark.results.layout import Layout
 from edit_benchmark.results.recipes import used
@@ -40,8 +40,6 @@ class Recorded:
         The benchmark file.
     checkpoints
         Records of the resolved checkpoints, ``<model>.json`` and ``<judge>.json``.
-    rubrics
-        Rubric files; a rubric's hash is that of its content, so that a comment does not change it.
     scores
         The score tables.
     """
@@ -49,7 +47,6 @@ class Recorded:
     results: Path
     benchmark: Path
     checkpoints: Sequence[Path]
-    rubrics: Sequence[Path]
     scores: Sequence[Path]
 
 
@@ -89,7 +86,11 @@ def run_record(settings: Config, files: Recorded) -> dict[str, Any]:
             f"{path.parent.name}/{path.stem}": json.loads(path.read_text(encoding="utf-8"))
             for path in files.checkpoints
         },
-        "rubrics": {str(path): rubric_hash(path) for path in files.rubrics},
+        "rubrics": {
+            str(judge.protocol_file or judge.rubric_file): digest
+            for judge in settings.judges.values()
+            if (digest := asked_hash(judge)) is not None
+        },
         "made_by": made_by,
         "versions": recorded(),
         **host_description(),
@@ -105,8 +106,8 @@ def _check_settings(settings: Config, made_by: Mapping[str, Mapping[str, Any]]) 
     for name, judge in settings.judges.items():
         keys = judges.KINDS[judge.judge].key_settings
         wanted["judges", name] = judge.model_dump(mode="json", include=set(keys))
-        if judge.rubric_file is not None:
-            wanted["judges", name]["rubric_sha256"] = rubric_hash(judge.rubric_file)
+        if (digest := asked_hash(judge)) is not None:
+            wanted["judges", name]["rubric_sha256"] = digest
     for (section, name), fields in wanted.items():
         rule = {"models": "edit", "judges": "score"}[section]
         for recipe in made_by[section][name]:

@@ -7,8 +7,9 @@ from types import MappingProxyType
 from typing import Any
 
 from edit_benchmark.config.judges import rubric_file
+from edit_benchmark.config.protocols import protocol_file
 from edit_benchmark.errors import UserError
-from edit_benchmark.judging import rubrics
+from edit_benchmark.judging import protocols, rubrics
 from edit_benchmark.judging.pixels.scales import SCALES
 from edit_benchmark.judging.rubrics import Scale
 from edit_benchmark.records import Score
@@ -46,7 +47,9 @@ def scales_of(
     reached: dict[str, list[float]] = {}
     for row in scores:
         values = reached.setdefault(row.judge, [])
-        values += [value for value in (row.score, *row.criteria.values()) if value is not None]
+        # A protocol's calls may have scales of their own.
+        parts = () if row.calls else row.criteria.values()
+        values += [value for value in (row.score, *parts) if value is not None]
     scales = {}
     for name, settings in judges.items():
         scale = _scale(settings, run)
@@ -61,6 +64,11 @@ def scales_of(
 def _scale(settings: Mapping[str, Any], run: Mapping[str, Any]) -> Scale | None:
     if measures := settings.get("measures"):
         return SCALES.get(measures[0])
+    if protocol := settings.get("protocol"):
+        try:
+            return protocols.scale(protocol_file(str(protocol)))
+        except UserError:
+            return None
     path = rubric_file(str(settings.get("rubric")))
     hashes = (run.get("rubrics") or {}).values()
     try:

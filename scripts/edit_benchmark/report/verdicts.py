@@ -108,7 +108,7 @@ def verdicts(
 ) -> list[Verdict]:
     """The worst first; a judge without a self-test of its present settings has the state missing.
 
-    Measures between images are put to no test.
+    Measures between images are put to no test, nor are judges with a benchmark's protocol.
 
     Parameters
     ----------
@@ -119,7 +119,7 @@ def verdicts(
     """
     result = []
     for judge in judges:
-        if "measures" in settings.get(judge, {}):
+        if settings.get(judge, {}).keys() & {"measures", "protocol"}:
             continue
         present = normalised(settings[judge], "judges") if judge in settings else None
         of_judge = [

@@ -12,6 +12,7 @@ from edit_benchmark.report.analysis import Analysis, analyse
 from edit_benchmark.report.contact_sheets import write_contact_sheets
 from edit_benchmark.report.formats import to_csv, to_json, to_latex, to_markdown, to_terminal
 from edit_benchmark.report.inputs import Inputs
+from edit_benchmark.report.official_files import write_official
 from edit_benchmark.report.page import Content, write_page
 from edit_benchmark.report.rows import (
     NEEDED,
@@ -61,6 +62,7 @@ def write_report(
     spoken = words.load(language)
     analysis = analyse(inputs, spoken, equal_share)
     _write_csv(inputs, analysis, out)
+    write_official(analysis.official, out)
     markdown = to_markdown(analysis.summary, spoken, analysis.warnings, inputs.scales)
     write_text(out / "summary.md", markdown)
     write_text(out / "summary.tex", to_latex(analysis.summary, spoken, inputs.scales))

@@ -100,8 +100,7 @@ def _remove_answers(
     for path, score in _rows(layout.score_parts(), Score):
         if score.id not in ids or (only_failed and score.status != JUDGE_FAILED):
             continue
-        if score.answer_key and store.remove(score.answer_key):
-            removed.answers += 1
+        removed.answers += sum(map(store.remove, score.answer_keys(only_failed)))
         if score.status == JUDGE_FAILED:
             removed.failures += 1
         tables |= {path, layout.score_table(score.judge, score.model, score.category)}

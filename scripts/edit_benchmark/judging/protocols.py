@@ -1,0 +1,368 @@
+"""What a judge with a protocol is asked about a sample, and how its answers become one score."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path, PurePath
+from statistics import fmean
+from typing import Any
+
+from edit_benchmark.config import protocols as files
+from edit_benchmark.config.judges import (
+    AskedJudgeSettings,
+    TransformersJudgeSettings,
+    rubric_file,
+)
+from edit_benchmark.errors import SampleError
+from edit_benchmark.judging import protocol_parsers, rubrics
+from edit_benchmark.judging.prompts import Prompts
+from edit_benchmark.judging.rubrics import Rubric, Scale
+from edit_benchmark.official import rise
+from edit_benchmark.records import JUDGE_FAILED, SCORED, Edit, Sample, Score, dumps
+
+#: In the place of a path: the edit itself.
+EDITED = "edited"
+# The number of a frame in the name of its file, such as 1-3.jpg.
+_FRAME = re.compile(r"\d+-(\d+)\.")
+_FRAMES = 4
+
+
+@dataclass(frozen=True)
+class Shown:
+    """An image of a call: its path below the results folder, or :data:`EDITED`."""
+
+    path: str
+
+    def sha256(self, edit: Edit) -> str:
+        """Its hash, which names all files but the edit."""
+        return edit.image_sha256 if self.path == EDITED else PurePath(self.path).stem
+
+
+@dataclass(frozen=True)
+class Question:
+    """One call about one sample.
+
+    Attributes
+    ----------
+    name
+        That of the call, with its number where it is asked several times.
+    content
+        Texts and images in their order.
+    images
+        What is done to the images.
+    measurement
+        Which of several times, from 0.
+    rubric
+        Reads the answer.
+    """
+
+    name: str
+    content: tuple[str | Shown, ...]
+    system: str
+    images: files.Images
+    measurement: int
+    rubric: Rubric
+
+    def fields(self, sample: Sample, edit: Edit) -> dict[str, Any]:
+        """What is asked, word for word: the question's part of an answer's key.
+
+        The names here are hashed into the keys of stored answers: another name is another key.
+        """
+        fields: dict[str, Any] = {
+            "content": [
+                {"text": part} if isinstance(part, str) else self._image(part, sample, edit)
+                for part in self.content
+            ]
+        }
+        if self.system:
+            fields["system"] = self.system
+        if self.measurement:
+            fields["measurement"] = self.measurement
+        return fields
+
+    def _image(self, image: Shown, sample: Sample, edit: Edit) -> dict[str, Any]:
+        shown = {"sha256": image.sha256(edit), **self.images.model_dump(exclude_defaults=True)}
+        if shown.pop("edit_as_source", False) and image.path == EDITED:
+            shown["as_large_as"] = PurePath(judged_source(sample)).stem
+        return shown
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """A protocol for the samples of one category.
+
+    Attributes
+    ----------
+    fields
+        Fields that samples of the category share.
+    samples_answers
+        Whether the judge may answer differently when it is asked again.
+    sha256
+        Hash of the protocol and of its prompts.
+    """
+
+    file: files.Protocol
+    prompts: Prompts
+    category: str
+    language: str
+    fields: Mapping[str, str]
+    samples_answers: bool
+    sha256: str
+
+    def questions(self, sample: Sample) -> list[Question]:
+        """All calls about a sample.
+
+        Raises
+        ------
+        SampleError
+            If there is none, or one needs what the sample lacks.
+        UserError
+            If a prompt is not in its file.
+        """
+        fields = {**fields_of(sample, self.language), **self.fields}
+        questions = []
+        for name, call in self.file.calls.items():
+            way = next((way for way in call.ways if fits(way, fields)), None)
+            if way is None:
+                continue
+            prompt = self.prompts.text(way.prompt, fields)
+            content = [
+                part
+                for entry in way.content
+                for part in ([prompt] if entry == "prompt" else _parts(entry, sample))
+            ]
+            system = self.prompts.text(way.system, fields) if way.system else ""
+            for number in range(call.times if self.samples_answers else 1):
+                questions.append(
+                    Question(
+                        name=f"{name} {number + 1}" if number else name,
+                        content=tuple(content),
+                        system=system,
+                        images=way.images or self.file.images,
+                        measurement=number,
+                        rubric=self._rubric(name, call),
+                    )
+                )
+        if not questions:
+            raise SampleError("not_asked", "the protocol has no call for such a sample")
+        return questions
+
+    def _rubric(self, name: str, call: files.Call) -> Rubric:
+        return Rubric(
+            name=name, category=self.category, criteria=(), labels={}, not_applicable="",
+            see_source=True, texts={}, scale=_scale(self.file),
+            parse=partial(_parsed, call=call, category=self.category),
+        )  # fmt: skip
+
+    def joined(self, sample: Sample, edit: Edit, judge: str, rows: Mapping[str, Score]) -> Score:
+        """The row of an edit from those of its calls, by their names."""
+        measured: dict[str, list[float]] = {}
+        calls: dict[str, dict[str, Any]] = {}
+        for name, row in rows.items():
+            calls[name] = {
+                "answer_key": row.answer_key, "text": row.text, "scores": dict(row.criteria),
+                "problem": row.reason,
+            }  # fmt: skip
+            for key, value in row.criteria.items():
+                if value is not None:
+                    measured.setdefault(key, []).append(value)
+        scores = {name: fmean(values) for name, values in measured.items()}
+        # Of a call that is made several times one answer is enough: the mean is over those read.
+        wanted = [call for call in self.file.calls if call in rows]
+        problems = [
+            _of_call(rows[call].reason, call)
+            for call in wanted
+            if not set(self.file.calls[call].scores) <= scores.keys()
+        ]
+        seconds = [row.judge_seconds for row in rows.values() if row.judge_seconds is not None]
+        outcome: dict[str, Any] = (
+            {"status": JUDGE_FAILED, "reason": problems[0]}
+            if problems
+            else {
+                "status": SCORED,
+                "score": overall(self.file, scores, sample),
+                "criteria": scores,
+            }
+        )
+        return Score.of_edit(
+            edit, judge,
+            answer_key=next((row.answer_key for row in rows.values()), ""),
+            judge_seconds=round(sum(seconds), 3) if seconds else None,
+            judged_with=next((row.judged_with for row in rows.values() if row.judged_with), ""),
+            text="\n\n".join(f"[{name}] {row.text}" for name, row in rows.items() if row.text),
+            calls=calls,
+            **outcome,
+        )  # fmt: skip
+
+
+def load(settings: AskedJudgeSettings, category: str, language: str) -> Protocol:
+    """The protocol of ``settings`` for a category.
+
+    Raises
+    ------
+    UserError
+        If the file is no protocol, or a prompt's file cannot be read.
+    """
+    assert settings.protocol_file is not None
+    file = files.read(settings.protocol_file)
+    fields = {}
+    if file.criteria is not None:
+        rubric = rubrics.load(rubric_file(file.criteria), category, language)
+        lines = [f"- {one.name}: {one.question}" for one in rubric.criteria]
+        fields = {"criteria": "\n".join(lines)}
+    prompts = Prompts(file, settings.prompts_folder)
+    # Locally answers are decoded greedily: the second would be the first.
+    samples_answers = not isinstance(settings, TransformersJudgeSettings)
+    digest = _hash(file, prompts)
+    return Protocol(file, prompts, category, language, fields, samples_answers, digest)
+
+
+def protocol_hash(settings: AskedJudgeSettings) -> str:
+    """The hash of a judge's protocol and of its prompts; errors as of :func:`load`."""
+    assert settings.protocol_file is not None
+    file = files.read(settings.protocol_file)
+    return _hash(file, Prompts(file, settings.prompts_folder))
+
+
+def _hash(file: files.Protocol, prompts: Prompts) -> str:
+    content = [file.model_dump(mode="json"), *prompts.hashes]
+    if file.criteria is not None:
+        content.append(rubrics.rubric_hash(rubric_file(file.criteria)))
+    return hashlib.sha256(dumps(content).encode()).hexdigest()
+
+
+def scale(path: Path) -> Scale:
+    """The scale of the overall scores of a protocol file; errors as of :func:`files.read`."""
+    return _scale(files.read(path))
+
+
+def _scale(file: files.Protocol) -> Scale:
+    lowest, highest = file.scale
+    return Scale(lowest, highest)
+
+
+def fields_of(sample: Sample, language: str = "en") -> dict[str, str]:
+    """What prompts and conditions may name of a sample."""
+    chinese = language == "zh"
+    fields = {
+        "category": sample.category,
+        "language": language,
+        "instruction": sample.instruction,
+        "description": sample.description_zh if chinese else sample.description_en,
+        "rationale": sample.rationale_zh if chinese else sample.rationale_en,
+        **sample.fields,
+    }
+    if points := sample.fields.get("reasoning_points"):
+        fields["reasoning_points_json"] = json.dumps(points.splitlines())
+    if len(sample.sources) > 1:
+        fields["several_sources"] = str(len(sample.sources))
+        missing = set(range(1, _FRAMES + 1)).difference(_frames(sample))
+        if len(missing) == 1:
+            fields["frame"] = str(missing.pop())
+    return {name: value for name, value in fields.items() if value}
+
+
+def judged_source(sample: Sample) -> str:
+    """The path of the image that judges are shown as the source."""
+    return sample.fields.get("judged_source") or sample.source
+
+
+def fits(way: files.Way, fields: Mapping[str, str]) -> bool:
+    """Whether a way is one for a sample with ``fields``."""
+    for name, wanted in way.when.items():
+        value = fields.get(name)
+        if wanted is None:
+            if value is not None:
+                return False
+        elif value is None or (wanted != "*" and value not in wanted):
+            return False
+    return True
+
+
+def overall(file: files.Protocol, scores: Mapping[str, float], sample: Sample) -> float:
+    """The overall score of an edit, on the protocol's scale."""
+    values = list(scores.values())
+    if file.overall == "geometric":
+        return float(math.prod(values) ** (1 / len(values)))
+    if file.overall == "rise":
+        row = rise_row(sample, scores)
+        value = rise.score(row, row.consistency_free is not None, "corrected")
+        assert value is not None
+        return value
+    return values[0] if file.overall == "first" else fmean(values)
+
+
+def rise_row(sample: Sample, scores: Mapping[str, float], problem: str = "") -> rise.Row:
+    """A row of RISEBench; its full set alone knows subtasks, and rows without consistency."""
+    free = "consistency_free" in sample.fields
+    return rise.Row(
+        index=sample.id,
+        category=sample.category,
+        reasoning=scores.get("reasoning"),
+        consistency=scores.get("consistency"),
+        plausibility=scores.get("plausibility"),
+        subtask=sample.fields.get("subtask", ""),
+        consistency_free=free if free or "subtask" in sample.fields else None,
+        problem=problem,
+    )
+
+
+def _parts(entry: str | files.Part, sample: Sample) -> Sequence[str | Shown]:
+    """What one entry of a call's content stands for."""
+    if isinstance(entry, files.Part):
+        if entry.text is not None:
+            return [entry.text]
+        assert entry.each_source is not None
+        headed = enumerate(sample.sources, start=1)
+        return [
+            part
+            for number, path in headed
+            for part in (entry.each_source.replace("{number}", str(number)), Shown(path))
+        ]
+    if entry == "frames":
+        return _all_frames(sample)
+    if entry == EDITED:
+        return [Shown(EDITED)]
+    path = judged_source(sample) if entry == "source" else sample.fields.get(entry, "")
+    if not path:
+        raise SampleError("no_image", f"the protocol shows {entry}, which the sample lacks")
+    return [Shown(path)]
+
+
+def _frames(sample: Sample) -> list[int]:
+    """The numbers of the source images in a sequence, from the names of their files."""
+    names = sample.fields.get("ori_img", "").splitlines()
+    found = [_FRAME.search(name) for name in names]
+    return [int(match[1]) for match in found if match is not None]
+
+
+def _all_frames(sample: Sample) -> list[str | Shown]:
+    """The frames of a sequence in order, the edit in the place of the one that is missing."""
+    numbers, own = _frames(sample), fields_of(sample).get("frame")
+    if len(numbers) != len(sample.sources) or own is None:
+        raise SampleError("no_frames", "the names of the source images do not number one sequence")
+    frames = [
+        (number, path, "Reference") for number, path in zip(numbers, sample.sources, strict=True)
+    ]
+    parts: list[str | Shown] = []
+    for number, path, kind in sorted([*frames, (int(own), EDITED, "Generated")]):
+        parts += [f"Frame {number} ({kind}):", Shown(path)]
+    return parts
+
+
+def _parsed(text: str, call: files.Call, category: str) -> dict[str, float]:
+    """The scores of an answer by their names."""
+    numbers = protocol_parsers.parse(call.parser, text, call.scores, category)
+    return protocol_parsers.named(numbers, call.scores, call.lowest)
+
+
+def _of_call(reason: str, call: str) -> str:
+    """A reason with the call that it is of behind its kind."""
+    kind, _, message = reason.partition(": ")
+    return f"{kind}: {call}: {message}" if message else f"{kind}: {call}"
