@@ -85,7 +85,9 @@ except UserError as error:
 EDITOR_WEIGHTS = {name: weights_state(model) for name, model in settings.models.items()}
 JUDGE_WEIGHTS = {name: weights_state(judge) for name, judge in settings.judges.items()}
 # The files that each judge is asked by; a measure between images asks nothing.
-RUBRICS = {name: list(map(str, judge.asked_by)) for name, judge in settings.judges.items()}
+RUBRICS = {
+    name: list(map(str, judge.asked_by)) for name, judge in settings.judges.items()
+}
 # What has no opinion cannot be put to the test; its probes are about a rubric.
 TESTED_JUDGES = [
     name for name, judge in settings.judges.items() if judge.rubric_file is not None

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path, PurePath
+from pathlib import Path
 from statistics import fmean
 from typing import Any
 
@@ -19,6 +19,7 @@ from edit_benchmark.config.judges import (
     TransformersJudgeSettings,
     rubric_file,
 )
+from edit_benchmark.dataset.source_images import digest_of
 from edit_benchmark.errors import SampleError
 from edit_benchmark.judging import protocol_parsers, rubrics
 from edit_benchmark.judging.prompts import Prompts
@@ -38,10 +39,6 @@ class Shown:
     """An image of a call: its path below the results folder, or :data:`EDITED`."""
 
     path: str
-
-    def sha256(self, edit: Edit) -> str:
-        """Its hash, which names all files but the edit."""
-        return edit.image_sha256 if self.path == EDITED else PurePath(self.path).stem
 
 
 @dataclass(frozen=True)
@@ -87,10 +84,13 @@ class Question:
         return fields
 
     def _image(self, image: Shown, sample: Sample, edit: Edit) -> dict[str, Any]:
-        shown = {"sha256": image.sha256(edit), **self.images.model_dump(exclude_defaults=True)}
-        if shown.pop("edit_as_source", False) and image.path == EDITED:
-            shown["as_large_as"] = PurePath(judged_source(sample)).stem
-        return shown
+        changes = self.images.model_dump(exclude_defaults=True)
+        if image.path != EDITED:
+            changes.pop("edit_as_source", None)
+            return {"sha256": digest_of(image.path, sample), **changes}
+        if changes.pop("edit_as_source", False):
+            changes["as_large_as"] = digest_of(judged_source(sample), sample)
+        return {"sha256": edit.image_sha256, **changes}
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ def case_of_question(case: Case, question: Question, results: Path) -> Case:
         else:
             image = source_images.load_named(part.path, case.sample, results)
             content.append(_shown(image, question.images, None))
-    turn = Turn(question.name, tuple(content), question.system)
+    turn = Turn(question.name, tuple(content), question.system, question.measurement)
     return replace(case, rubric=question.rubric, turn=turn)
 
 
