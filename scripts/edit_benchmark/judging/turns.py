@@ -11,7 +11,8 @@ from edit_benchmark import images
 from edit_benchmark.config.protocols import Images
 from edit_benchmark.dataset import source_images
 from edit_benchmark.judging.judge import Case, Turn
-from edit_benchmark.judging.protocols import EDITED, Question, judged_source
+from edit_benchmark.judging.protocol_samples import EDITED, judged_source
+from edit_benchmark.judging.protocols import Question
 
 
 def case_of_question(case: Case, question: Question, results: Path) -> Case:
