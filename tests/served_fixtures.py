@@ -62,7 +62,7 @@ def score_job(results: Path, url: str, count: int = 1, **settings: Any) -> Score
     return ScoreJob(
         name="gpt", settings=judge_settings(json.dumps(judge), "gpt"), checkpoint_record=place,
         results=results, devices=DeviceRequest(["cpu"], 1, 1, "test"), edits=edits,
-        samples=samples, rubric=rubrics.load(RUBRICS / "reasoning.yaml", "physical", "en"),
+        samples=samples, asked=rubrics.load(RUBRICS / "reasoning.yaml", "physical", "en"),
         budget=budget,
     )  # fmt: skip
 

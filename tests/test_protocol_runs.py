@@ -1,7 +1,8 @@
-"""Public benchmarks judged by their own protocols, through the command line."""
+"""A public benchmark judged by its own protocol, through the command line to the report."""
 
 from __future__ import annotations
 
+import csv
 from typing import Any
 
 import pytest
@@ -62,3 +63,54 @@ def test_each_call_is_shown_what_the_benchmark_shows(gedit: Project) -> None:
     assert f"subject-add-en-a1, SC: {sc} <64x48> <64x48>" in calls
     assert "subject-add-en-a1, PQ: Rate with care. Does it look real? <64x48>" in calls
     assert len(calls) == 4
+
+
+def test_each_answer_is_kept_whole_and_a_score_is_on_the_protocols_scale(gedit: Project) -> None:
+    (row,) = gedit.scores("subject-add", model="theirs", judge="scribe").values()
+    assert (row.status, row.criteria) == ("scored", {"SC": 6, "PQ": 4})
+    assert row.score == pytest.approx(24**0.5)
+    assert row.calls["SC"]["text"] == '{"score": [8, 6], "reasoning": "…"}'
+    assert len(set(row.answer_keys())) == 2
+    (noise,) = gedit.scores("subject-add", model="theirs", judge="tiny").values()
+    assert (noise.status, noise.score) == ("judge_failed", None)
+    assert noise.reason.startswith("unparsable_answer: SC: ")
+
+
+def test_the_report_opens_with_the_official_table(gedit: Project) -> None:
+    report = gedit.root / "results/report"
+    with (report / "official.csv").open(encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.DictReader(file))
+    found = {
+        (row["judge"], row["column"]): row["value"]
+        for row in rows
+        if row["table"] == "GEdit-Bench-EN (Full set)" and row["row"] == "as published"
+    }
+    assert found["scribe", "G_SC"] == "6.0"
+    assert float(found["scribe", "G_O"]) == pytest.approx(24**0.5)
+    assert found["tiny", "G_O"] == ""
+    assert "theirs, as published & 6.000 & 4.000 & 4.899" in (report / "official.tex").read_text()
+    told = (report / "official.md").read_text(encoding="utf-8")
+    assert "Judge tiny is tiny (temperature 0, at most 6 tokens). The benchmark's own code" in told
+    assert "theirs: GEdit-Bench-EN: 0 of 2 rows (unparsable\\_answer 2)." in told
+    page = (report / "index.html").read_text(encoding="utf-8")
+    assert page.index('id="/official"') < page.index('id="/overview"')
+    assert "Scores of scribe, tiny: 0 to 10." in page
+    assert "was not put to the self-test" not in page
+
+
+def test_a_lost_answer_is_asked_for_alone(gedit: Project) -> None:
+    (row,) = gedit.scores("subject-add", model="theirs", judge="scribe").values()
+    key = row.calls["PQ"]["answer_key"]
+    (kept,) = (gedit.root / "results/store/answers").rglob(f"{key}.json")
+    kept.unlink()
+    gedit.forget_calls()
+    table = "results/scores/scribe/theirs/subject-add.jsonl"
+    gedit.run(table, "--forcerun", "score")
+    (call,) = gedit.calls("call")
+    assert call.startswith("subject-add-en-a1, PQ: ")
+    (again,) = gedit.scores("subject-add", model="theirs", judge="scribe").values()
+    assert again.score == row.score
+    store = gedit.root / "results/store/answers"
+    before = len(list(store.rglob("*.json")))
+    gedit.python("scripts/redo.py", "--sample", "subject-add-en-a1", "--scores")
+    assert len(list(store.rglob("*.json"))) == before - 4  # of both judges

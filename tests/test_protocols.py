@@ -20,7 +20,8 @@ from edit_benchmark.dataset.samples import Import, prepare
 from edit_benchmark.errors import SampleError, UserError
 from edit_benchmark.judging import protocols
 from edit_benchmark.judging.judge import Case
-from edit_benchmark.judging.protocols import Protocol, Question, Shown
+from edit_benchmark.judging.protocol_samples import Shown
+from edit_benchmark.judging.protocols import Protocol, Question
 from edit_benchmark.judging.turns import case_of_question
 from edit_benchmark.records import Edit, Sample, Score
 from edit_benchmark.report.official_rows import BENCHMARKS

@@ -13,14 +13,18 @@ from typing import Any
 import pytest
 
 from conftest import draw
+from edit_benchmark.config.judges import ServedJudgeSettings
 from edit_benchmark.config.resolve import config_from_json, judge_settings
 from edit_benchmark.errors import UserError
 from edit_benchmark.estimate import TIMES_TESTED
+from edit_benchmark.judging import protocols
+from edit_benchmark.judging.job import score_edits
 from edit_benchmark.records import Score
 from edit_benchmark.results import spending
 from edit_benchmark.results.layout import Layout
 from edit_benchmark.results.store import Store
 from edit_benchmark.selftest.job import SelfTestJob, self_test
+from protocol_fixtures import checkout
 from served_fixtures import score, score_job
 from stand_in import Asked, Reply, StandIn, chat, logprobs, standing_in, usage, well
 
@@ -41,6 +45,41 @@ def first(*replies: Reply, then: Callable[[Asked], Reply] = well) -> Callable[[A
 
 
 # ----- Judges -----
+
+
+def test_a_protocol_is_asked_as_the_benchmark_asks(server: StandIn, tmp_path: Path) -> None:
+    prompts = str(checkout("gedit", tmp_path / "prompts"))
+    job = score_job(tmp_path, server.url, protocol="gedit", prompts=prompts)
+    assert isinstance(job.settings, ServedJudgeSettings)
+    server.behaviour = lambda asked: Reply(body=chat('{"score": [9, 4]}'))
+    asked = protocols.load(job.settings, "physical", "en")
+    (row,) = score_edits(replace(job, asked=asked))
+    assert (row.score, row.criteria) == (4, {"SC": 4, "PQ": 4})
+    both, alone = sorted(server.asked, key=lambda one: len(one.parts("image_url")), reverse=True)
+    assert [part["type"] for part in both.body["messages"][0]["content"]] == [
+        "text", "image_url", "image_url",
+    ]  # fmt: skip
+    assert both.parts("text")[0]["text"].endswith("change 0")
+    assert len(alone.parts("image_url")) == 1
+    assert (both.body["temperature"], both.body["max_completion_tokens"]) == (1, 1400)
+    assert "response_format" not in both.body
+    server.asked.clear()
+    assert score_edits(replace(job, asked=asked)) == [row]
+    assert not server.asked
+
+
+def test_each_measurement_of_a_protocol_has_a_seed_of_its_own(
+    server: StandIn, tmp_path: Path
+) -> None:
+    prompts = str(checkout("complex_edit", tmp_path / "prompts"))
+    job = score_job(tmp_path, server.url, protocol="complex_edit", prompts=prompts)
+    assert isinstance(job.settings, ServedJudgeSettings)
+    text = '{"instruction_following": 9, "identity_preservation": 6, "perceptual_quality": 3}'
+    server.behaviour = lambda asked: Reply(body=chat(text))
+    (row,) = score_edits(replace(job, asked=protocols.load(job.settings, "physical", "en")))
+    assert (row.status, row.score) == ("scored", 6)
+    assert sorted(asked.body["seed"] for asked in server.asked) == sorted([*range(20)] * 2)
+    assert server.asked[0].body["messages"][0]["role"] == "system"
 
 
 def test_a_score_is_the_expected_value_of_what_the_server_lists(

@@ -9,8 +9,10 @@ from edit_benchmark.config.editors import EditorSettings
 from edit_benchmark.config.judges import ServedJudgeSettings
 from edit_benchmark.config.run import Config
 from edit_benchmark.config.servers import Served
+from edit_benchmark.errors import SampleError
+from edit_benchmark.judging.protocols import Protocol
 from edit_benchmark.judging.rubrics import Rubric
-from edit_benchmark.judging.variations import rubric_of
+from edit_benchmark.judging.variations import asked_of
 from edit_benchmark.records import Sample
 from edit_benchmark.results.spending import Spending, Usage
 from edit_benchmark.selftest.probes import PROBES
@@ -122,23 +124,38 @@ def _of_judge(
     selftested: Sequence[str],
 ) -> list[Usage]:
     language = config.benchmark.language
-    rubrics = {
-        category: rubric_of(settings, category, language)
+    by_category = {
+        category: asked_of(settings, category, language)
         for category in {sample.category for sample in samples}
     }
-    one_model = [_questions(settings, rubrics[sample.category], sample) for sample in samples]
+    one_model = [_questions(settings, by_category[sample.category], sample) for sample in samples]
     asked = [one for many in one_model for one in many] * sum(
         model.repeats for model in config.models.values()
     )
-    if one_model:
+    if one_model and settings.rubric_file is not None:
         # Which edits are chosen is not known yet; one is about as long as another.
         tested = min(config.selftest_samples, len(samples)) * TIMES_TESTED * len(selftested)
         asked += one_model[0] * tested
     return asked
 
 
-def _questions(settings: ServedJudgeSettings, rubric: Rubric, sample: Sample) -> list[Usage]:
+def _questions(
+    settings: ServedJudgeSettings, rubric: Rubric | Protocol, sample: Sample
+) -> list[Usage]:
     pixels = min(sample.width * sample.height, settings.max_pixels)
+    if isinstance(rubric, Protocol):
+        try:
+            calls = rubric.questions(sample)
+        except SampleError:  # no call is made
+            return []
+        return [
+            Usage(
+                sum(_text(part) if isinstance(part, str) else _image(pixels)
+                    for part in (call.system, *call.content)),
+                settings.max_tokens,
+            )
+            for call in calls
+        ]  # fmt: skip
     given = _text(rubric.shared_text(sample)) + (
         1 + rubric.see_source * len(sample.sources)
     ) * _image(pixels)

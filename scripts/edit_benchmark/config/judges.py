@@ -46,6 +46,22 @@ def _is_unset(value: object) -> bool:
 Unset = Field(default=None, exclude_if=_is_unset)
 
 
+# Tokens of an answer where the benchmark's own code sets no limit.
+_LONGEST = 2048
+
+
+def _official(values: Any) -> protocols.Official | None:
+    """How the protocol that settings name has its own judge asked; None without a protocol."""
+    if not isinstance(values, dict) or not isinstance(values.get("protocol"), str):
+        return None
+    path = protocols.protocol_file(values["protocol"])
+    try:
+        named = protocols.read(path).official if path.is_file() else []
+    except UserError as error:
+        raise mistake(str(error).removesuffix(".")) from None
+    return named[0] if named else protocols.Official(judge="none", temperature=0, max_tokens=256)
+
+
 class _Judged(Section):
     """What is set for every judge."""
 
@@ -148,18 +164,11 @@ class TransformersJudgeSettings(PretrainedSettings, _Judged):
     @classmethod
     def _as_the_protocol_asks(cls, values: Any) -> Any:
         """With a protocol the judge writes its answers, as long as the benchmark's own may be."""
-        if not isinstance(values, dict) or not isinstance(values.get("protocol"), str):
+        official = _official(values)
+        if official is None:
             return values
-        defaults: dict[str, Any] = {"method": "generated", "answer": "text"}
-        path = protocols.protocol_file(values["protocol"])
-        if "max_new_tokens" not in values and path.is_file():
-            try:
-                official = protocols.read(path).official
-            except UserError as error:
-                raise mistake(str(error).removesuffix(".")) from None
-            if official and official[0].max_tokens is not None:
-                defaults["max_new_tokens"] = official[0].max_tokens
-        return {**defaults, **values}
+        longest = official.max_tokens or _LONGEST
+        return {"method": "generated", "answer": "text", "max_new_tokens": longest, **values}
 
     @model_validator(mode="after")
     def _a_protocol_is_answered_in_words(self) -> TransformersJudgeSettings:
@@ -224,6 +233,31 @@ class ServedJudgeSettings(Served, _Judged):
     """Quality of images that are sent as JPEG."""
     detail: Literal["low", "high", "auto"] | None = None
     """How closely OpenAI's models look at an image; null says nothing, as other servers want."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_the_protocol_asks(cls, values: Any) -> Any:
+        """With a protocol the server is asked as the benchmark's own judge is."""
+        official = _official(values)
+        if official is None:
+            return values
+        return {
+            "method": "generated",
+            "response_format": "text",
+            "temperature": official.temperature,
+            "max_tokens": official.max_tokens or _LONGEST,
+            **values,
+        }
+
+    @model_validator(mode="after")
+    def _a_protocol_is_answered_in_words(self) -> ServedJudgeSettings:
+        if self.protocol is not None and (
+            self.method != "generated" or self.response_format == "json_schema"
+        ):
+            raise mistake(
+                "with a protocol a judge writes its answer; remove method and response_format"
+            )
+        return self
 
     @model_validator(mode="after")
     def _order_is_asked(self) -> ServedJudgeSettings:

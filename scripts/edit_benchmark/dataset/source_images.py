@@ -139,15 +139,21 @@ def load(sample: Sample, results: Path) -> SourceImages:
     return SourceImages(first, tuple(more), mask)
 
 
+def digest_of(path: str, sample: Sample) -> str:
+    """The hash of an image that a sample names by its path; beside the sources it is its name."""
+    known = dict(zip(sample.sources, sample.all_source_sha256, strict=True))
+    return known.get(path) or PurePath(path).stem
+
+
 def load_named(path: str, sample: Sample, results: Path) -> Image.Image:
-    """An image that a sample names, by its path within ``results``: its file's name is its hash.
+    """An image that a sample names by its path within ``results``.
 
     Raises
     ------
     UserError
         If the file is gone or altered.
     """
-    data = _bytes(results / path, PurePath(path).stem, sample.id)
+    data = _bytes(results / path, digest_of(path, sample), sample.id)
     return images.load(data, f"sample {sample.id}")
 
 

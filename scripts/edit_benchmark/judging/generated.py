@@ -41,10 +41,10 @@ class GeneratedJudge(TransformersJudge):
         written = self.model.generate(**inputs, generation_config=self._greedy())
         prompt_length = inputs["input_ids"].shape[1]
         with self._processor_lock:
-            texts = [self._written(row[prompt_length:]) for row in written.cpu()]
+            texts = [self._text_of(row[prompt_length:]) for row in written.cpu()]
         return [self._read(case, text, {}) for text, case in zip(texts, cases, strict=True)]
 
-    def _written(self, tokens: torch.Tensor) -> str:
+    def _text_of(self, tokens: torch.Tensor) -> str:
         """All that the judge wrote, with what the chat template wrote as its beginning."""
         ends = torch.isin(tokens, torch.tensor(self._end_ids())).nonzero()
         own = tokens[: int(ends[0])] if len(ends) else tokens
@@ -63,15 +63,15 @@ class GeneratedJudge(TransformersJudge):
     def _turn(self, turn: Turn) -> list[dict[str, Any]]:
         """A protocol's call as messages."""
         content = [
-            self._text(part) if isinstance(part, str) else self._image(part)
+            self._protected(part) if isinstance(part, str) else self._image(part)
             for part in turn.content
         ]
         messages = [{"role": "user", "content": content}]
         if turn.system:
-            messages.insert(0, {"role": "system", "content": [self._text(turn.system)]})
+            messages.insert(0, {"role": "system", "content": [self._protected(turn.system)]})
         return messages
 
-    def _text(self, text: str) -> dict[str, Any]:
+    def _protected(self, text: str) -> dict[str, Any]:
         """A text that reaches the judge as it is, whatever it holds."""
         return {"type": "text", "text": self._guard.protect(text)}
 

@@ -25,11 +25,14 @@ class Turn:
         Texts, and RGB images, in the order in which they are shown.
     system
         The system's text; empty if there is none.
+    measurement
+        Which time it is asked, from 0: a judge that samples answers anew.
     """
 
     call: str
     content: tuple[str | Image.Image, ...]
     system: str = ""
+    measurement: int = 0
 
 
 @dataclass(frozen=True)

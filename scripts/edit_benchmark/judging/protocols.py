@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import math
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path, PurePath
+from pathlib import Path
 from statistics import fmean
 from typing import Any
 
@@ -19,29 +17,21 @@ from edit_benchmark.config.judges import (
     TransformersJudgeSettings,
     rubric_file,
 )
+from edit_benchmark.dataset.source_images import digest_of
 from edit_benchmark.errors import SampleError
 from edit_benchmark.judging import protocol_parsers, rubrics
 from edit_benchmark.judging.prompts import Prompts
+from edit_benchmark.judging.protocol_samples import (
+    EDITED,
+    Shown,
+    fields_of,
+    fits,
+    judged_source,
+    parts_of,
+)
 from edit_benchmark.judging.rubrics import Rubric, Scale
 from edit_benchmark.official import rise
 from edit_benchmark.records import JUDGE_FAILED, SCORED, Edit, Sample, Score, dumps
-
-#: In the place of a path: the edit itself.
-EDITED = "edited"
-# The number of a frame in the name of its file, such as 1-3.jpg.
-_FRAME = re.compile(r"\d+-(\d+)\.")
-_FRAMES = 4
-
-
-@dataclass(frozen=True)
-class Shown:
-    """An image of a call: its path below the results folder, or :data:`EDITED`."""
-
-    path: str
-
-    def sha256(self, edit: Edit) -> str:
-        """Its hash, which names all files but the edit."""
-        return edit.image_sha256 if self.path == EDITED else PurePath(self.path).stem
 
 
 @dataclass(frozen=True)
@@ -87,10 +77,13 @@ class Question:
         return fields
 
     def _image(self, image: Shown, sample: Sample, edit: Edit) -> dict[str, Any]:
-        shown = {"sha256": image.sha256(edit), **self.images.model_dump(exclude_defaults=True)}
-        if shown.pop("edit_as_source", False) and image.path == EDITED:
-            shown["as_large_as"] = PurePath(judged_source(sample)).stem
-        return shown
+        changes = self.images.model_dump(exclude_defaults=True)
+        if image.path != EDITED:
+            changes.pop("edit_as_source", None)
+            return {"sha256": digest_of(image.path, sample), **changes}
+        if changes.pop("edit_as_source", False):
+            changes["as_large_as"] = digest_of(judged_source(sample), sample)
+        return {"sha256": edit.image_sha256, **changes}
 
 
 @dataclass(frozen=True)
@@ -135,7 +128,7 @@ class Protocol:
             content = [
                 part
                 for entry in way.content
-                for part in ([prompt] if entry == "prompt" else _parts(entry, sample))
+                for part in ([prompt] if entry == "prompt" else parts_of(entry, sample))
             ]
             system = self.prompts.text(way.system, fields) if way.system else ""
             for number in range(call.times if self.samples_answers else 1):
@@ -247,44 +240,6 @@ def _scale(file: files.Protocol) -> Scale:
     return Scale(lowest, highest)
 
 
-def fields_of(sample: Sample, language: str = "en") -> dict[str, str]:
-    """What prompts and conditions may name of a sample."""
-    chinese = language == "zh"
-    fields = {
-        "category": sample.category,
-        "language": language,
-        "instruction": sample.instruction,
-        "description": sample.description_zh if chinese else sample.description_en,
-        "rationale": sample.rationale_zh if chinese else sample.rationale_en,
-        **sample.fields,
-    }
-    if points := sample.fields.get("reasoning_points"):
-        fields["reasoning_points_json"] = json.dumps(points.splitlines())
-    if len(sample.sources) > 1:
-        fields["several_sources"] = str(len(sample.sources))
-        missing = set(range(1, _FRAMES + 1)).difference(_frames(sample))
-        if len(missing) == 1:
-            fields["frame"] = str(missing.pop())
-    return {name: value for name, value in fields.items() if value}
-
-
-def judged_source(sample: Sample) -> str:
-    """The path of the image that judges are shown as the source."""
-    return sample.fields.get("judged_source") or sample.source
-
-
-def fits(way: files.Way, fields: Mapping[str, str]) -> bool:
-    """Whether a way is one for a sample with ``fields``."""
-    for name, wanted in way.when.items():
-        value = fields.get(name)
-        if wanted is None:
-            if value is not None:
-                return False
-        elif value is None or (wanted != "*" and value not in wanted):
-            return False
-    return True
-
-
 def overall(file: files.Protocol, scores: Mapping[str, float], sample: Sample) -> float:
     """The overall score of an edit, on the protocol's scale."""
     values = list(scores.values())
@@ -311,49 +266,6 @@ def rise_row(sample: Sample, scores: Mapping[str, float], problem: str = "") -> 
         consistency_free=free if free or "subtask" in sample.fields else None,
         problem=problem,
     )
-
-
-def _parts(entry: str | files.Part, sample: Sample) -> Sequence[str | Shown]:
-    """What one entry of a call's content stands for."""
-    if isinstance(entry, files.Part):
-        if entry.text is not None:
-            return [entry.text]
-        assert entry.each_source is not None
-        headed = enumerate(sample.sources, start=1)
-        return [
-            part
-            for number, path in headed
-            for part in (entry.each_source.replace("{number}", str(number)), Shown(path))
-        ]
-    if entry == "frames":
-        return _all_frames(sample)
-    if entry == EDITED:
-        return [Shown(EDITED)]
-    path = judged_source(sample) if entry == "source" else sample.fields.get(entry, "")
-    if not path:
-        raise SampleError("no_image", f"the protocol shows {entry}, which the sample lacks")
-    return [Shown(path)]
-
-
-def _frames(sample: Sample) -> list[int]:
-    """The numbers of the source images in a sequence, from the names of their files."""
-    names = sample.fields.get("ori_img", "").splitlines()
-    found = [_FRAME.search(name) for name in names]
-    return [int(match[1]) for match in found if match is not None]
-
-
-def _all_frames(sample: Sample) -> list[str | Shown]:
-    """The frames of a sequence in order, the edit in the place of the one that is missing."""
-    numbers, own = _frames(sample), fields_of(sample).get("frame")
-    if len(numbers) != len(sample.sources) or own is None:
-        raise SampleError("no_frames", "the names of the source images do not number one sequence")
-    frames = [
-        (number, path, "Reference") for number, path in zip(numbers, sample.sources, strict=True)
-    ]
-    parts: list[str | Shown] = []
-    for number, path, kind in sorted([*frames, (int(own), EDITED, "Generated")]):
-        parts += [f"Frame {number} ({kind}):", Shown(path)]
-    return parts
 
 
 def _parsed(text: str, call: files.Call, category: str) -> dict[str, float]:

@@ -47,6 +47,8 @@ def read(
     text, details = content["text"], content["details"]
     if rubric.parse is not None:
         try:
+            if "problem" in details and isinstance(settings, ServedJudgeSettings):
+                raise SampleError(*details["problem"])
             return Answer(dict(rubric.parse(text)), text, details)
         except SampleError as problem:
             return Unreadable(problem, text, details)

@@ -16,7 +16,7 @@ from PIL import Image
 
 from edit_benchmark.config.judges import ServedJudgeSettings
 from edit_benchmark.errors import SampleError
-from edit_benchmark.judging.judge import Answer, Case, Judge, Unreadable
+from edit_benchmark.judging.judge import Answer, Case, Judge, Turn, Unreadable
 from edit_benchmark.judging.reading import label_details, read
 from edit_benchmark.judging.rubrics import Rubric
 from edit_benchmark.results.spending import Usage
@@ -49,6 +49,8 @@ class ServedJudge(Judge):
 
     def _requests(self, case: Case) -> list[Request]:
         rubric, settings = case.rubric, self._settings
+        if case.turn is not None:
+            return [self._turn(case.sample.id, case.turn)]
         images = self._images(case)
         if settings.method == "generated":
             fields: dict[str, Any] = {settings.max_tokens_field: settings.max_tokens}
@@ -69,19 +71,43 @@ class ServedJudge(Judge):
 
     def _images(self, case: Case) -> list[tuple[str, str, int]]:
         """Heading, data URL and tokens of each image that the judge sees."""
-        settings, texts = self._settings, case.rubric.texts
+        texts = case.rubric.texts
         shown: list[tuple[str, Image.Image]] = []
         if case.rubric.see_source:
             headings = case.rubric.source_headings(len(case.sources))
             shown += zip(headings, case.sources, strict=True)
         shown.append((texts["edited"], case.edited))
-        images = []
-        for heading, image in shown:
-            image = pictures.scaled(image, settings.max_pixels)
-            data = pictures.encoded(image, settings.image_format, settings.jpeg_quality)
-            url = pictures.data_url(data, settings.image_format)
-            images.append((heading, url, pictures.tokens(image)))
-        return images
+        return [(heading, *self._sent(image)) for heading, image in shown]
+
+    def _sent(self, image: Image.Image) -> tuple[str, int]:
+        """Data URL and tokens of an image."""
+        settings = self._settings
+        image = pictures.scaled(image, settings.max_pixels)
+        data = pictures.encoded(image, settings.image_format, settings.jpeg_quality)
+        return pictures.data_url(data, settings.image_format), pictures.tokens(image)
+
+    def _turn(self, about: str, turn: Turn) -> Request:
+        """A protocol's call."""
+        settings, tokens = self._settings, 0
+        content: list[dict[str, Any]] = []
+        for part in turn.content:
+            if isinstance(part, str):
+                tokens += pictures.text_tokens(part)
+                content.append({"type": "text", "text": part})
+            else:
+                url, of_image = self._sent(part)
+                tokens += of_image
+                content.append({"type": "image_url", "image_url": {"url": url, **self._detail}})
+        fields: dict[str, Any] = {settings.max_tokens_field: settings.max_tokens}
+        if settings.response_format == "json_object":
+            fields["response_format"] = {"type": "json_object"}
+        if settings.seed is not None:
+            # With one seed the next measurement would be the same answer.
+            fields["seed"] = settings.seed + turn.measurement
+        return self._chat(
+            [{"role": "user", "content": content}], fields, about,
+            tokens + pictures.text_tokens(turn.system), turn.system,
+        )  # fmt: skip
 
     def _request(
         self,
@@ -90,30 +116,44 @@ class ServedJudge(Judge):
         question: str,
         fields: Mapping[str, Any],
     ) -> Request:
-        settings = self._settings
-        detail = {"detail": settings.detail} if settings.detail else {}
         content: list[dict[str, Any]] = []
         for heading, url, _ in images:
             content.append({"type": "text", "text": heading})
-            content.append({"type": "image_url", "image_url": {"url": url, **detail}})
+            content.append({"type": "image_url", "image_url": {"url": url, **self._detail}})
         text = f"{case.rubric.shared_text(case.sample)}\n\n{question}"
         content.append({"type": "text", "text": text})
-        sampling = {"temperature": settings.temperature, "seed": settings.seed}
         texts = [text, *(heading for heading, _, _ in images)]
+        tokens = sum(map(pictures.text_tokens, texts)) + sum(of_image for _, _, of_image in images)
+        return self._chat([{"role": "user", "content": content}], fields, case.sample.id, tokens)
+
+    @property
+    def _detail(self) -> dict[str, str]:
+        return {"detail": self._settings.detail} if self._settings.detail else {}
+
+    def _chat(
+        self,
+        messages: list[dict[str, Any]],
+        fields: Mapping[str, Any],
+        about: str,
+        tokens: int,
+        system: str = "",
+    ) -> Request:
+        """A request with ``messages`` of so many ``tokens``, behind the ``system``'s text."""
+        settings = self._settings
+        sampling = {"temperature": settings.temperature, "seed": settings.seed}
+        if system:
+            messages = [{"role": "system", "content": system}, *messages]
         return Request(
             path="/chat/completions",
             fields={
                 "model": settings.model,
-                "messages": [{"role": "user", "content": content}],
+                "messages": messages,
                 **{name: value for name, value in sampling.items() if value is not None},
                 **fields,
                 **settings.extra,
             },
-            most=Usage(
-                sum(map(pictures.text_tokens, texts)) + sum(tokens for _, _, tokens in images),
-                fields[settings.max_tokens_field],
-            ),
-            about=case.sample.id,
+            most=Usage(tokens, fields[settings.max_tokens_field]),
+            about=about,
         )
 
     def _answer(self, case: Case, replies: Sequence[Mapping[str, Any]]) -> Answer | SampleError:

@@ -11,7 +11,8 @@ from edit_benchmark import images
 from edit_benchmark.config.protocols import Images
 from edit_benchmark.dataset import source_images
 from edit_benchmark.judging.judge import Case, Turn
-from edit_benchmark.judging.protocols import EDITED, Question, judged_source
+from edit_benchmark.judging.protocol_samples import EDITED, judged_source
+from edit_benchmark.judging.protocols import Question
 
 
 def case_of_question(case: Case, question: Question, results: Path) -> Case:
@@ -34,7 +35,7 @@ def case_of_question(case: Case, question: Question, results: Path) -> Case:
         else:
             image = source_images.load_named(part.path, case.sample, results)
             content.append(_shown(image, question.images, None))
-    turn = Turn(question.name, tuple(content), question.system)
+    turn = Turn(question.name, tuple(content), question.system, question.measurement)
     return replace(case, rubric=question.rubric, turn=turn)
 
 
