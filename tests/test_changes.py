@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from conftest import ROOT, Project
+from conftest import Project
 from edit_benchmark.config.resolve import resolve
 from edit_benchmark.dataset import origin
 from edit_benchmark.errors import UserError
@@ -22,7 +22,6 @@ from edit_benchmark.results.layout import Layout
 from edit_benchmark.results.tables import write_rows
 from runs import one_category
 
-RUBRIC = ROOT / "resources" / "rubrics" / "reasoning.yaml"
 EDITED_WITH = {"editor": "class_path", "class_path": "toys.Painter", "params": {"delay": 1}}
 JUDGED_WITH = {"judge": "class_path", "class_path": "toys.Ruler"}
 
@@ -48,9 +47,8 @@ def record(folder: Path, **changes: Any) -> dict[str, Any]:
             "judges": {"j": JUDGED_WITH},
         }
     )
-    files = Recorded(
-        layout.root, folder / "b.jsonl", [], [RUBRIC], [layout.score_table("j", "m", "social")]
-    )
+    tables = [layout.score_table("j", "m", "social")]
+    files = Recorded(layout.root, folder / "b.jsonl", [], tables)
     return run_record(config, files)
 
 
