@@ -29,12 +29,12 @@ from edit_benchmark.editing.job import EditJob
 from edit_benchmark.editing.registry import KINDS
 from edit_benchmark.errors import UserError
 from edit_benchmark.results.tables import write_rows
-from edit_benchmark.runtime import leases, supervision
+from edit_benchmark.runtime import leases, schedulers, supervision
+from edit_benchmark.runtime.devices import Device, DeviceRequest
 from edit_benchmark.runtime.job import delegated
 from edit_benchmark.runtime.keeping import client, devices, keeper, place, processes, spares
 from edit_benchmark.runtime.keeping.channel import KIND, Channel, Closed
 from edit_benchmark.runtime.keeping.keeper import Keeper
-from edit_benchmark.runtime.leases import DeviceRequest
 
 # Does what a job's first word says, without a model.
 FAKE = f"""
@@ -110,7 +110,8 @@ def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running
     monkeypatch.setattr(processes, "_MODEL_PROCESS", script)
     monkeypatch.setenv("EDIT_BENCHMARK_LEASES", str(tmp_path / "leases"))
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+    for mark in schedulers.MARKS:
+        monkeypatch.delenv(mark, raising=False)
     monkeypatch.setenv(place.RUN, place.this_run())
     started = Running(tmp_path / "test.keeper")
     started.thread.start()
@@ -245,14 +246,14 @@ def test_a_device_that_cannot_be_asked_for_fails_its_job_alone(
 ) -> None:
     other = running.order("wait until stopped", "/dev/null", model="other")
     time.sleep(0.3)
-    candidates = leases.candidates
+    candidates = devices.candidates
 
-    def lost(request: DeviceRequest) -> dict[str, leases.Device]:
+    def lost(request: DeviceRequest) -> dict[str, Device]:
         if request.words[0] == "lost":
             raise RuntimeError("GPU is lost")
         return candidates(request)
 
-    monkeypatch.setattr(leases, "candidates", lost)
+    monkeypatch.setattr(devices, "candidates", lost)
     assert "GPU is lost" in running.result("lost")["error"]
     other.socket.settimeout(0.5)
     with pytest.raises(Closed):  # it works on: there is no answer yet
@@ -511,7 +512,7 @@ class Process:
                 stdout=log, stderr=log,
                 env=os.environ | {"PYTHONPATH": f"{folder}:{ROOT / 'tests/plugins'}"},
             )  # fmt: skip
-            device = asdict(leases.Device("cpu", "cpu-0"))
+            device = asdict(Device("cpu", "cpu-0"))
             self.channel.send({"hold": device}, [lease.fileno()])
 
     def edit(self, category: str, number: int) -> dict[str, bytes]:

@@ -28,7 +28,7 @@ from edit_benchmark.results.files import check_folder
 from edit_benchmark.results.tables import read_rows
 from edit_benchmark.judging import registry as judges
 from edit_benchmark.judging.chunks import chunk_count
-from edit_benchmark.runtime import gpus, interpreter, run_lock
+from edit_benchmark.runtime import devices, interpreter, run_lock
 from edit_benchmark.runtime.keeping import place, room
 
 interpreter.put_first_on_path()
@@ -115,8 +115,15 @@ MOST_GPUS = max(
 DEVICE_IDS = ",".join(map(str, config["device_ids"]))
 # A scheduler ends all processes of a job with it: then each job loads its model.
 KEEP_LOADED = config["keep_loaded"] if workflow.local_exec else 0
-if workflow.is_main_process and workflow.local_exec:
+IS_LOCAL_RUN = workflow.is_main_process and workflow.local_exec
+if IS_LOCAL_RUN:
     os.environ[place.RUN] = place.this_run()
+# In an allocation of a scheduler it is what that handed out, whatever device_ids says.
+DEVICE_COUNT = (
+    devices.worker_count(config["device_ids"])
+    if IS_LOCAL_RUN
+    else len(config["device_ids"])
+)
 
 SERVED = settings.served
 # Jobs at one server share what it takes at once: each claims its concurrency of the server's own
@@ -143,7 +150,7 @@ THREAD_VARIABLES = (
 )
 # Undocumented, but the only way to have a limit without --resources on the command line: without
 # one Snakemake would start a job for every core, all at once.
-workflow.global_resources.setdefault("gpu", len(config["device_ids"]))
+workflow.global_resources.setdefault("gpu", DEVICE_COUNT)
 if workflow.global_resources["gpu"] == 0:
     raise WorkflowError(
         "--resources gpu=0 means no limit to Snakemake, not none: give the number of devices to "
@@ -256,7 +263,7 @@ def edit_threads():
     cores = workflow.resource_settings.cores
     if not workflow.local_exec or cores is None:
         return 4
-    return max(1, min(4, (cores - len(SERVERS)) // len(config["device_ids"])))
+    return max(1, min(4, (cores - len(SERVERS)) // DEVICE_COUNT))
 
 
 def threads_of(section):
@@ -329,8 +336,11 @@ def begin_run():
         check_folder(Path(config["results"]))
         # Until this process ends, however it does: nothing is left that has to be unlocked.
         held_results = run_lock.hold(Path(config["results"]))
-        if workflow.local_exec and MOST_GPUS:
-            gpus.check(config["device_ids"])
+        if workflow.local_exec:
+            if MOST_GPUS:
+                devices.usable(config["device_ids"])
+        else:
+            os.environ[run_lock.RUN] = run_lock.this_run(Path(config["results"]))
     except UserError as error:
         raise WorkflowError(str(error)) from None
     for (section, name), server in SERVED.items():
