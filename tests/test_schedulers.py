@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import socket
@@ -15,10 +16,12 @@ from types import SimpleNamespace
 import pynvml
 import pytest
 
+from conftest import Project
 from edit_benchmark.errors import UserError
 from edit_benchmark.runtime import devices, gpus, leases, run_lock, schedulers
 from edit_benchmark.runtime.devices import DeviceRequest
 from edit_benchmark.runtime.keeping import resident
+from runs import one_category
 
 GIB = 2**30
 # What each sets in a job, and the job's name in what users read.
@@ -280,3 +283,31 @@ def test_a_job_that_outlived_its_run_ends_when_another_begins(
     resident.stop_if_asked()  # its Snakemake was killed: no reason to stop
     with run_lock.hold(results), pytest.raises(UserError, match="another one has begun in"):
         resident.stop_if_asked()
+
+
+def test_a_clusters_job_loads_its_model_itself_and_is_not_one_of_the_heads_host(
+    project: Project,
+) -> None:
+    """On another host the head's pid is nobody, and the job would take its run for ended."""
+    one_category(project, 2)
+    commands = project.root / "bin"
+    commands.mkdir()
+    for name in ("sbatch", "squeue", "sacct", "scontrol", "sinfo", "scancel"):
+        keep = f"env > {project.root}/sbatch.env; exit 1" if name == "sbatch" else "exit 0"
+        (commands / name).write_text(f"#!/bin/sh\n{keep}\n")
+        (commands / name).chmod(0o755)
+    profile = ["--profile", "workflow/profiles/slurm", "--configfile", "config/test.yaml"]
+    path = f"{commands}:{os.environ['PATH']}"
+    options = ["--slurm-no-account", "--retries", "0", "--seconds-between-status-checks", "1",
+               "--slurm-init-seconds-before-status-checks", "1"]  # fmt: skip
+    project.snakemake(*profile, *options, code=1, env={"PATH": path})
+    environment = (project.root / "sbatch.env").read_text()
+    assert "EDIT_BENCHMARK_RUN=" not in environment
+    lock = project.root / "results" / ".run.lock"
+    assert f"{run_lock.RUN}={json.loads(lock.read_text())['run']}:{lock}" in environment
+    # As the executor starts it on a node.
+    options = ["--mode", "remote", "--cores", "all", "--dry-run", "--printshellcmds"]
+    plan = project.snakemake("--configfile", "config/test.yaml", *options).stdout
+    assert "scripts/edit.py" in plan
+    assert "--keep-loaded 60" not in plan
+    assert "--keep-loaded 0" in plan

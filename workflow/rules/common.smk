@@ -113,15 +113,13 @@ MOST_GPUS = max(
     for model in section.values()
 )
 DEVICE_IDS = ",".join(map(str, config["device_ids"]))
+# Here workflow.local_exec is always true: which executor there is, is known when jobs are planned.
 # A scheduler ends all processes of a job with it: then each job loads its model.
-KEEP_LOADED = config["keep_loaded"] if workflow.local_exec else 0
-IS_LOCAL_RUN = workflow.is_main_process and workflow.local_exec
-if IS_LOCAL_RUN:
-    os.environ[place.RUN] = place.this_run()
+KEEP_LOADED = 0 if workflow.remote_exec else config["keep_loaded"]
 # In an allocation of a scheduler it is what that handed out, whatever device_ids says.
 DEVICE_COUNT = (
     devices.worker_count(config["device_ids"])
-    if IS_LOCAL_RUN
+    if workflow.is_main_process
     else len(config["device_ids"])
 )
 
@@ -251,7 +249,8 @@ def judging_costs_nothing():
     """Whether judging between edits has no model loaded again."""
     if any(server.serve is not None for server in SERVED.values()):
         return False  # what it is started on, it does not share
-    return KEEP_LOADED == 0 or room.fit_together(settings)
+    is_kept = KEEP_LOADED and workflow.local_exec
+    return not is_kept or room.fit_together(settings)
 
 
 def edit_threads():
@@ -261,7 +260,7 @@ def edit_threads():
     """
     # workflow.cores is an error where a cluster is given --jobs and no --cores.
     cores = workflow.resource_settings.cores
-    if not workflow.local_exec or cores is None:
+    if workflow.remote_exec or not workflow.local_exec or cores is None:
         return 4
     return max(1, min(4, (cores - len(SERVERS)) // DEVICE_COUNT))
 
@@ -337,6 +336,7 @@ def begin_run():
         # Until this process ends, however it does: nothing is left that has to be unlocked.
         held_results = run_lock.hold(Path(config["results"]))
         if workflow.local_exec:
+            os.environ[place.RUN] = place.this_run()
             if MOST_GPUS:
                 devices.usable(config["device_ids"])
         else:
@@ -352,7 +352,7 @@ def begin_run():
             )
     # A run that only makes a report anew needs none.
     models_needed = {job.rule.name for job in workflow.dag.needrun_jobs()} & USE_MODELS
-    if KEEP_LOADED and models_needed:
+    if KEEP_LOADED and workflow.local_exec and models_needed:
         warm_up()
 
 
