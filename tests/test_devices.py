@@ -14,7 +14,7 @@ import pytest
 
 from conftest import ROOT
 from edit_benchmark.errors import UserError
-from edit_benchmark.runtime import devices, gpus, leases, schedulers
+from edit_benchmark.runtime import devices, gpus, leases
 
 GIB = 2**30
 HOLD = """
@@ -39,8 +39,6 @@ run(main)
 @pytest.fixture(autouse=True)
 def _own_leases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EDIT_BENCHMARK_LEASES", str(tmp_path / "leases"))
-    for mark in schedulers.MARKS:
-        monkeypatch.delenv(mark, raising=False)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
 
 

@@ -29,7 +29,7 @@ from edit_benchmark.editing.job import EditJob
 from edit_benchmark.editing.registry import KINDS
 from edit_benchmark.errors import UserError
 from edit_benchmark.results.tables import write_rows
-from edit_benchmark.runtime import leases, schedulers, supervision
+from edit_benchmark.runtime import leases, supervision
 from edit_benchmark.runtime.devices import Device, DeviceRequest
 from edit_benchmark.runtime.job import delegated
 from edit_benchmark.runtime.keeping import client, devices, keeper, place, processes, spares
@@ -110,8 +110,6 @@ def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running
     monkeypatch.setattr(processes, "_MODEL_PROCESS", script)
     monkeypatch.setenv("EDIT_BENCHMARK_LEASES", str(tmp_path / "leases"))
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    for mark in schedulers.MARKS:
-        monkeypatch.delenv(mark, raising=False)
     monkeypatch.setenv(place.RUN, place.this_run())
     started = Running(tmp_path / "test.keeper")
     started.thread.start()

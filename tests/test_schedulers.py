@@ -52,7 +52,7 @@ class Card:
 @pytest.fixture(autouse=True)
 def _no_scheduler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EDIT_BENCHMARK_LEASES", str(tmp_path / "leases"))
-    for name in (*schedulers.MARKS, schedulers.VISIBLE, "PBS_GPUFILE", "SGE_HGR_gpu", "JOB_ID"):
+    for name in (schedulers.VISIBLE, "PBS_GPUFILE", "SGE_HGR_gpu", "JOB_ID"):
         monkeypatch.delenv(name, raising=False)
 
 
