@@ -11,9 +11,9 @@ Slurm and the workflow do with one another, and nothing of CUDA.
 from __future__ import annotations
 
 import shutil
+import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -23,7 +23,7 @@ from pathlib import Path
 
 import psutil
 import yaml
-from slurm import GPUS_PER_NODE, NODES, Slurm, install
+from slurm import GPUS_PER_NODE, NODES, Slurm, install, own_folder
 
 from conftest import ROOT, clone, five_each
 from fault_run import Run, Tally
@@ -255,14 +255,21 @@ def show_limits(folder: Path, slurm: Slurm) -> list[str]:
 
 def main() -> None:
     install()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))
     began = time.monotonic()
     problems: list[str] = []
-    with tempfile.TemporaryDirectory(prefix="slurm-") as name, Slurm(Path(name) / "slurm") as slurm:
-        folder = Path(name)
+    with own_folder() as folder, Slurm(folder / "slurm") as slurm:
         say(f"Slurm has {len(NODES)} nodes of {GPUS_PER_NODE} GPUs")
+
+        def limits() -> None:
+            try:
+                problems.extend(show_limits(folder, slurm))
+            except SystemExit as error:
+                problems.append(str(error))
+
         watch = Watch(slurm)
+        beside = threading.Thread(target=limits, daemon=True)
         with watch.looking():
-            beside = threading.Thread(target=lambda: problems.extend(show_limits(folder, slurm)))
             beside.start()
             problems += show_the_demo(folder, slurm)
             problems += Faults(folder, slurm).show()

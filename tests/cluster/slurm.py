@@ -1,24 +1,25 @@
 """A real Slurm of two nodes on this machine, under a folder of its own.
 
-The controller, a slurmd for each node and the munged that signs their messages are processes of
-this one, and end with it. The nodes' six GPUs are plain files, their cores and memory are made up:
-Slurm hands them out and holds jobs to them as it does with real ones.
+The nodes' six GPUs are plain files, their cores and memory are made up: Slurm hands them out and
+holds jobs to them as it does with real ones. All that runs ends with the program that began it.
 """
 
 from __future__ import annotations
 
-import ctypes
 import getpass
 import os
 import secrets
 import shutil
-import signal
 import socket
 import subprocess
+import sys
+import tempfile
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+import psutil
 
 NODES = ("node1", "node2")
 GPUS_PER_NODE = 3
@@ -28,7 +29,7 @@ _PROGRAMS = ("slurmctld", "slurmd", "sbatch", "squeue", "srun", "scontrol", "mun
 # Debian keeps daemons where only root's path leads.
 _PATH = f"{os.environ['PATH']}:/usr/sbin:/sbin"
 _START_SECONDS = 60.0
-_PR_SET_PDEATHSIG = 1
+_END_SECONDS = 15.0
 _CONF = """\
 ClusterName=test
 SlurmctldHost=localhost
@@ -79,6 +80,46 @@ def install() -> None:
         )
         if done.returncode:
             raise SystemExit(f"apt-get {command[0]} failed: install {packages} by hand.")
+
+
+@contextmanager
+def own_folder() -> Iterator[Path]:
+    """A folder that is removed at the end, once every process that knows of it was killed.
+
+    A process of its own does so, however this one ends.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="slurm-"))
+    guard = subprocess.Popen(
+        [sys.executable, __file__, folder], stdin=subprocess.PIPE, start_new_session=True
+    )
+    try:
+        yield folder
+    finally:
+        guard.communicate()
+
+
+def _guard(folder: Path) -> None:
+    sys.stdin.read()  # until the other end is closed, or its process ended
+    deadline = time.monotonic() + _END_SECONDS
+    while (found := _that_know_of(folder)) and time.monotonic() < deadline:
+        for process in found:
+            with suppress(psutil.Error):
+                process.kill()
+        time.sleep(0.2)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _that_know_of(folder: Path) -> list[psutil.Process]:
+    """Processes with the folder in their environment, command or files: daemons, heads, jobs."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, OSError):
+            known = [*process.cmdline(), *process.environ().values()]
+            # slurmstepd writes its title over both.
+            known += [file.path for file in process.open_files()]
+            if process.pid != os.getpid() and any(f"{folder}/" in text for text in known):
+                found.append(process)
+    return found
 
 
 class Slurm:
@@ -211,7 +252,6 @@ class Slurm:
             self._daemons[name or program] = subprocess.Popen(
                 [shutil.which(program, path=_PATH) or program, *options],
                 env=self._env(), stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-                preexec_fn=_end_with_parent,
             )  # fmt: skip
 
     def _wait_until_up(self) -> None:
@@ -230,11 +270,6 @@ class Slurm:
         raise SystemExit("Slurm did not come up: " + "\n".join([*states, *logs]))
 
 
-def _end_with_parent() -> None:
-    """However the process that started this one ends."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-
-
 def _free_ports(count: int) -> list[int]:
     sockets = [socket.socket() for _ in range(count)]
     for one in sockets:
@@ -243,3 +278,7 @@ def _free_ports(count: int) -> list[int]:
     for one in sockets:
         one.close()
     return ports
+
+
+if __name__ == "__main__":
+    _guard(Path(sys.argv[1]))
