@@ -209,7 +209,7 @@ def test_jobs_leave_no_descriptors_and_no_processes(running: Running) -> None:
         assert "made" in running.result("do")
         assert running.result("fail") == {"error": "it failed."}
     running.result("do")
-    assert within(5, lambda: psutil.Process().num_fds() == before)
+    assert within(5, lambda: psutil.Process().num_fds() <= before)
     assert len(psutil.Process().children()) == 1
 
 
@@ -572,7 +572,7 @@ def test_a_hundred_jobs_in_one_process(tmp_path: Path, monkeypatch: pytest.Monke
         memory, descriptors = watched.memory_info().rss, watched.num_fds()
         for number in range(21, 100):
             assert process.edit("physical", number) == first
-        assert within(5, lambda: watched.num_fds() == descriptors)
+        assert within(5, lambda: watched.num_fds() <= descriptors)
         assert watched.memory_info().rss < memory + 4 * 2**20
         assert process.log(99).count("the class says") == 2
         assert "loaded in" in process.log(0)
