@@ -8,13 +8,14 @@ DEMO := --cores all --configfile config/demo.yaml
 # Written last: an installation that was interrupted is never taken for a complete one.
 INSTALLED := .venv/installed
 
-.PHONY: help .venv models demo test bench faults statistics lint format schema lock clean
+.PHONY: help .venv models demo test bench faults cluster-test statistics lint format schema lock clean
 
 help:
 	@echo "make demo    run the whole workflow on two CPU cores with models of random weights"
 	@echo "make test    run all tests"
 	@echo "make bench   measure speed against stock diffusers; BENCH=--full-size on a GPU"
 	@echo "make faults  kill a demo run at 30 random moments and compare it with an undisturbed one"
+	@echo "make cluster-test  run the workflow on a real Slurm, made here, and disturb it; five minutes"
 	@echo "make statistics  simulate how often intervals, tests and places are right; ten minutes"
 	@echo "make lint    check style, types, imports and the workflow"
 	@echo "make format  format the code"
@@ -49,6 +50,10 @@ bench: $(INSTALLED)
 
 faults: models
 	@python tests/fault_run.py --kills 30
+
+# Installs Debian's slurm-wlm and munge where they are missing, which takes root.
+cluster-test: models
+	@PYTHONPATH=tests:scripts python tests/cluster/check.py
 
 # A process for each core: threads within them would only be in each other's way.
 statistics: $(INSTALLED)

@@ -21,6 +21,7 @@ import selftest
 from edit_benchmark.errors import UserError
 from edit_benchmark.runtime import leases, supervision
 from edit_benchmark.runtime.command_line import run
+from edit_benchmark.runtime.devices import device_from
 from edit_benchmark.runtime.keeping import resident
 from edit_benchmark.runtime.keeping.channel import Channel, Closed
 from edit_benchmark.runtime.telemetry import job_begins
@@ -54,7 +55,7 @@ def main() -> None:
     except Closed:
         return
     # As they were found by who sees all of them: this process sees no others.
-    device = leases.device_from(message["hold"])
+    device = device_from(message["hold"])
     resident.become(resident.Resident(channel, device, [leases.own(lock) for lock in locks]))
     own_log = os.dup(2)
     with suppress(Closed):

@@ -25,11 +25,15 @@ from edit_benchmark.judging import rubrics
 from edit_benchmark.judging.rubrics import Rubric
 from edit_benchmark.records import Edit, Score
 from edit_benchmark.results.tables import read_rows
+from edit_benchmark.runtime import schedulers
 from stand_in import StandIn, standing_in
 
 ROOT = Path(__file__).parents[1]
 # Where a shell started the tests in the background, Ctrl-C would be ignored by all they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+# Where a scheduler started the tests, its devices would stand for those that they name.
+for _mark in schedulers.MARKS:
+    os.environ.pop(_mark, None)
 _FILES = ["Snakefile", "workflow", "scripts", "config", "profiles", "environment.yml"]
 
 

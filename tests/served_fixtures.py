@@ -16,7 +16,7 @@ from edit_benchmark.judging import rubrics
 from edit_benchmark.judging.job import ScoreJob, score_edits
 from edit_benchmark.records import EDITED, Edit, Sample, Score
 from edit_benchmark.results.layout import Layout
-from edit_benchmark.runtime.leases import DeviceRequest
+from edit_benchmark.runtime.devices import DeviceRequest
 
 #: No test waits for what a real server would have to wait for.
 QUICK = {"request_seconds": 5, "breaker_seconds": 2, "max_seconds": 4, "concurrency": 8}

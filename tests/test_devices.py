@@ -14,15 +14,15 @@ import pytest
 
 from conftest import ROOT
 from edit_benchmark.errors import UserError
-from edit_benchmark.runtime import gpus, leases
+from edit_benchmark.runtime import devices, gpus, leases
 
 GIB = 2**30
 HOLD = """
 import sys, time
-from edit_benchmark.runtime import leases
+from edit_benchmark.runtime import devices, leases
 from edit_benchmark.runtime.command_line import run
 count = int(sys.argv[4]) if len(sys.argv) > 4 else 1
-request = leases.DeviceRequest(["cpu"] * max(2, count + 1), 1, count, sys.argv[1], count=count)
+request = devices.DeviceRequest(["cpu"] * max(2, count + 1), 1, count, sys.argv[1], count=count)
 def main():
     with leases.lease(request) as device:
         with leases.load_slot(request):
@@ -39,7 +39,6 @@ run(main)
 @pytest.fixture(autouse=True)
 def _own_leases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EDIT_BENCHMARK_LEASES", str(tmp_path / "leases"))
-    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
 
 
@@ -51,8 +50,8 @@ def hold(name: str, seconds: float, load: float = 0, count: int = 1) -> subproce
     )  # fmt: skip
 
 
-def request(*ids: int | str, granted: int = 1, count: int = 1) -> leases.DeviceRequest:
-    return leases.DeviceRequest(list(ids), 1, granted, "test", count=count)
+def request(*ids: int | str, granted: int = 1, count: int = 1) -> devices.DeviceRequest:
+    return devices.DeviceRequest(list(ids), 1, granted, "test", count=count)
 
 
 def gpu(index: int, free: int = 80 * GIB, processes: dict[int, int] | None = None) -> gpus.Gpu:
@@ -154,16 +153,6 @@ def test_no_grant_is_refused() -> None:
         leases.lease(request("cpu", granted=0)),
     ):
         pass
-
-
-def test_the_schedulers_single_device_is_taken_without_a_lease(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setenv("SLURM_JOB_ID", "7")
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
-    with leases.lease(request(3)) as first, leases.lease(request(3)) as second:
-        assert first.torch_name == second.torch_name == "cuda"
-    assert not (tmp_path / "leases").exists()
 
 
 def test_several_devices_of_a_scheduler_are_leased(monkeypatch: pytest.MonkeyPatch) -> None:

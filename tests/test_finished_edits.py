@@ -19,7 +19,7 @@ from edit_benchmark.errors import UserError
 from edit_benchmark.records import Edit
 from edit_benchmark.results.layout import Layout
 from edit_benchmark.results.tables import write_rows
-from edit_benchmark.runtime.leases import DeviceRequest
+from edit_benchmark.runtime.devices import DeviceRequest
 from runs import one_category
 from test_public_benchmarks import read
 

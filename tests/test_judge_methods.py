@@ -25,8 +25,8 @@ from edit_benchmark.judging.rubrics import Rubric
 from edit_benchmark.records import Edit, Score
 from edit_benchmark.results.layout import Layout
 from edit_benchmark.results.store import Store, key_of
+from edit_benchmark.runtime.devices import DeviceRequest
 from edit_benchmark.runtime.job import Loaded
-from edit_benchmark.runtime.leases import DeviceRequest
 from edit_benchmark.runtime.telemetry import Telemetry
 from judge_fixtures import SAMPLE, case, load, probabilities
 

@@ -30,11 +30,11 @@ from edit_benchmark.editing.registry import KINDS
 from edit_benchmark.errors import UserError
 from edit_benchmark.results.tables import write_rows
 from edit_benchmark.runtime import leases, supervision
+from edit_benchmark.runtime.devices import Device, DeviceRequest
 from edit_benchmark.runtime.job import delegated
 from edit_benchmark.runtime.keeping import client, devices, keeper, place, processes, spares
 from edit_benchmark.runtime.keeping.channel import KIND, Channel, Closed
 from edit_benchmark.runtime.keeping.keeper import Keeper
-from edit_benchmark.runtime.leases import DeviceRequest
 
 # Does what a job's first word says, without a model.
 FAKE = f"""
@@ -110,7 +110,6 @@ def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running
     monkeypatch.setattr(processes, "_MODEL_PROCESS", script)
     monkeypatch.setenv("EDIT_BENCHMARK_LEASES", str(tmp_path / "leases"))
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
     monkeypatch.setenv(place.RUN, place.this_run())
     started = Running(tmp_path / "test.keeper")
     started.thread.start()
@@ -210,7 +209,7 @@ def test_jobs_leave_no_descriptors_and_no_processes(running: Running) -> None:
         assert "made" in running.result("do")
         assert running.result("fail") == {"error": "it failed."}
     running.result("do")
-    assert within(5, lambda: psutil.Process().num_fds() == before)
+    assert within(5, lambda: psutil.Process().num_fds() <= before)
     assert len(psutil.Process().children()) == 1
 
 
@@ -245,14 +244,14 @@ def test_a_device_that_cannot_be_asked_for_fails_its_job_alone(
 ) -> None:
     other = running.order("wait until stopped", "/dev/null", model="other")
     time.sleep(0.3)
-    candidates = leases.candidates
+    candidates = devices.candidates
 
-    def lost(request: DeviceRequest) -> dict[str, leases.Device]:
+    def lost(request: DeviceRequest) -> dict[str, Device]:
         if request.words[0] == "lost":
             raise RuntimeError("GPU is lost")
         return candidates(request)
 
-    monkeypatch.setattr(leases, "candidates", lost)
+    monkeypatch.setattr(devices, "candidates", lost)
     assert "GPU is lost" in running.result("lost")["error"]
     other.socket.settimeout(0.5)
     with pytest.raises(Closed):  # it works on: there is no answer yet
@@ -511,7 +510,7 @@ class Process:
                 stdout=log, stderr=log,
                 env=os.environ | {"PYTHONPATH": f"{folder}:{ROOT / 'tests/plugins'}"},
             )  # fmt: skip
-            device = asdict(leases.Device("cpu", "cpu-0"))
+            device = asdict(Device("cpu", "cpu-0"))
             self.channel.send({"hold": device}, [lease.fileno()])
 
     def edit(self, category: str, number: int) -> dict[str, bytes]:
@@ -573,7 +572,7 @@ def test_a_hundred_jobs_in_one_process(tmp_path: Path, monkeypatch: pytest.Monke
         memory, descriptors = watched.memory_info().rss, watched.num_fds()
         for number in range(21, 100):
             assert process.edit("physical", number) == first
-        assert within(5, lambda: watched.num_fds() == descriptors)
+        assert within(5, lambda: watched.num_fds() <= descriptors)
         assert watched.memory_info().rss < memory + 4 * 2**20
         assert process.log(99).count("the class says") == 2
         assert "loaded in" in process.log(0)

@@ -17,7 +17,7 @@ import pytest
 
 import fault_run
 from conftest import Project
-from edit_benchmark.runtime import leases
+from edit_benchmark.runtime.devices import Device, device_from
 from edit_benchmark.runtime.gpus import Gpu
 from runs import SLOW, one_category, start, stored, tables, wait_for_edits
 
@@ -134,8 +134,8 @@ def test_two_runs_share_a_device_by_turns(project: Project, tmp_path: Path) -> N
 def test_a_model_process_takes_its_device_as_the_keeper_found_it() -> None:
     # It sees no other GPU, so it could not find this one by its number.
     gpu = Gpu(1, "GPU-1", "H100", "1", 5, 9, {7: 3})
-    device = leases.Device("cuda", "GPU 1 (H100, GPU-1)", (gpu,), "GPU-1")
-    received = leases.device_from(json.loads(json.dumps(asdict(device))))
+    device = Device("cuda", "GPU 1 (H100, GPU-1)", (gpu,), "GPU-1")
+    received = device_from(json.loads(json.dumps(asdict(device))))
     assert (received.label, received.visible, received.model_name) == (
         device.label,
         "GPU-1",

@@ -17,7 +17,8 @@ from conftest import ROOT
 from edit_benchmark.errors import UserError
 from edit_benchmark.results.files import check_folder, write_text
 from edit_benchmark.runtime import leases, run_lock
-from edit_benchmark.runtime.leases import DeviceRequest, lease
+from edit_benchmark.runtime.devices import DeviceRequest
+from edit_benchmark.runtime.leases import lease
 
 
 @pytest.fixture

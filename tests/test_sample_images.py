@@ -33,7 +33,7 @@ from edit_benchmark.judging.job import question_fields
 from edit_benchmark.judging.rubrics import Rubric
 from edit_benchmark.records import Edit, Sample
 from edit_benchmark.results.store import Store
-from edit_benchmark.runtime.leases import DeviceRequest
+from edit_benchmark.runtime.devices import DeviceRequest
 from edit_benchmark.selftest.probes import PROBES, partners
 from judge_fixtures import SAMPLE, case, load, probabilities
 from plugins import toys

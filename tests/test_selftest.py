@@ -22,7 +22,7 @@ from edit_benchmark.judging.judge import Answer, Case
 from edit_benchmark.judging.rubrics import Criterion, Rubric
 from edit_benchmark.judging.variations import rubric_of
 from edit_benchmark.records import Edit, Sample
-from edit_benchmark.runtime.leases import DeviceRequest
+from edit_benchmark.runtime.devices import DeviceRequest
 from edit_benchmark.selftest import asking, joining, parts, probes, verdict
 from edit_benchmark.selftest import job as jobs
 from edit_benchmark.selftest.job import SelfTestJob, self_test

@@ -24,8 +24,8 @@ from edit_benchmark.errors import UserError
 from edit_benchmark.judging.registry import KINDS
 from edit_benchmark.results.layout import Layout
 from edit_benchmark.runtime import leases
+from edit_benchmark.runtime.devices import Device, DeviceRequest
 from edit_benchmark.runtime.keeping import place
-from edit_benchmark.runtime.leases import Device, DeviceRequest
 from edit_benchmark.servers import shared
 from edit_benchmark.servers.started import ServerOrder, StartedServer
 from served_fixtures import score

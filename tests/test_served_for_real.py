@@ -21,7 +21,7 @@ from edit_benchmark.config.resolve import judge_settings
 from edit_benchmark.judging.job import ScoreJob, score_edits
 from edit_benchmark.results.layout import Layout
 from edit_benchmark.results.store import Store
-from edit_benchmark.runtime.leases import DeviceRequest
+from edit_benchmark.runtime.devices import DeviceRequest
 from served_fixtures import score_job
 
 pytest.importorskip("fastapi", reason="pip install 'transformers[serving]' to have it tested")

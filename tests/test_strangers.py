@@ -37,7 +37,7 @@ from edit_benchmark.records import Edit, Sample, Score
 from edit_benchmark.report import thumbnails
 from edit_benchmark.results.store import Store
 from edit_benchmark.results.tables import read_rows, write_rows
-from edit_benchmark.runtime.leases import DeviceRequest
+from edit_benchmark.runtime.devices import DeviceRequest
 
 RUBRIC = rubrics.load(RUBRICS / "reasoning.yaml", "physical", "en")
 CRITERIA = [criterion.key for criterion in RUBRIC.criteria]

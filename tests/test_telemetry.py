@@ -19,8 +19,8 @@ from conftest import ROOT
 from edit_benchmark.errors import SampleError
 from edit_benchmark.judging.batching import count_answers
 from edit_benchmark.judging.judge import Answer
+from edit_benchmark.runtime.devices import Device
 from edit_benchmark.runtime.gpus import Gpu
-from edit_benchmark.runtime.leases import Device
 from edit_benchmark.runtime.telemetry import Telemetry, job_begins, job_seconds
 
 

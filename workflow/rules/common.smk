@@ -28,7 +28,7 @@ from edit_benchmark.results.files import check_folder
 from edit_benchmark.results.tables import read_rows
 from edit_benchmark.judging import registry as judges
 from edit_benchmark.judging.chunks import chunk_count
-from edit_benchmark.runtime import gpus, interpreter, run_lock
+from edit_benchmark.runtime import devices, interpreter, run_lock
 from edit_benchmark.runtime.keeping import place, room
 
 interpreter.put_first_on_path()
@@ -113,10 +113,15 @@ MOST_GPUS = max(
     for model in section.values()
 )
 DEVICE_IDS = ",".join(map(str, config["device_ids"]))
+# Here workflow.local_exec is always true: which executor there is, is known when jobs are planned.
 # A scheduler ends all processes of a job with it: then each job loads its model.
-KEEP_LOADED = config["keep_loaded"] if workflow.local_exec else 0
-if workflow.is_main_process and workflow.local_exec:
-    os.environ[place.RUN] = place.this_run()
+KEEP_LOADED = 0 if workflow.remote_exec else config["keep_loaded"]
+# In an allocation of a scheduler it is what that handed out, whatever device_ids says.
+DEVICE_COUNT = (
+    devices.worker_count(config["device_ids"])
+    if workflow.is_main_process
+    else len(config["device_ids"])
+)
 
 SERVED = settings.served
 # Jobs at one server share what it takes at once: each claims its concurrency of the server's own
@@ -143,7 +148,7 @@ THREAD_VARIABLES = (
 )
 # Undocumented, but the only way to have a limit without --resources on the command line: without
 # one Snakemake would start a job for every core, all at once.
-workflow.global_resources.setdefault("gpu", len(config["device_ids"]))
+workflow.global_resources.setdefault("gpu", DEVICE_COUNT)
 if workflow.global_resources["gpu"] == 0:
     raise WorkflowError(
         "--resources gpu=0 means no limit to Snakemake, not none: give the number of devices to "
@@ -244,7 +249,8 @@ def judging_costs_nothing():
     """Whether judging between edits has no model loaded again."""
     if any(server.serve is not None for server in SERVED.values()):
         return False  # what it is started on, it does not share
-    return KEEP_LOADED == 0 or room.fit_together(settings)
+    is_kept = KEEP_LOADED and workflow.local_exec
+    return not is_kept or room.fit_together(settings)
 
 
 def edit_threads():
@@ -254,9 +260,9 @@ def edit_threads():
     """
     # workflow.cores is an error where a cluster is given --jobs and no --cores.
     cores = workflow.resource_settings.cores
-    if not workflow.local_exec or cores is None:
+    if workflow.remote_exec or not workflow.local_exec or cores is None:
         return 4
-    return max(1, min(4, (cores - len(SERVERS)) // len(config["device_ids"])))
+    return max(1, min(4, (cores - len(SERVERS)) // DEVICE_COUNT))
 
 
 def threads_of(section):
@@ -329,8 +335,12 @@ def begin_run():
         check_folder(Path(config["results"]))
         # Until this process ends, however it does: nothing is left that has to be unlocked.
         held_results = run_lock.hold(Path(config["results"]))
-        if workflow.local_exec and MOST_GPUS:
-            gpus.check(config["device_ids"])
+        if workflow.local_exec:
+            os.environ[place.RUN] = place.this_run()
+            if MOST_GPUS:
+                devices.usable(config["device_ids"])
+        else:
+            os.environ[run_lock.RUN] = run_lock.this_run(Path(config["results"]))
     except UserError as error:
         raise WorkflowError(str(error)) from None
     for (section, name), server in SERVED.items():
@@ -342,7 +352,7 @@ def begin_run():
             )
     # A run that only makes a report anew needs none.
     models_needed = {job.rule.name for job in workflow.dag.needrun_jobs()} & USE_MODELS
-    if KEEP_LOADED and models_needed:
+    if KEEP_LOADED and workflow.local_exec and models_needed:
         warm_up()
 
 

@@ -160,6 +160,11 @@ def score_edits(job: ScoreJob) -> list[Score]:
         if made is not None:
             return [Score(**row) for row in made]
         with loaded(job, kind, "score", common) as judge:
+            # Another job may have stored some since this one began: one that outlived its run.
+            for task in [] if missing is tasks else list(missing):
+                if (content := store.get_undamaged(task.key)) is not None:
+                    rows[task.edit.id, task.edit.repeat][task.call] = _row(task, job, content)
+                    missing.remove(task)
             for task, row in _ask(missing, job, judge, store, has_scores=_scored(found)):
                 rows[row.id, row.repeat][task.call] = row
     recipe = recipes.keep(job.layout, {**common, "rubric_sha256": job.asked.sha256})

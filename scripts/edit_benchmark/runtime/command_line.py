@@ -12,8 +12,8 @@ from pathlib import Path
 
 from edit_benchmark.errors import UserError
 from edit_benchmark.runtime import supervision
+from edit_benchmark.runtime.devices import DeviceRequest
 from edit_benchmark.runtime.failures import NO_SPACE
-from edit_benchmark.runtime.leases import DeviceRequest
 
 
 def run(main: Callable[[], None], *, watched: bool = False) -> None:

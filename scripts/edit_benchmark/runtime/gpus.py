@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 from edit_benchmark.errors import UserError
+from edit_benchmark.runtime.schedulers import VISIBLE
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Gpu:
-    """One GPU as NVML sees it; memory in bytes."""
+    """One GPU as NVML sees it, or a MIG slice of one; memory in bytes, 0 where it is not known.
+
+    A slice has the index of the GPU that it is of.
+    """
 
     index: int
     uuid: str
@@ -24,7 +33,10 @@ class Gpu:
 
 
 def present() -> list[Gpu]:
-    """All NVIDIA GPUs of this host in the order of nvidia-smi; empty without a driver."""
+    """All NVIDIA GPUs of this host in the order of nvidia-smi; empty without a driver.
+
+    In place of a GPU that is divided there are its MIG slices, as far as this process is shown any.
+    """
     import pynvml
 
     try:
@@ -34,23 +46,92 @@ def present() -> list[Gpu]:
     all_gpus = []
     for index in range(pynvml.nvmlDeviceGetCount()):
         handle = pynvml.nvmlDeviceGetHandleByIndex(index)
-        memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
-        try:
-            running = pynvml.nvmlDeviceGetComputeRunningProcesses(handle)
-        except pynvml.NVMLError:  # not every container may ask
-            running = []
-        all_gpus.append(
-            Gpu(
-                index=index,
-                uuid=str(pynvml.nvmlDeviceGetUUID(handle)),
-                name=str(pynvml.nvmlDeviceGetName(handle)),
-                driver=str(pynvml.nvmlSystemGetDriverVersion()),
-                free=int(memory.free),
-                total=int(memory.total),
-                processes={process.pid: int(process.usedGpuMemory or 0) for process in running},
-            )
-        )
+        slices = _slices(handle)
+        if slices is None:
+            all_gpus.append(_described(index, handle))
+        else:
+            # The memory of a GPU whose slices are not shown is that of none of them.
+            all_gpus += [_described(index, part) for part in slices] or [
+                _described(index, handle, is_divided=True)
+            ]
     return all_gpus
+
+
+def _slices(handle: Any) -> list[Any] | None:
+    """Handles of a GPU's MIG slices; None if it is not divided."""
+    import pynvml
+
+    try:
+        if pynvml.nvmlDeviceGetMigMode(handle)[0] == pynvml.NVML_DEVICE_MIG_DISABLE:
+            return None
+        most = pynvml.nvmlDeviceGetMaxMigDeviceCount(handle)
+    except pynvml.NVMLError:  # not a GPU that can be divided
+        return None
+    found = []
+    for number in range(most):
+        with suppress(pynvml.NVMLError):
+            found.append(pynvml.nvmlDeviceGetMigDeviceHandleByIndex(handle, number))
+    return found
+
+
+def _described(index: int, handle: Any, is_divided: bool = False) -> Gpu:
+    import pynvml
+
+    free = total = 0
+    if not is_divided:
+        with suppress(pynvml.NVMLError):  # not every container may ask for a slice's
+            memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
+            free, total = int(memory.free), int(memory.total)
+    try:
+        running = pynvml.nvmlDeviceGetComputeRunningProcesses(handle)
+    except pynvml.NVMLError:  # nor for processes
+        running = []
+    return Gpu(
+        index=index,
+        uuid=str(pynvml.nvmlDeviceGetUUID(handle)),
+        name=str(pynvml.nvmlDeviceGetName(handle)),
+        driver=str(pynvml.nvmlSystemGetDriverVersion()),
+        free=free,
+        total=total,
+        processes={process.pid: int(process.usedGpuMemory or 0) for process in running},
+    )
+
+
+def named(entries: Sequence[str], all_gpus: Sequence[Gpu]) -> list[tuple[str, Gpu | None]]:
+    """The devices that CUDA shows a process that is given ``entries``, in their order.
+
+    As CUDA reads them: a number, or the beginning of a UUID that only one device has. The first
+    entry that names none ends the list, and an entry that stands twice empties it.
+
+    Returns
+    -------
+    list of tuples of a str and a Gpu
+        Each entry with its device. None for one that NVML does not show: any where there is no
+        NVML, and a MIG slice.
+    """
+    found: list[tuple[str, Gpu | None]] = []
+    for entry in entries:
+        if entry.isdecimal():
+            matches = [gpu for gpu in all_gpus if gpu.index == int(entry)][:1]
+        elif entry.startswith(("GPU-", "MIG-")):
+            matches = [gpu for gpu in all_gpus if gpu.uuid.startswith(entry)]
+        else:
+            break
+        may_be_hidden = not all_gpus or entry.startswith("MIG-")
+        if len(matches) != 1 and (matches or not may_be_hidden):
+            break
+        found.append((entry, matches[0] if matches else None))
+    keys = [gpu.uuid if gpu else entry for entry, gpu in found]
+    return found if len(set(keys)) == len(keys) else []
+
+
+def visible() -> list[Gpu]:
+    """The GPUs that CUDA shows this process, as far as NVML knows them."""
+    all_gpus = present()
+    if VISIBLE not in os.environ:
+        return all_gpus
+    entries = [entry.strip() for entry in os.environ[VISIBLE].split(",")]
+    return [gpu for _, gpu in named(entries, all_gpus) if gpu is not None]
 
 
 def check(device_ids: Sequence[int | str]) -> None:
@@ -64,18 +145,16 @@ def check(device_ids: Sequence[int | str]) -> None:
     wanted = [device for device in device_ids if device != "cpu"]
     if not wanted:
         return
-    all_gpus = present()
-    indices = [gpu.index for gpu in all_gpus]
+    indices = sorted({gpu.index for gpu in present()})
     missing = [str(device) for device in wanted if device not in indices]
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible is not None and not missing:
-        shown = {entry.strip() for entry in visible.split(",")}
-        hidden = [str(gpu.index) for gpu in all_gpus
-                  if gpu.index in wanted and not {str(gpu.index), gpu.uuid} & shown]  # fmt: skip
+    if VISIBLE in os.environ and not missing:
+        shown = {gpu.index for gpu in visible()}
+        hidden = [str(device) for device in wanted if device not in shown]
         if hidden:
             raise UserError(
-                f"config: device_ids: GPU {', '.join(hidden)} is hidden by CUDA_VISIBLE_DEVICES="
-                f"{visible}; unset it (device_ids chooses the GPUs) or name only GPUs in it."
+                f"config: device_ids: GPU {', '.join(hidden)} is hidden by {VISIBLE}="
+                f"{os.environ[VISIBLE]}; unset it (device_ids chooses the GPUs) or name only GPUs "
+                "in it."
             )
     if missing:
         have = f"GPU {', '.join(map(str, indices))}" if indices else "no NVIDIA GPU"
@@ -88,6 +167,8 @@ def check(device_ids: Sequence[int | str]) -> None:
 def check_memory(chosen: Sequence[Gpu], needed: int, what: str) -> None:
     """Refuse to load ``needed`` bytes onto GPUs that have less memory free together.
 
+    Where the free memory of one is not known, or none is known, a line in the log says so.
+
     Raises
     ------
     UserError
@@ -96,6 +177,9 @@ def check_memory(chosen: Sequence[Gpu], needed: int, what: str) -> None:
     # Measured anew: the figure taken at the lease may be old by now.
     now = {gpu.uuid: gpu for gpu in present()}
     current = [now.get(gpu.uuid, gpu) for gpu in chosen]
+    if not current or not all(gpu.total for gpu in current):
+        log.info("the free memory of the device cannot be checked; %s needs %s", what, _gib(needed))
+        return
     if sum(gpu.free for gpu in current) >= needed:
         return
     raise UserError(

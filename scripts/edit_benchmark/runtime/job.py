@@ -17,11 +17,11 @@ from edit_benchmark.checkpoints.record import Checkpoint
 from edit_benchmark.errors import UserError
 from edit_benchmark.records import dumps
 from edit_benchmark.results.layout import Layout
-from edit_benchmark.runtime import failures, gpus, leases, supervision
+from edit_benchmark.runtime import failures, gpus, leases, run_lock, supervision
 from edit_benchmark.runtime.containment import prints_in_log
+from edit_benchmark.runtime.devices import Device, DeviceRequest
 from edit_benchmark.runtime.keeping import client, place, resident
 from edit_benchmark.runtime.kinds import Caller, Kind, Settings
-from edit_benchmark.runtime.leases import Device, DeviceRequest
 from edit_benchmark.runtime.telemetry import Telemetry
 
 log = logging.getLogger(__name__)
@@ -102,6 +102,7 @@ def delegated(
     UserError
         If the job failed, or its run has ended.
     """
+    run_lock.check_not_followed()
     if resident.current is not None or not kind.needs_device:
         return None
     if place.run_has_ended():
@@ -174,7 +175,7 @@ def loaded(
             log.info("%s was found loaded", what)
         else:
             with leases.load_slot(job.devices, import_ahead):
-                if checkpoint is not None and device.gpus:
+                if checkpoint is not None and device.torch_name != "cpu":
                     gpus.check_memory(device.gpus, checkpoint.weight_bytes, checkpoint.name)
                 began = time.monotonic()
                 build = partial(kind.build, job.settings, checkpoint, device.torch_name)

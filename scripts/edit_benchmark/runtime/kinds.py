@@ -10,7 +10,7 @@ from typing import Any, Generic, Literal, TypeVar
 from edit_benchmark.checkpoints.record import Checkpoint
 from edit_benchmark.config.base import Section
 from edit_benchmark.results.layout import Layout
-from edit_benchmark.runtime.leases import DeviceRequest
+from edit_benchmark.runtime.devices import DeviceRequest
 from edit_benchmark.versions import installed, overrides
 
 Settings = TypeVar("Settings", bound=Section)

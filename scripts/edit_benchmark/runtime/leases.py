@@ -15,14 +15,13 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 from weakref import WeakSet
 
 from edit_benchmark.errors import UserError
-from edit_benchmark.runtime import gpus
-from edit_benchmark.runtime.gpus import Gpu
+from edit_benchmark.runtime.devices import Device, DeviceRequest, candidates, environment, together
 
 log = logging.getLogger(__name__)
 
@@ -33,79 +32,6 @@ DEFAULT_FOLDER = Path("/tmp/image-edit-benchmark-leases")
 _taken: WeakSet[IO[str]] = WeakSet()
 _POLL_SECONDS = 0.5
 _REPORT_SECONDS = 30.0
-
-
-@dataclass(frozen=True)
-class DeviceRequest:
-    """What a job asks for.
-
-    Attributes
-    ----------
-    device_ids, load_slots
-        As in the configuration.
-    granted
-        The ``gpu`` that Snakemake granted.
-    count
-        Devices that the job's model is placed over.
-    purpose
-        What the device is for, in words that are shown to jobs that wait for it.
-    keep_loaded
-        Seconds for which the job's model is kept for other jobs of the run; 0 for not at all.
-    words
-        The job's command, such as ``("edit", "--samples", ...)``, by which another process can do
-        it; empty if it must not.
-    """
-
-    device_ids: Sequence[int | str]
-    load_slots: int
-    granted: int
-    purpose: str
-    keep_loaded: float = 0.0
-    words: Sequence[str] = ()
-    count: int = 1
-
-
-@dataclass(frozen=True)
-class Device:
-    """A device that a job may use, or several that one model is placed over.
-
-    Attributes
-    ----------
-    torch_name, label
-        Its name in torch, which is that of the first of several, and its name in logs.
-    gpus
-        What NVML says of each; empty if it is not asked.
-    visible
-        What makes a process see this alone, for ``CUDA_VISIBLE_DEVICES``.
-    locks
-        The names of the locks that are held for it.
-    """
-
-    torch_name: str
-    label: str
-    gpus: tuple[Gpu, ...] = ()
-    visible: str = ""
-    locks: tuple[str, ...] = ()
-
-    @property
-    def model_name(self) -> str:
-        """What kind of device it is, for tables: ``NVIDIA H100 80GB HBM3``, ``cpu``."""
-        return " + ".join(dict.fromkeys(gpu.name for gpu in self.gpus)) or self.torch_name
-
-
-def together(devices: Sequence[Device]) -> Device:
-    """Several devices as the one that a model is placed over."""
-    return Device(
-        devices[0].torch_name,
-        " and ".join(device.label for device in devices),
-        tuple(gpu for device in devices for gpu in device.gpus),
-        ",".join(device.visible for device in devices if device.visible),
-    )
-
-
-def device_from(fields: dict[str, Any]) -> Device:
-    """The device of ``dataclasses.asdict``, as JSON has it."""
-    return Device(**{**fields, "gpus": tuple(Gpu(**gpu) for gpu in fields["gpus"])})
 
 
 def lease_folder() -> Path:
@@ -120,8 +46,7 @@ def lease(request: DeviceRequest) -> Iterator[Device]:
     Where a model is placed over several, they are taken in the order of their locks' names,
     whatever the order of ``device_ids``, each behind the last one: two jobs that want several
     cannot wait for one another. Sets ``CUDA_VISIBLE_DEVICES``, so it has to come before torch is
-    imported. Waits as long as all are taken, and says for whom. In a Slurm job the scheduler's
-    devices stand for ``device_ids``, and no lock is needed when it gave no more than the job's.
+    imported. Waits as long as all are taken, and says for whom.
 
     Raises
     ------
@@ -129,10 +54,6 @@ def lease(request: DeviceRequest) -> Iterator[Device]:
         If no GPU was granted, or a GPU of ``device_ids`` is not there or is hidden.
     """
     devices = candidates(request)
-    if len(devices) == request.count and _scheduled():
-        # The scheduler gave them to this job alone; what it made visible stays as it is.
-        yield together(list(devices.values()))
-        return
     with ExitStack() as stack:
         names = sorted(devices) if request.count > 1 else list(devices)
         held: list[Device] = []
@@ -146,74 +67,6 @@ def lease(request: DeviceRequest) -> Iterator[Device]:
         device = replace(together(held), locks=tuple(taken))
         os.environ.update(environment(device))
         yield device
-
-
-def candidates(request: DeviceRequest) -> dict[str, Device]:
-    """The devices that a job may use, by the names of their locks, in the order of preference.
-
-    Raises
-    ------
-    UserError
-        As :func:`lease`.
-    """
-    if request.granted < 1:
-        raise UserError(
-            "this job was granted gpu=0, which Snakemake takes for no limit at all; start the run "
-            "with --resources gpu=N, N at least 1."
-        )
-    if request.granted < request.count:
-        raise UserError(
-            f"this job was granted gpu={request.granted}, but its model is placed over gpu: "
-            f"{request.count} devices; start the run with --resources gpu=N, N at least "
-            f"{request.count}."
-        )
-    found = _candidates(request)
-    if len(found) < request.count:
-        raise UserError(
-            f"the model is placed over gpu: {request.count} devices, and this job may use only "
-            f"{', '.join(device.label for device in found.values())}; give it more (device_ids), "
-            "or lower gpu."
-        )
-    return found
-
-
-def _candidates(request: DeviceRequest) -> dict[str, Device]:
-    if "cpu" in request.device_ids:
-        names = [f"cpu-{number}" for number in range(len(request.device_ids))]
-        return {name: Device("cpu", name) for name in names}
-    scheduled = _scheduled()
-    if scheduled:
-        present = gpus.present() if len(scheduled) == request.count else []
-        # Without cgroups all of the host's are seen, and which of them are meant is not known.
-        seen = present if len(present) == len(scheduled) else [None] * len(scheduled)
-        return {
-            f"slurm-{os.environ['SLURM_JOB_ID']}-{entry}": Device(
-                "cuda", f"scheduler's GPU {entry}", (gpu,) if gpu else (), entry
-            )
-            for entry, gpu in zip(scheduled, seen, strict=True)
-        }
-    gpus.check(request.device_ids)
-    by_index = {gpu.index: gpu for gpu in gpus.present()}
-    found = [by_index[int(device)] for device in request.device_ids]
-    return {gpu.uuid: Device("cuda", _label(gpu), (gpu,), gpu.uuid) for gpu in found}
-
-
-def environment(device: Device) -> dict[str, str]:
-    """Variables that make a process see ``device`` alone; before torch is imported."""
-    if device.torch_name == "cpu":
-        return {"CUDA_VISIBLE_DEVICES": ""}
-    return {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", "CUDA_VISIBLE_DEVICES": device.visible}
-
-
-def _label(gpu: Gpu) -> str:
-    return f"GPU {gpu.index} ({gpu.name}, {gpu.uuid})"
-
-
-def _scheduled() -> list[str]:
-    """The devices that Slurm gave this job, as CUDA_VISIBLE_DEVICES names them; else empty."""
-    if "SLURM_JOB_ID" not in os.environ:
-        return []
-    return [entry for entry in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if entry]
 
 
 @contextmanager

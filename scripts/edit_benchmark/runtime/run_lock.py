@@ -8,11 +8,16 @@ import os
 import socket
 import sys
 import time
+import uuid
 from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
 from edit_benchmark.errors import UserError
+
+#: Set by the workflow for jobs on other hosts: the results folder's lock file, and which of the
+#: runs that had it they belong to.
+RUN = "EDIT_BENCHMARK_CLUSTER_RUN"
 
 
 def hold(results: Path) -> IO[str]:
@@ -43,6 +48,7 @@ def hold(results: Path) -> IO[str]:
             file=sys.stderr,
         )
     line = {
+        "run": uuid.uuid4().hex,
         "pid": os.getpid(),
         "host": socket.gethostname(),
         "since": time.strftime("%Y-%m-%d %H:%M:%S"),
@@ -53,6 +59,39 @@ def hold(results: Path) -> IO[str]:
         os.ftruncate(file.fileno(), 0)
         os.pwrite(file.fileno(), json.dumps(line).encode(), 0)
     return file
+
+
+def this_run(results: Path) -> str:
+    """What a run that holds ``results`` sets as :data:`RUN`."""
+    path = (results / ".run.lock").resolve()
+    return f"{_run_of(path)}:{path}"
+
+
+def check_not_followed() -> None:
+    """To be called between pictures: end a job that outlived its run once another one has begun.
+
+    A scheduler goes on with the jobs of a run whose Snakemake was killed. That loses nothing, until
+    the same command gives their work to other jobs.
+
+    Raises
+    ------
+    UserError
+        If another run has the results folder.
+    """
+    run, _, path = os.environ.get(RUN, "").partition(":")
+    if run and (now := _run_of(Path(path))) and now != run:
+        raise UserError(
+            f"the run of this job ended and another one has begun in {Path(path).parent}, which "
+            "does the rest; what this job finished is kept."
+        )
+
+
+def _run_of(path: Path) -> str:
+    """The run that wrote a lock file last; empty if that cannot be said."""
+    try:
+        return str(json.loads(path.read_text(encoding="utf-8"))["run"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
 
 
 def _open(path: Path) -> IO[str]:

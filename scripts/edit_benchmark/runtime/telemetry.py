@@ -14,8 +14,8 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from edit_benchmark.runtime.devices import Device
 from edit_benchmark.runtime.keeping.place import start_time
-from edit_benchmark.runtime.leases import Device
 
 log = logging.getLogger(__name__)
 

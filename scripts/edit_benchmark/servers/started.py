@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 
 from edit_benchmark.errors import UserError
 from edit_benchmark.runtime import leases, supervision
-from edit_benchmark.runtime.leases import Device, DeviceRequest
+from edit_benchmark.runtime.devices import Device, DeviceRequest
 
 log = logging.getLogger(__name__)
 

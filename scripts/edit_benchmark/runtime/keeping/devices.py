@@ -9,9 +9,9 @@ import time
 from collections.abc import Sequence
 
 from edit_benchmark.runtime import leases
+from edit_benchmark.runtime.devices import Device, candidates
 from edit_benchmark.runtime.keeping import room
 from edit_benchmark.runtime.keeping.processes import Client, Held, ModelProcess
-from edit_benchmark.runtime.leases import Device
 
 # A run that gives a device back for another one lets it come first.
 _COURTESY_SECONDS = 2.0
@@ -118,7 +118,7 @@ class Devices:
 def _candidates(client: Client) -> dict[str, Device]:
     """The devices that a client may use, which are asked for once: that takes a while."""
     if not client.candidates:
-        client.candidates = leases.candidates(client.devices)
+        client.candidates = candidates(client.devices)
     return client.candidates
 
 

@@ -15,9 +15,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from edit_benchmark.runtime import leases
+from edit_benchmark.runtime.devices import Device, DeviceRequest, environment, together
 from edit_benchmark.runtime.keeping.channel import KIND, Channel, Closed
-from edit_benchmark.runtime.leases import Device, DeviceRequest
 
 _MODEL_PROCESS = Path(__file__).parents[3] / "model_process.py"
 #: So long a process may take to end by itself: for the picture at hand, and for what its model's
@@ -161,7 +160,7 @@ def start(
 
     It loads with its first job.
     """
-    device = leases.together([held.device for held in places])
+    device = together([held.device for held in places])
     process = spare or spawn(device)
     process.model, process.keep_loaded = model, keep_loaded
     process.since = time.monotonic()
@@ -190,7 +189,7 @@ def spawn(device: Device, ahead: Sequence[str] = ()) -> ModelProcess:
              *ahead],
             stdin=subprocess.DEVNULL,
             pass_fds=[theirs.fileno()],
-            env=os.environ | leases.environment(device),
+            env=os.environ | environment(device),
             # A group of its own, with the children that a model's class starts.
             start_new_session=True,
         )  # fmt: skip

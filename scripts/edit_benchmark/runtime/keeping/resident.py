@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import IO, Any
 
+from edit_benchmark.runtime import run_lock
+from edit_benchmark.runtime.devices import Device
 from edit_benchmark.runtime.keeping.channel import Channel, Closed
-from edit_benchmark.runtime.leases import Device
 
 
 @dataclass
@@ -46,7 +47,14 @@ def become(resident: Resident) -> None:
 
 
 def stop_if_asked() -> None:
-    """To be called between pictures; raises :class:`Stopped`."""
+    """To be called between pictures; raises :class:`Stopped`.
+
+    Raises
+    ------
+    UserError
+        If this is a scheduler's job whose run was followed by another one.
+    """
+    run_lock.check_not_followed()
     # A keeper gives no other job to a process whose job has lost its client.
     if current is not None and current.channel.gets_no_more():
         raise Stopped

@@ -7,7 +7,7 @@ import psutil
 from edit_benchmark.checkpoints.resolve import weights_size
 from edit_benchmark.config.run import Config
 from edit_benchmark.runtime import gpus
-from edit_benchmark.runtime.leases import Device
+from edit_benchmark.runtime.devices import Device
 
 # What a model may take beside its weights while it works.
 _WORKING_SHARE, _WORKING_BYTES = 0.25, 4 * 2**30

@@ -14,9 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from edit_benchmark.runtime import leases
+from edit_benchmark.runtime.devices import Device, DeviceRequest, candidates
 from edit_benchmark.runtime.keeping.processes import ModelProcess, spawn
-from edit_benchmark.runtime.leases import Device, DeviceRequest
 
 log = logging.getLogger(__name__)
 _LIBRARIES = Path(sysconfig.get_paths()["purelib"])
@@ -43,7 +42,7 @@ class Spares:
         """Have spares for all devices of a request, ``each`` of them in all."""
         self.end()
         try:
-            found = leases.candidates(DeviceRequest(**devices))
+            found = candidates(DeviceRequest(**devices))
         except Exception:  # of a driver: the jobs will meet it too, and say so
             log.exception("no process can be had ahead of its job")
             return
