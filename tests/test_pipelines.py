@@ -12,10 +12,11 @@ import pytest
 from PIL import Image
 
 from conftest import ROOT, Project, clone
+from edit_benchmark.checkpoints.record import Checkpoint
 from edit_benchmark.checkpoints.resolve import resolve
 from edit_benchmark.config.editors import DiffusersEditorSettings
 from edit_benchmark.dataset.samples import seed
-from edit_benchmark.editing import registry
+from edit_benchmark.editing import pipelines, registry
 from edit_benchmark.editing.checks import usable
 from edit_benchmark.records import Sample
 from edit_benchmark.results.tables import read_rows
@@ -70,7 +71,11 @@ def test_an_edit_is_the_same_in_another_process_and_depends_on_all_that_it_is_to
     source = Image.open(run.root / "data/images/physical-05.webp").convert("RGB")
 
     def edit(source: Image.Image, instruction: str, number: int) -> np.ndarray[Any, Any]:
-        return np.asarray(usable(editor.edit(source, instruction, number)))
+        edited = editor.edit(source, instruction, number)
+        # Or its alpha is in no key.
+        has_alpha = type(vars(editor)["pipeline"]).__name__ in pipelines.TRANSPARENT
+        assert edited.mode == ("RGBA" if has_alpha else "RGB")
+        return np.asarray(usable(edited))
 
     first = edit(source, sample.instruction, seed(0, sample.id, 0))
     kept = run.root / "results" / run.edits("physical", name)[sample.id].image
@@ -112,6 +117,15 @@ def test_what_a_pipeline_lacks_is_refused_before_a_device_is_taken(run: Project)
         assert "StableDiffusionInstructPix2PixPipeline takes no height, width; it takes" in text
         assert "Traceback" not in text
     assert "device cpu" not in log
+
+
+def test_edits_whose_alpha_was_dropped_are_not_taken_for_those_of_today() -> None:
+    chosen = DiffusersEditorSettings(editor="diffusers", checkpoint="a/b")
+    before, now = (
+        registry.KINDS["diffusers"].key_fields(chosen, Checkpoint("a/b", "", "c", "", name, 0))
+        for name in ("QwenImageEditPipeline", "QwenImage21Pipeline")
+    )
+    assert now == before | {"transparency": "on white"}
 
 
 def stored(run: Project) -> list[Path]:

@@ -40,6 +40,8 @@ ONLY_WITH = {
 }
 #: Packages that a pipeline needs and diffusers does not install: they change what it is told.
 NEEDS = {CHRONO: "ftfy"}
+#: Of colours and alpha. Before 0.2 the alpha was dropped; now it lies on white, as every image's.
+TRANSPARENT = {"QwenImage21Pipeline"}
 #: The transformer gets guidance_scale as an input; in others it scales a second pass.
 GUIDANCE_IS_INPUT = {"Flux2Pipeline"}
 #: Guidance of text and image together, by three passes at any scale.

@@ -80,12 +80,14 @@ def _import_diffusers(settings: DiffusersEditorSettings, checkpoint: Checkpoint 
 
 
 def _in_use(settings: DiffusersEditorSettings, checkpoint: Checkpoint | None) -> dict[str, Any]:
-    """Key fields of the approximations, and of settings that came later, that are in use."""
+    """Key fields of the approximations and of what came later: each where it is in use."""
     later = {name for name in ("area", "variant") if getattr(settings, name) is not None}
     fields = settings.model_dump(mode="json", include=later | set(settings.approximations))
-    package = pipelines.NEEDS.get(checkpoint.pipeline) if checkpoint is not None else None
-    if package is not None:
-        fields["packages"] = installed(package)
+    pipeline = checkpoint.pipeline if checkpoint is not None else ""
+    if pipeline in pipelines.NEEDS:
+        fields["packages"] = installed(pipelines.NEEDS[pipeline])
+    if pipeline in pipelines.TRANSPARENT:
+        fields["transparency"] = "on white"
     if settings.lora is not None:
         assert checkpoint is not None
         # The adapter is what its file holds, wherever that lies.
