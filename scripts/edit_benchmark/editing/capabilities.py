@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import inspect
-import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from edit_benchmark.dataset.source_images import SourceImages
@@ -103,15 +101,6 @@ def of_dialect(name: str) -> Capabilities:
     mask = {"openai": "mask", "vllm-omni": "mask_image"}.get(name)
     most = 16 if name == "openai" else None
     return Capabilities(what, most, mask, most_with_mask=most)
-
-
-def of_checkpoint(folder: Path) -> Capabilities | None:
-    """The capabilities of the pipeline that a checkpoint names, None if it names none."""
-    try:
-        index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
-        return of_pipeline(index["_class_name"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
 
 
 def further_arguments(editor: Editor, images: SourceImages) -> dict[str, Any]:

@@ -26,7 +26,6 @@ from edit_benchmark.config.editors import (
 from edit_benchmark.config.servers import SERVED_KEY_SETTINGS
 from edit_benchmark.dataset.layouts import image_files
 from edit_benchmark.editing import arguments, capabilities, pipelines
-from edit_benchmark.editing.capabilities import Capabilities
 from edit_benchmark.editing.editor import Editor
 from edit_benchmark.editing.identity import IdentityEditor
 from edit_benchmark.errors import SkipSample, UserError
@@ -222,14 +221,13 @@ def refusal(
     settings: EditorSettings, checkpoint: Checkpoint | None, sample: Sample
 ) -> SkipSample | None:
     """Why the editor of ``settings`` cannot take ``sample``, as far as is known beforehand."""
-    takes: Capabilities | None = None
     if isinstance(settings, ServedEditorSettings):
         takes = capabilities.of_dialect(settings.dialect)
     elif isinstance(settings, DiffusersEditorSettings):
         assert checkpoint is not None
-        takes = capabilities.of_checkpoint(Path(checkpoint.path))
-    if takes is None:
-        return None  # the class itself tells, and loading says what is wrong with a checkpoint
+        takes = capabilities.of_pipeline(checkpoint.pipeline)
+    else:
+        return None  # the class itself tells
     try:
         takes.check(len(sample.sources), has_mask=bool(sample.mask))
     except SkipSample as skip:
