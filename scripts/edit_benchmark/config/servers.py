@@ -198,7 +198,8 @@ class Served(Section):
             return host == "localhost" or host.endswith(".localhost")
 
 
-#: Keys of :class:`Served` that determine what is answered.
+#: Keys of :class:`Served` that determine what is answered: not the address, for a server that moved
+#: has the same model, and what was paid stays paid.
 SERVED_KEY_SETTINGS = ("model", "extra")
 #: Those, and of judges, that do not: how a server is reached, and what it takes for it.
 WAYS_OF_ASKING = frozenset({*Served.model_fields, "max_tokens_field"} - {*SERVED_KEY_SETTINGS})

@@ -28,7 +28,7 @@ from edit_benchmark.dataset.layouts import image_files
 from edit_benchmark.editing import arguments, capabilities, pipelines
 from edit_benchmark.editing.editor import Editor
 from edit_benchmark.editing.identity import IdentityEditor
-from edit_benchmark.errors import SkipSample, UserError
+from edit_benchmark.errors import SkipSample
 from edit_benchmark.records import Sample
 from edit_benchmark.results.files import state
 from edit_benchmark.runtime.kinds import (
@@ -116,12 +116,6 @@ def _build_own(settings: OwnEditorSettings, checkpoint: Checkpoint | None, devic
     return editor
 
 
-def _build_folder(
-    settings: FolderEditorSettings, checkpoint: Checkpoint | None, device: str
-) -> Editor:
-    raise UserError("a folder of finished edits makes none.")
-
-
 def _connect(settings: ServedEditorSettings, caller: Caller) -> AbstractContextManager[Editor]:
     from edit_benchmark.editing.served import connect
 
@@ -180,14 +174,13 @@ _OWN = Kind(
     more_key_fields=own_devices,
     former_key_fields=former_own_fields,
 )
-_FOLDER = Kind(
+_FOLDER: Kind[FolderEditorSettings, Editor] = Kind(
     role="editor",
     name="folder",
     protocol=1,
     # Which image it is, the key of each edit says by its hash.
     key_settings=(),
     libraries=lambda settings: (),
-    build=_build_folder,
     needs_device=False,
     files=lambda settings: state(image_files(settings.folder)),
 )
@@ -195,7 +188,6 @@ _SERVED: Kind[ServedEditorSettings, Editor] = Kind(
     role="editor",
     name="openai",
     protocol=1,
-    # Not the address: a server that moved has the same model, and what was paid stays paid.
     key_settings=(
         *SERVED_KEY_SETTINGS,
         "dialect",

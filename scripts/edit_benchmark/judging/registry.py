@@ -183,7 +183,6 @@ _SERVED: Kind[ServedJudgeSettings, Judge] = Kind(
     role="judge",
     name="openai",
     protocol=1,
-    # Not the address: a server that moved has the same model, and what was paid stays paid.
     key_settings=(
         *SERVED_KEY_SETTINGS,
         "method",

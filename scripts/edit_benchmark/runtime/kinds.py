@@ -80,7 +80,7 @@ def own_devices(settings: Any, checkpoint: Checkpoint | None) -> dict[str, Any]:
 
 
 def _builds_nothing(settings: Any, checkpoint: Checkpoint | None, device: str) -> Any:
-    raise NotImplementedError("it is connected, not loaded")
+    raise NotImplementedError("there is nothing to load")
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,8 @@ class Kind(Generic[Settings, Model]):
     libraries
         Distributions whose versions enter the key, of given settings.
     build
-        Loads the model of the settings from its checkpoint onto a device (``cuda`` or ``cpu``).
+        Loads the model of the settings from its checkpoint onto a device (``cuda`` or ``cpu``);
+        unless the kind is connected, or takes what others made.
     check
         Refuses settings that do not fit the checkpoint, without importing its libraries: a job that
         has something to make asks it before it takes a device.
