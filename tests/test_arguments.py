@@ -51,6 +51,7 @@ REFUSED: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
     ("WanImageToVideoPipeline", {}, {}, "WanImageToVideoPipeline, which makes a video"),
     (KLEIN, {}, {"call": {"output_type": "pil"}}, "output_type of call is given by the editor"),
     ("BriaFiboEditPipeline", {}, {"call": {"seed": 1}}, "seed of call is given by the editor"),
+    ("BriaFiboEditPipeline", {}, {"call": {"mask": "x.png"}}, "mask of call is given by the ed"),
     (QWEN, {}, {"true_cfg_scale": 1, "call": {"true_cfg_scale": 3}},
      "true_cfg_scale stands in the model's settings and in call"),
     # Guidance that would be dropped.
@@ -88,6 +89,11 @@ REFUSED: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
      r"would make 1254x836 of 768x512, .* 1048576 pixels; set call: \{max_area: 393216\}"),
     ("FluxKontextPipeline", {}, {"area": 65536, "call": {"max_area": 65536}}, "remove max_area"),
     ("GlmImagePipeline", {}, {}, "GlmImagePipeline needs a size; set area"),
+    ("GlmImagePipeline", {}, {"call": {"height": 512}}, "GlmImagePipeline needs a size; set area"),
+    ("GlmImagePipeline", {}, {"area": 1048576, "call": {"height": 512, "width": 512}},
+     "area stands in place of height and width; remove one of the two"),
+    ("FluxKontextPipeline", {}, {"call": {"height": "512", "width": 512}},
+     "height of call is no whole number of pixels"),
 ]  # fmt: skip
 
 TAKEN: list[tuple[str, dict[str, Any], dict[str, Any]]] = [

@@ -27,9 +27,11 @@ log = logging.getLogger(__name__)
 _SETTINGS = {"num_inference_steps", "true_cfg_scale", "negative_prompt", "height", "width"}
 # Given by the editor itself. A pipeline's own seed would have no effect beside the generator.
 _OWN = {
-    "image", "prompt", "generator", "seed", "output_type", "return_dict", "num_images_per_prompt",
-    "num_videos_per_prompt", "callback", "callback_on_step_end",
+    "image", "mask", "mask_image", "prompt", "generator", "seed", "output_type", "return_dict",
+    "num_images_per_prompt", "num_videos_per_prompt", "callback", "callback_on_step_end",
 }  # fmt: skip
+# In pixels.
+_SIZES = ("height", "width", "max_area")
 
 
 def check(settings: DiffusersEditorSettings, checkpoint: Checkpoint | None) -> None:
@@ -132,6 +134,9 @@ class _Call:
                 f"its pipeline {self.pipeline} takes no {', '.join(unknown)}; it takes "
                 f"{', '.join(name for name in self.taken if name not in _OWN)}"
             )
+        odd = [name for name in _SIZES if not isinstance(self.given.get(name) or 1, int)]
+        if odd:
+            return f"{', '.join(odd)} of call is no whole number of pixels"
         return ""
 
     @property
@@ -245,10 +250,12 @@ class _Call:
         if area is not None and "max_area" in self.given:
             return "max_area of call and area are the same; remove max_area"
         height, width = self.given.get("height"), self.given.get("width")
-        if self.pipeline == pipelines.GLM and area is None and height is None:
+        if area is not None and (height or width):
+            return "area stands in place of height and width; remove one of the two"
+        if self.pipeline == pipelines.GLM and area is None and not (height and width):
             return f"{self.pipeline} needs a size; set area (such as 1048576), or height and width"
         if self.pipeline == pipelines.KONTEXT and height and width:
-            most = self.given.get("max_area", pipelines.KONTEXT_AREA)
+            most = self.given.get("max_area") or pipelines.KONTEXT_AREA
             made = round(math.sqrt(most * width / height)), round(math.sqrt(most * height / width))
             if max(abs(made[0] - width), abs(made[1] - height)) > pipelines.MULTIPLE:
                 return (
