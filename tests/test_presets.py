@@ -69,8 +69,18 @@ def test_what_a_model_says_itself_stands() -> None:
     assert chosen.area == 589_824
     sized = settings(preset="sdxl-instruct-pix2pix-768", height=512, width=512)
     assert (sized.area, sized.height, sized.width) == (None, 512, 512)
+    called = settings(preset="glm-image", call={"height": 512, "width": 512})
+    assert (called.area, called.call["height"]) == (None, 512)
     unguided = settings(preset="qwen-image-edit", true_cfg_scale=1, negative_prompt=None)
     assert (unguided.true_cfg_scale, unguided.negative_prompt) == (1, None)
+
+
+def test_a_revision_is_one_of_the_presets_own_repository() -> None:
+    assert settings(preset="dreamlite-base").revision == "diffusers"
+    assert settings(preset="dreamlite-base", checkpoint="own/tuned").revision is None
+    own = settings(preset="dreamlite-base", checkpoint="own/tuned", revision="v2")
+    assert own.revision == "v2"
+    assert settings(preset="dreamlite-base", revision="main").revision == "main"
 
 
 @pytest.mark.parametrize(

@@ -49,14 +49,19 @@ def _expanded(name: str, model: Any) -> Any:
         )
     settings = _read(PRESETS / f"{preset}.yaml")
     expanded = {"editor": "diffusers", **settings, **model}
-    # A size of one's own stands in place of the preset's, in whichever way it is written.
-    if {"height", "width"} & set(model):
-        expanded["area"] = model.get("area")
-    elif model.get("area") is not None:
-        expanded |= {"height": None, "width": None}
+    # A revision is one of the preset's own repository.
+    if "checkpoint" in model:
+        expanded["revision"] = model.get("revision")
+    named = set(model)
     calls = [settings.get("call", {}), model.get("call", {})]
     if all(isinstance(call, Mapping) for call in calls):
         expanded["call"] = {**calls[0], **calls[1]}
+        named |= set(calls[1])
+    # A size of one's own stands in place of the preset's, in whichever way it is written.
+    if {"height", "width"} & named:
+        expanded["area"] = model.get("area")
+    elif model.get("area") is not None:
+        expanded |= {"height": None, "width": None}
     return expanded
 
 
