@@ -7,7 +7,6 @@ diffusers, transformers and accelerate are imported late: weights are read besid
 from __future__ import annotations
 
 import importlib
-import json
 import logging
 from concurrent.futures import Future
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 
 import torch
 
+from edit_benchmark.checkpoints.selection import MODEL, PIPELINE, read_object
 from edit_benchmark.errors import UserError, shorten
 
 log = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ _BASES = {"diffusers": "ModelMixin", "transformers": "PreTrainedModel"}
 
 def components(checkpoint: Path) -> dict[str, tuple[str, str]]:
     """Library and class of the components of a diffusers pipeline by their names."""
-    index = _read_json(checkpoint / "model_index.json") or {}
+    index = read_object(checkpoint / PIPELINE) or {}
     return {name: (value[0], value[1]) for name, value in index.items() if isinstance(value, list)}
 
 
@@ -63,7 +63,7 @@ def import_classes(checkpoint: Path) -> dict[str, type]:
     """Import a pipeline and all its components; the models' classes by the components' names."""
     import diffusers
 
-    index = _read_json(checkpoint / "model_index.json") or {}
+    index = read_object(checkpoint / PIPELINE) or {}
     getattr(diffusers, index.get("_class_name", ""), None)
     kinds = {name: model_class(*component) for name, component in components(checkpoint).items()}
     return {name: kind for name, kind in kinds.items() if kind is not None}
@@ -227,13 +227,4 @@ def _misfit(folder: Path, problem: str) -> UserError:
 
 
 def _config(folder: Path) -> dict[str, Any] | None:
-    return _read_json(folder / "config.json")
-
-
-def _read_json(path: Path) -> dict[str, Any] | None:
-    """A file's object; None if there is no such file, or it is not readable as JSON."""
-    try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return content
+    return read_object(folder / MODEL)

@@ -6,7 +6,6 @@ one costs no GPU time and six jobs do not download the same files.
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from edit_benchmark.checkpoints import adapter, completeness, files, hub, select
 from edit_benchmark.checkpoints.fingerprint import content_hash, file_hash, fingerprint
 from edit_benchmark.checkpoints.record import Checkpoint
 from edit_benchmark.checkpoints.safetensors import read_header, tensors
-from edit_benchmark.checkpoints.selection import Choice
+from edit_benchmark.checkpoints.selection import MODEL, PIPELINE, Choice, read_object
 from edit_benchmark.config.base import ModelSettings, PretrainedSettings
 from edit_benchmark.config.editors import (
     DiffusersEditorSettings,
@@ -32,9 +31,9 @@ _BITS = {
 }  # fmt: skip
 # The file that names the classes of a checkpoint that the libraries load.
 _NAMES_CLASSES: dict[type, str] = {
-    DiffusersEditorSettings: "model_index.json",
-    TransformersJudgeSettings: "config.json",
-    PixelsJudgeSettings: "config.json",
+    DiffusersEditorSettings: PIPELINE,
+    TransformersJudgeSettings: MODEL,
+    PixelsJudgeSettings: MODEL,
 }
 # What may have weights here, or none.
 Weighted = ModelSettings | IdentityEditorSettings | FolderEditorSettings | Served
@@ -128,9 +127,10 @@ def weights_size(settings: Weighted) -> int | None:
 
 
 def _class_name(folder: Path) -> str:
-    for name, key in (("model_index.json", "_class_name"), ("config.json", "architectures")):
-        if (folder / name).is_file():
-            value = json.loads((folder / name).read_text(encoding="utf-8")).get(key) or ""
+    for name, key in ((PIPELINE, "_class_name"), (MODEL, "architectures")):
+        found = read_object(folder / name)
+        if found is not None:
+            value = found.get(key) or ""
             return str(value[0]) if isinstance(value, list) else str(value)
     return ""
 
@@ -164,9 +164,7 @@ def _bytes(path: Path, dtype: str) -> int:
     with path.open("rb") as file:
         header, _ = read_header(file.fileno())
     # Without a quantiser they are cast as well.
-    is_quantised = "quantization_config" in (
-        selection.read_object(path.parent / selection.MODEL) or {}
-    )
+    is_quantised = "quantization_config" in (read_object(path.parent / MODEL) or {})
     cast = _FLOATS if is_quantised else _FLOATS | _EIGHT_BITS
     total = 0
     for entry in tensors(header).values():

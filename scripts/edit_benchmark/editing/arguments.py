@@ -7,7 +7,6 @@ Pipelines drop what they do not use with a line in a log at most; here it is ref
 from __future__ import annotations
 
 import importlib.util
-import json
 import logging
 import math
 from collections.abc import Mapping
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from edit_benchmark.checkpoints.record import Checkpoint
+from edit_benchmark.checkpoints.selection import MODEL, PIPELINE, read_object
 from edit_benchmark.config.editors import DiffusersEditorSettings
 from edit_benchmark.editing import pipelines, signatures
 from edit_benchmark.errors import UserError
@@ -99,7 +99,7 @@ class _Call:
 
     @cached_property
     def index(self) -> dict[str, Any]:
-        return _read_json(Path(self.checkpoint.path, "model_index.json"))
+        return read_object(Path(self.checkpoint.path, PIPELINE)) or {}
 
     def value(self, name: str) -> Any:
         """What the pipeline gets: as given, or its own default."""
@@ -207,7 +207,7 @@ class _Call:
 
     def _unused_guidance(self) -> str:
         """Of guidance_scale as an input of the transformer, which may not have it."""
-        config = _read_json(Path(self.checkpoint.path, "transformer", "config.json"))
+        config = read_object(Path(self.checkpoint.path, "transformer", MODEL)) or {}
         # 1 is what quick starts write where nothing is meant.
         is_meant = self.given.get("guidance_scale") not in (None, 1)
         has_input = config.get("guidance_embeds") is not False
@@ -275,12 +275,3 @@ class _Call:
                 self.pipeline,
                 shape,
             )
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    """A file's object; empty if there is none."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
