@@ -33,14 +33,14 @@ def fuse_lora(pipeline: Any, lora: Lora) -> None:
     """
     path, name = lora.file, f"the pipeline {type(pipeline).__name__}"
     try:
-        state = _state(pipeline, path)
+        converted = loading.converted_adapter(type(pipeline).__name__, path) or ()
+        state = _state(pipeline, path, converted)
         where: Any = str(path.parent) if state is None else state
         options = {"weight_name": path.name} if state is None else {}
         pipeline.load_lora_weights(where, local_files_only=True, use_safetensors=True, **options)
         if not pipeline.get_list_adapters():  # what fits nowhere is dropped with a warning
             raise ValueError("no layer of it is in the model")
-        names = loading.converted_adapter(type(pipeline).__name__, path) or ()
-        unmatched = _unmatched(pipeline, names if state is None else state)
+        unmatched = _unmatched(pipeline, converted if state is None else state)
         if unmatched:
             raise UserError(f"lora: {path} {adapter.misfit(unmatched, name)}")
         pipeline.fuse_lora(lora_scale=lora.scale)
@@ -55,13 +55,15 @@ def fuse_lora(pipeline: Any, lora: Lora) -> None:
         pipeline.scheduler = type(scheduler).from_config(scheduler.config, **lora.scheduler)
 
 
-def _state(pipeline: Any, path: Path) -> dict[str, torch.Tensor] | None:
-    """An adapter under diffusers' names; None if diffusers itself finds all of it in the file."""
+def _state(pipeline: Any, path: Path, converted: Collection[str]) -> dict[str, torch.Tensor] | None:
+    """An adapter under diffusers' names; None if diffusers itself finds all of it in the file.
+
+    ``converted`` are the names that diffusers converts the file's to.
+    """
     component = next(name for name in adapter.DENOISERS if hasattr(pipeline, name))
     layers = {name for name, _ in getattr(pipeline, component).named_modules()}
-    converted = loading.converted_adapter(type(pipeline).__name__, path)
-    is_named = any(name.startswith(f"{component}.") for name in converted or ())
-    if converted and is_named and not adapter.unknown_layers(converted, component, layers):
+    is_named = any(name.startswith(f"{component}.") for name in converted)
+    if is_named and not adapter.unknown_layers(converted, component, layers):
         return None
     tensors = load_file(path)
     known = adapter.parts(tensors, layers)
