@@ -54,14 +54,11 @@ def _build_diffusers(
 ) -> Editor:
     from edit_benchmark.checkpoints.loading import worth_reading
     from edit_benchmark.checkpoints.prefetch import Prefetch
+    from edit_benchmark.editing import placement
 
     assert checkpoint is not None
     folder = Path(checkpoint.path)
-    places: dict[Path, str] = {}
-    if settings.gpu > 1:
-        from edit_benchmark.editing import placement
-
-        places = placement.places(settings, folder, device)
+    places = placement.places(settings, folder, device)
     # Reading begins first: importing diffusers and transformers takes longer than reading 54 GiB.
     prefetch = Prefetch(worth_reading(folder), settings, device, places)
 
