@@ -14,7 +14,7 @@ from typing import Any
 import diffusers
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 import icc
 from conftest import Project, clone, draw
@@ -24,7 +24,7 @@ from edit_benchmark.checkpoints.resolve import resolve
 from edit_benchmark.config.editors import DiffusersEditorSettings, OwnEditorSettings
 from edit_benchmark.dataset import image_files
 from edit_benchmark.dataset.samples import Import, clusters, prepare
-from edit_benchmark.editing import registry
+from edit_benchmark.editing import diffusers_pipeline, registry
 from edit_benchmark.editing.capabilities import of_pipeline
 from edit_benchmark.editing.checks import usable
 from edit_benchmark.editing.job import EditJob, edit_shard, task_fields
@@ -398,6 +398,29 @@ def test_a_pipeline_of_several_images_sees_each_in_its_order(tmp_path: Path, kin
     result = type("Result", (), {"images": np.zeros((1, 2, 2, 4), np.float32)})
     editor.pipeline = lambda **arguments: result
     assert usable(editor.edit(a, "x", 1)).getpixel((0, 0)) == (255, 255, 255)
+
+
+def test_a_pipeline_edits_what_a_mask_marks_and_is_warmed_with_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_edit_pipeline(tmp_path, "edit")
+    index = tmp_path / "model_index.json"
+    text = index.read_text(encoding="utf-8")
+    index.write_text(text.replace("EditPipeline", "EditInpaintPipeline"), encoding="utf-8")
+    warmed: dict[str, Any] = {}
+    monkeypatch.setattr(diffusers_pipeline, "warm_up", lambda *call: warmed.update(call[2]) or 0.0)
+    chosen = DiffusersEditorSettings(**PLUS | {"checkpoint": str(tmp_path)})
+    editor: Any = registry.build(chosen, resolve(chosen, "models.m"), "cpu")
+    assert warmed["mask_image"].size == warmed["image"].size
+    source = draw("a")
+    half = Image.new("L", source.size)
+    half.paste(255, (0, 0, source.width // 2, source.height))
+    edits = [
+        np.asarray(editor.edit(source, "x", 1, mask=mask)) for mask in (half, ImageOps.mirror(half))
+    ]
+    assert not np.array_equal(*edits)
+    with pytest.raises(registry.SkipSample, match="edits what a mask marks"):
+        editor.edit(source, "x", 1)
 
 
 def test_what_pipelines_take_is_what_their_signatures_say() -> None:

@@ -95,7 +95,10 @@ class DiffusersEditor(Editor):
         self._arguments = arguments.call_arguments(settings, checkpoint, taken)
         names = apply_accelerations(self.pipeline, settings.exact)
         self.details = {"acceleration": names}
-        given = self._inputs([drawn_source()], "warm up") | self._arguments
+        drawn = drawn_source()
+        given = self._inputs([drawn], "warm up") | self._arguments
+        if self._takes.needs_mask:
+            given |= self._masked(Image.new("L", drawn.size, "white"))
         self.compile_seconds = warm_up(self.pipeline, names, given)
         log.info("kernels compiled in %.1f s", self.compile_seconds)
         if settings.block_cache is not None:
@@ -116,7 +119,6 @@ class DiffusersEditor(Editor):
         The noise comes from a generator on the CPU, so that it is the same on every device.
         """
         self._takes.check(1 + len(more_sources), has_mask=mask is not None)
-        masked = {} if mask is None else {str(self._takes.mask): mask}
         generator = torch.Generator("cpu").manual_seed(seed)
         torch.manual_seed(seed)  # for what a pipeline draws without the generator
         self.stages = {}  # of this image, should it fail
@@ -128,7 +130,7 @@ class DiffusersEditor(Editor):
             generator=generator,
             output_type="np",  # as floats, so that NaN is seen and not rounded to black
             **self._arguments,
-            **masked,
+            **self._masked(mask),
         )
         # Of a video, which shows the way from the source to the edit, the last frame is the edit.
         images = result.images if hasattr(result, "images") else result.frames[0][-1:]
@@ -140,6 +142,9 @@ class DiffusersEditor(Editor):
 
     def _inputs(self, sources: Sequence[Image.Image], prompt: str) -> dict[str, Any]:
         return pipelines.inputs(self._name, sources, prompt, self._arguments, self._area)
+
+    def _masked(self, mask: Image.Image | None) -> dict[str, Any]:
+        return {} if mask is None else {str(self._takes.mask): mask}
 
     def _as_text(self, instruction: str) -> str:
         """The instruction in a form that the pipeline's tokenizer takes for nothing but text."""
