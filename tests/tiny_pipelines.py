@@ -23,6 +23,14 @@ _WIDTH = 32  # of every text encoder
 _DEEP = (2, 2, 4, 4, 4, 4)
 _SHALLOW = (4, 4, 8, 8)
 _SIZE = {"height": 64, "width": 64}
+# Of transformers with blocks of two streams and then of one.
+_TWO_BLOCKS: dict[str, Any] = {
+    "num_layers": 1,
+    "num_single_layers": 1,
+    "attention_head_dim": 16,
+    "num_attention_heads": 2,
+    "joint_attention_dim": _WIDTH,
+}
 
 
 @dataclass(frozen=True)
@@ -54,6 +62,14 @@ def _t5_tokenizer() -> transformers.T5Tokenizer:
     )
 
 
+def _byte_tokenizer(**tokens: Any) -> transformers.PreTrainedTokenizerFast:
+    return transformers.PreTrainedTokenizerFast(
+        tokenizer_object=demo.byte_tokenizer().backend_tokenizer,
+        pad_token="<|endoftext|>",
+        **tokens,
+    )
+
+
 def _clip_config(tokenizer: transformers.CLIPTokenizer) -> transformers.CLIPTextConfig:
     return transformers.CLIPTextConfig(
         vocab_size=len(tokenizer),
@@ -66,6 +82,10 @@ def _clip_config(tokenizer: transformers.CLIPTokenizer) -> transformers.CLIPText
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
     )
+
+
+def _t5_encoder(vocab_size: int) -> transformers.T5EncoderModel:
+    return transformers.T5EncoderModel(transformers.T5Config(**_t5_sizes(vocab_size)))
 
 
 def _t5_sizes(vocab_size: int) -> dict[str, Any]:
@@ -112,8 +132,10 @@ def _qwen3_vl() -> tuple[
     return model.eval(), processor
 
 
-def _kl_vae(widths: tuple[int, ...], channels: int, **more: Any) -> diffusers.AutoencoderKL:
-    return diffusers.AutoencoderKL(
+def _kl_vae(
+    widths: tuple[int, ...], channels: int, kind: Any = diffusers.AutoencoderKL, **more: Any
+) -> diffusers.ModelMixin:
+    return kind(
         down_block_types=("DownEncoderBlock2D",) * len(widths),
         up_block_types=("UpDecoderBlock2D",) * len(widths),
         block_out_channels=widths,
@@ -139,17 +161,6 @@ def _wan_vae(
         scale_factor_spatial=patches * 2**halvings,
         latents_mean=[0.0] * 16,
         latents_std=[1.0] * 16,
-    )
-
-
-def _flux2_vae() -> diffusers.AutoencoderKLFlux2:
-    return diffusers.AutoencoderKLFlux2(
-        down_block_types=("DownEncoderBlock2D",) * len(_SHALLOW),
-        up_block_types=("UpDecoderBlock2D",) * len(_SHALLOW),
-        block_out_channels=_SHALLOW,
-        layers_per_block=1,
-        latent_channels=4,
-        norm_num_groups=2,
     )
 
 
@@ -192,15 +203,11 @@ def flux_kontext() -> diffusers.DiffusionPipeline:
         vae=_kl_vae(_DEEP, 4, shift_factor=0.0, scaling_factor=1.0),
         text_encoder=transformers.CLIPTextModel(_clip_config(clip)),
         tokenizer=clip,
-        text_encoder_2=transformers.T5EncoderModel(transformers.T5Config(**_t5_sizes(len(t5)))),
+        text_encoder_2=_t5_encoder(len(t5)),
         tokenizer_2=t5,
         transformer=diffusers.FluxTransformer2DModel(
             in_channels=16,
-            num_layers=1,
-            num_single_layers=1,
-            attention_head_dim=16,
-            num_attention_heads=2,
-            joint_attention_dim=_WIDTH,
+            **_TWO_BLOCKS,
             pooled_projection_dim=_WIDTH,
             guidance_embeds=True,
             axes_dims_rope=(4, 4, 8),
@@ -211,21 +218,15 @@ def flux_kontext() -> diffusers.DiffusionPipeline:
 def _flux2_transformer(*, guidance_embeds: bool) -> diffusers.Flux2Transformer2DModel:
     return diffusers.Flux2Transformer2DModel(
         in_channels=16,
-        num_layers=1,
-        num_single_layers=1,
-        attention_head_dim=16,
-        num_attention_heads=2,
-        joint_attention_dim=_WIDTH,
+        **_TWO_BLOCKS,
         axes_dims_rope=(4, 4, 4, 4),
         guidance_embeds=guidance_embeds,
     )
 
 
 def flux2() -> diffusers.DiffusionPipeline:
-    tokenizer = transformers.PreTrainedTokenizerFast(
-        tokenizer_object=demo.byte_tokenizer().backend_tokenizer,
+    tokenizer = _byte_tokenizer(
         eos_token="<|im_end|>",
-        pad_token="<|endoftext|>",
         extra_special_tokens={
             "image_token": "[IMG]", "image_break": "[IMG_BREAK]", "image_end": "[IMG_END]",
         },
@@ -247,7 +248,7 @@ def flux2() -> diffusers.DiffusionPipeline:
     )  # fmt: skip
     return diffusers.Flux2Pipeline(
         scheduler=_flow(),
-        vae=_flux2_vae(),
+        vae=_kl_vae(_SHALLOW, 4, diffusers.AutoencoderKLFlux2),
         text_encoder=encoder.eval(),
         tokenizer=transformers.PixtralProcessor(
             image_processor=transformers.PixtralImageProcessor(patch_size=14),
@@ -267,7 +268,7 @@ def flux2_klein(*, is_distilled: bool = False) -> diffusers.DiffusionPipeline:
     )
     return diffusers.Flux2KleinPipeline(
         scheduler=_flow(),
-        vae=_flux2_vae(),
+        vae=_kl_vae(_SHALLOW, 4, diffusers.AutoencoderKLFlux2),
         text_encoder=encoder.eval(),
         tokenizer=tokenizer,
         transformer=_flux2_transformer(guidance_embeds=False),
@@ -285,11 +286,7 @@ def longcat_image_edit() -> diffusers.DiffusionPipeline:
         text_processor=demo.edit_processor(tokenizer),
         transformer=diffusers.LongCatImageTransformer2DModel(
             in_channels=64,
-            num_layers=1,
-            num_single_layers=1,
-            attention_head_dim=16,
-            num_attention_heads=2,
-            joint_attention_dim=_WIDTH,
+            **_TWO_BLOCKS,
             pooled_projection_dim=_WIDTH,
             axes_dims_rope=[4, 4, 8],
         ),
@@ -315,9 +312,7 @@ def joy_image_edit() -> diffusers.DiffusionPipeline:
 
 
 def glm_image() -> diffusers.DiffusionPipeline:
-    tokenizer = transformers.PreTrainedTokenizerFast(
-        tokenizer_object=demo.byte_tokenizer().backend_tokenizer,
-        pad_token="<|endoftext|>",
+    tokenizer = _byte_tokenizer(
         bos_token="<|image_begin|>",
         eos_token="<|image_end|>",
         extra_special_tokens={
@@ -363,7 +358,7 @@ def glm_image() -> diffusers.DiffusionPipeline:
                 "<|image_begin|><|image|><|image_end|>",
             ),
         ),
-        text_encoder=transformers.T5EncoderModel(transformers.T5Config(**_t5_sizes(384))),
+        text_encoder=_t5_encoder(384),
         vision_language_encoder=encoder.eval(),
         vae=_kl_vae(_SHALLOW, 4, latents_mean=[0.0] * 4, latents_std=[1.0] * 4),
         transformer=diffusers.GlmImageTransformer2DModel(
@@ -389,11 +384,7 @@ def bria_fibo_edit() -> diffusers.DiffusionPipeline:
     return diffusers.BriaFiboEditPipeline(
         transformer=diffusers.BriaFiboTransformer2DModel(
             in_channels=16,
-            num_layers=1,
-            num_single_layers=1,
-            attention_head_dim=8,
-            num_attention_heads=2,
-            joint_attention_dim=2 * _WIDTH,
+            **_TWO_BLOCKS | {"attention_head_dim": 8, "joint_attention_dim": 2 * _WIDTH},
             text_encoder_dim=_WIDTH,
             axes_dims_rope=[0, 4, 4],
         ),
