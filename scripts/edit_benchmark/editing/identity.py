@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Any
 
 from PIL import Image
 
@@ -12,12 +12,5 @@ from edit_benchmark.editing.editor import Editor
 class IdentityEditor(Editor):
     """Returns the source image unchanged, of several the first."""
 
-    def edit(
-        self,
-        source: Image.Image,
-        instruction: str,
-        seed: int,
-        more_sources: Sequence[Image.Image] = (),
-        mask: Image.Image | None = None,
-    ) -> Image.Image:
+    def edit(self, source: Image.Image, instruction: str, seed: int, **more: Any) -> Image.Image:
         return source
