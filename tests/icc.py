@@ -46,6 +46,16 @@ def grey_profile(gamma: float) -> bytes:
     return _profile(b"GRAY", {b"kTRC": _curve((gamma,))})
 
 
+def in_srgb(values: Any, primaries: Primaries) -> Any:
+    """Colours of linear primaries with sRGB's curve, by the matrices of IEC 61966-2-1."""
+    linear = np.asarray(values, float) / 255
+    linear = np.where(linear <= 0.04045, linear / 12.92, ((linear + 0.055) / 1.055) ** 2.4)
+    linear = linear @ (np.linalg.inv(to_xyz(SRGB)) @ to_xyz(primaries)).T
+    linear = linear.clip(0, 1)
+    curved = np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)
+    return curved * 255
+
+
 def _fixed(values: Any) -> bytes:
     return b"".join(struct.pack(">i", round(float(value) * 65536)) for value in values)
 

@@ -6,8 +6,11 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
+import icc
 import public_layouts as layouts
 from conftest import Project, draw
 from edit_benchmark.config.editors import FolderEditorSettings
@@ -69,6 +72,18 @@ def test_what_becomes_of_each_image(tmp_path: Path) -> None:
     save(folder / "22.jpeg", "another")
     assert bring()["22"].key != again["22"].key
     assert bring()["23"] == again["23"]
+
+
+def test_the_colours_of_an_edit_are_those_that_its_profile_means(tmp_path: Path) -> None:
+    bring = bringing(tmp_path, "imgedit")
+    p3 = draw("theirs")
+    path = tmp_path / "edits" / "22.png"
+    path.parent.mkdir()
+    p3.save(path, icc_profile=icc.rgb_profile(icc.DISPLAY_P3))
+    with Image.open(tmp_path / "results" / bring()["22"].image) as kept:
+        assert "icc_profile" not in kept.info
+        shown = np.asarray(kept, float)
+    assert np.abs(shown - icc.in_srgb(np.asarray(p3), icc.DISPLAY_P3)).max() <= 2
 
 
 def test_an_edit_of_several_sources(tmp_path: Path) -> None:

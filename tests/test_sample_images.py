@@ -156,19 +156,9 @@ def test_the_report_shows_every_source_and_the_mask(project: Project) -> None:
 def test_colours_of_a_profile_are_those_that_it_means(project: Project) -> None:
     edit = project.edits("physical", "floor")["p3"]
     shown = np.asarray(Image.open(project.root / "results" / edit.image))
-    meant = in_srgb(np.asarray(draw("p3")), icc.DISPLAY_P3)
+    meant = icc.in_srgb(np.asarray(draw("p3")), icc.DISPLAY_P3)
     assert np.abs(shown.astype(float) - meant).max() <= 2
     assert np.abs(shown.astype(float) - np.asarray(draw("p3"))).max() > 20
-
-
-def in_srgb(values: Any, primaries: Any) -> Any:
-    """Colours of linear primaries with sRGB's curve, by the matrices of IEC 61966-2-1."""
-    linear = np.asarray(values, float) / 255
-    linear = np.where(linear <= 0.04045, linear / 12.92, ((linear + 0.055) / 1.055) ** 2.4)
-    linear = linear @ (np.linalg.inv(icc.to_xyz(icc.SRGB)) @ icc.to_xyz(primaries)).T
-    linear = linear.clip(0, 1)
-    curved = np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)
-    return curved * 255
 
 
 # ----- Benchmark files -----
@@ -516,4 +506,4 @@ def test_an_edited_image_with_a_profile_is_converted_too() -> None:
     buffer = io.BytesIO()
     draw("p3").save(buffer, "PNG", icc_profile=icc.rgb_profile(icc.DISPLAY_P3))
     shown = np.asarray(usable(Image.open(buffer)), float)
-    assert np.abs(shown - in_srgb(np.asarray(draw("p3")), icc.DISPLAY_P3)).max() <= 2
+    assert np.abs(shown - icc.in_srgb(np.asarray(draw("p3")), icc.DISPLAY_P3)).max() <= 2

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
+import icc
 from conftest import draw
 from edit_benchmark.config.editors import ServedEditorSettings
 from edit_benchmark.config.resolve import editor_settings
@@ -130,6 +133,18 @@ def test_what_a_dialect_cannot_say_is_skipped_and_not_asked(
     assert row.status == "skipped"
     assert row.reason.startswith(reason)
     assert server.asked == []
+
+
+def test_the_colours_of_an_answer_are_those_that_its_profile_means(
+    server: StandIn, tmp_path: Path
+) -> None:
+    p3, buffer = draw("theirs", (64, 48)), io.BytesIO()
+    p3.save(buffer, "PNG", icc_profile=icc.rgb_profile(icc.DISPLAY_P3))
+    answer = base64.b64encode(buffer.getvalue()).decode()
+    server.behaviour = lambda asked: edited(asked, data=[{"b64_json": answer}])
+    (row,) = edit(tmp_path, server.url, "openai")
+    shown = np.asarray(Image.open(tmp_path / row.image), float)
+    assert np.abs(shown - icc.in_srgb(np.asarray(p3), icc.DISPLAY_P3)).max() <= 2
 
 
 @pytest.mark.parametrize(

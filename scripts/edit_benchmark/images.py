@@ -87,7 +87,9 @@ def verbatim(data: bytes, place: str) -> ImageFile:
 
 
 def load(data: bytes, place: str) -> Image.Image:
-    """The image as upright RGB: EXIF orientation applied, transparency on white.
+    """The image of a file that the benchmark keeps: upright RGB, transparency on white.
+
+    Its profile is passed over: what others made has its colours converted by :func:`standard`.
 
     Raises
     ------
@@ -95,7 +97,7 @@ def load(data: bytes, place: str) -> Image.Image:
         As :func:`standard`.
     """
     image = to_rgb(_decoded(data, place)[0], place)
-    # Its colours are sRGB by now: who copies its texts must not have them converted once more.
+    # Who copies its texts must not have its colours converted once more.
     image.info.pop("icc_profile", None)
     return image
 

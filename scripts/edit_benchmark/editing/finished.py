@@ -92,7 +92,7 @@ def _bring(job: EditJob, sample: Sample, edits: FinishedEdits, common: dict[str,
 def _keep(job: EditJob, task: Task, data: bytes, store: Store) -> Edit:
     """Keep an image in the store as an edit is kept."""
     try:
-        edited = usable(images.load(data, "the image"))
+        edited = usable(images.standard(data, "the image").image)
     except ImageError as error:
         raise SampleError("unusable_image", str(error)) from None
     source = source_images.load(task.sample, job.results)

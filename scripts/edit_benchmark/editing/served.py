@@ -103,7 +103,7 @@ def _image(body: Mapping[str, Any], dialect: str) -> Image.Image:
     except binascii.Error:
         raise SampleError("no_image", "the answer's base64 is broken") from None
     try:
-        return images.load(data, "the answer")
+        return images.standard(data, "the answer").image
     except ImageError as error:
         raise SampleError("unusable_image", str(error)) from None
 
