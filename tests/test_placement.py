@@ -68,6 +68,17 @@ def test_weights_are_read_onto_the_device_of_their_component(
     assert read == {"transformer": "cuda", "text_encoder": "cuda:1"}
 
 
+class Made:
+    """Stands for a tensor that a component elsewhere returns, and says where it was sent."""
+
+    def __init__(self) -> None:
+        self.sent: list[torch.device] = []
+
+    def to(self, device: torch.device, **_: Any) -> Made:
+        self.sent.append(torch.device(device))
+        return self
+
+
 class Encoder(torch.nn.Module):
     """Has its weights where no tensor of the pipeline is, and says where it was given its input."""
 
@@ -76,9 +87,9 @@ class Encoder(torch.nn.Module):
         self.weight = torch.nn.Parameter(torch.zeros(2, device="meta"))
         self.given: list[str] = []
 
-    def forward(self, ids: torch.Tensor, *, mask: torch.Tensor) -> torch.Tensor:
+    def forward(self, ids: torch.Tensor, *, mask: torch.Tensor) -> Made:
         self.given += [ids.device.type, mask.device.type]
-        return torch.ones(2)
+        return Made()
 
 
 class Pipeline:
@@ -100,7 +111,8 @@ def test_tensors_travel_to_a_component_elsewhere_and_back() -> None:
     assert pipeline._execution_device == torch.device("cpu")
     made = pipeline.text_encoder(torch.zeros(1), mask=torch.zeros(1))
     assert pipeline.text_encoder.given == ["meta", "meta"]
-    assert pipeline.transformer(made).device.type == "cpu"
+    assert made.sent == [torch.device("cpu")]
+    assert pipeline.transformer(torch.ones(2)).device.type == "cpu"
     assert type(pipeline).__name__ == "Pipeline"
 
 
