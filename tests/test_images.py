@@ -205,3 +205,7 @@ def test_a_file_whose_colours_are_srgb_is_kept_as_it_is(
     assert kept.data == data
     assert kept.warning.startswith(warning)
     assert bool(kept.warning) == bool(warning)
+    # And no profile gets into a file that is made of it, nor is it applied to what is.
+    loaded = images.load(data, "x")
+    pixels = Image.fromarray(np.asarray(loaded))
+    assert images.encode_png(loaded, {}) == images.encode_png(pixels, {})
