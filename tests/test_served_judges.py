@@ -134,6 +134,21 @@ def test_a_judge_that_wants_to_say_something_else_gives_no_score(
     assert len(server.asked) == asked
 
 
+@pytest.mark.parametrize("value", [float("nan"), None])
+def test_a_probability_that_is_no_number_is_no_score(
+    server: StandIn, tmp_path: Path, value: float | None
+) -> None:
+    listed = logprobs({"6": 0.5, "7": 0.3})
+    listed["content"][0]["top_logprobs"][1]["logprob"] = value
+    server.behaviour = lambda asked: Reply(body=chat("6", logprobs=listed))
+    (row,) = score(tmp_path, server.url)
+    assert row.status == "judge_failed"
+    assert row.reason.startswith("not_finite: ")
+    asked = len(server.asked)
+    score(tmp_path, server.url)
+    assert len(server.asked) == asked
+
+
 @pytest.mark.parametrize(
     ("body", "reason"),
     [

@@ -260,8 +260,9 @@ def _label_place(choice: Mapping[str, Any], rubric: Rubric) -> dict[str, Any]:
     """
     logprobs = choice.get("logprobs")
     tokens = logprobs.get("content") if isinstance(logprobs, Mapping) else None
-    listed = tokens[0].get("top_logprobs") if isinstance(tokens, list) and tokens else None
-    if not listed:
+    first = tokens[0] if isinstance(tokens, list) and tokens else None
+    listed = first.get("top_logprobs") if isinstance(first, Mapping) else None
+    if not isinstance(listed, list) or not listed:
         raise SampleError(
             "no_logprobs", "the server gives no log probabilities; use method: generated"
         )
@@ -269,13 +270,15 @@ def _label_place(choice: Mapping[str, Any], rubric: Rubric) -> dict[str, Any]:
     by_label = dict.fromkeys(labels, 0.0)
     every, found = [], set()
     for entry in listed:
-        probability = math.exp(min(0.0, float(entry["logprob"])))
-        if not math.isfinite(probability):
-            raise SampleError("not_finite", "a log probability is NaN")
+        token, logprob = entry.get("token"), entry.get("logprob")
+        # A NaN is null in the JSON of some servers.
+        if not isinstance(logprob, int | float) or math.isnan(logprob):
+            raise SampleError("not_finite", f"the log probability of {token!r} is {logprob}")
+        probability = math.exp(min(0.0, logprob))
         every.append(probability)
-        if entry["token"] in by_label:
-            found.add(entry["token"])
-            by_label[entry["token"]] += probability
+        if token in by_label:
+            found.add(token)
+            by_label[token] += probability
     place = label_details(by_label)
     missing = len(labels) - len(found)
     if missing:
