@@ -22,6 +22,7 @@ from edit_benchmark.judging.job import score_edits
 from edit_benchmark.records import Score
 from edit_benchmark.results import spending
 from edit_benchmark.results.layout import Layout
+from edit_benchmark.results.spending import Usage
 from edit_benchmark.results.store import Store
 from edit_benchmark.selftest.job import SelfTestJob, self_test
 from protocol_fixtures import checkout
@@ -286,6 +287,20 @@ def test_a_budget_stops_the_run_before_it_is_exceeded(server: StandIn, tmp_path:
     rows = score(tmp_path, server.url, 6, price=PRICE, budget=0.1)
     assert {row.status for row in rows} == {"scored"}
     assert len(server.asked) == 30 > asked
+
+
+def test_a_budget_counts_a_request_at_its_most(tmp_path: Path) -> None:
+    # 1 for a token sent, 3 for one of an image, 2 for one answered.
+    price = {"input": 1e6, "image": 3e6, "output": 2e6}
+    ledger = spending.Ledger(tmp_path / "ledger", "models", "e", "toy", price, budget=1000)
+    small = ledger.ask(Usage(100, 50))
+    with pytest.raises(UserError, match="400 is spent or under way, and it may cost 700"):
+        ledger.ask(Usage(200, 50))  # larger than any so far, and all of it may be images
+    ledger.answered(small, Usage(150, 60, 50))
+    with pytest.raises(UserError, match="370 is spent or under way, and it may cost 720"):
+        ledger.ask(Usage(200, 50))  # an answer was larger than was known
+    with pytest.raises(UserError, match="370 is spent or under way, and it may cost 1170"):
+        ledger.ask(Usage(350, 50))
 
 
 def test_a_self_test_goes_on_where_it_was_stopped(server: StandIn, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from edit_benchmark.results.spending import Usage
 from edit_benchmark.servers import pictures
 from edit_benchmark.servers.request import Request, Upload
 
-# What an image of the largest size and quality takes, until an answer counts its tokens.
+# What an image of the largest size and quality takes, as far as is known before an answer.
 _MOST_OUTPUT = 8192
 
 
@@ -135,7 +135,7 @@ def _chat(settings: ServedEditorSettings, order: Order) -> Request:
 
 def _most(order: Order) -> Usage:
     of_images = sum(map(pictures.tokens, order.sources))
-    return Usage(pictures.text_tokens(order.instruction) + of_images, _MOST_OUTPUT, of_images)
+    return Usage(pictures.text_tokens(order.instruction) + of_images, _MOST_OUTPUT)
 
 
 def _text(value: Any) -> str:

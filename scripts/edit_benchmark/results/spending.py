@@ -11,7 +11,7 @@ import fcntl
 import json
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -31,6 +31,10 @@ class Usage:
 
     def __add__(self, other: Usage) -> Usage:
         return Usage(self.input + other.input, self.output + other.output, self.image + other.image)
+
+    def or_more(self, other: Usage) -> Usage:
+        """The larger input and the larger output of both."""
+        return Usage(max(self.input, other.input), max(self.output, other.output))
 
     def cost(self, price: Mapping[str, Any]) -> float:
         """What they cost; ``price`` has ``input``, ``output`` and ``image``, see the settings."""
@@ -57,7 +61,7 @@ class Spent:
     most
         What each of the others may have used at most, by the request's id.
     largest
-        The largest input, in tokens, that was counted.
+        The largest input and the largest output that an answer counted.
     """
 
     section: str
@@ -67,7 +71,7 @@ class Spent:
     answered: int = 0
     usage: Usage = field(default_factory=Usage)
     most: dict[str, Usage] = field(default_factory=dict)
-    largest: int = 0
+    largest: Usage = field(default_factory=Usage)
 
     @property
     def cost(self) -> float | None:
@@ -106,7 +110,7 @@ class Spending:
             usage = Usage(**line["usage"])
             spent.answered += line["answered"]
             spent.usage += usage
-            spent.largest = max(spent.largest, usage.input)
+            spent.largest = spent.largest.or_more(usage)
 
     @property
     def cost_at_most(self) -> float:
@@ -158,18 +162,23 @@ class Ledger:
         self._budget = budget
         self._catch_up()
         own = self._spending.by_name.get((section, name))
-        #: Tokens of this model's largest request so far, 0 before the first.
-        self.largest = own.largest if own else 0
+        #: As of :class:`Spent`, of this model's answers so far.
+        self.largest = own.largest if own else Usage()
 
     def ask(self, most: Usage) -> str:
-        """Note that a request will be sent, which may use ``most`` tokens; its id.
+        """Note that a request will be sent; its id.
+
+        Parameters
+        ----------
+        most
+            The tokens that it may use, as far as is known; an answer before may have counted more.
 
         Raises
         ------
         UserError
             If the budget could be exceeded.
         """
-        request = uuid4().hex
+        request, most = uuid4().hex, self._at_most(most)
         fcntl.flock(self._file, fcntl.LOCK_EX)
         try:
             if self._budget is not None and self._price is not None:
@@ -189,7 +198,8 @@ class Ledger:
 
     def answered(self, request: str, usage: Usage | None) -> None:
         """Note the tokens that the answer counts; None if it counts none."""
-        self.largest = max(self.largest, usage.input if usage is not None else 0)
+        if usage is not None:
+            self.largest = self.largest.or_more(usage)
         self._write(
             {"id": request, "answered": 1, "usage": vars(usage) if usage is not None else None}
         )
@@ -200,6 +210,12 @@ class Ledger:
 
     def close(self) -> None:
         self._file.close()
+
+    def _at_most(self, known: Usage) -> Usage:
+        most = known.or_more(self.largest)
+        # How many of them the server will count as images' is not known: all, where those are dear.
+        is_dearer = self._price is not None and (self._price["image"] or 0) > self._price["input"]
+        return replace(most, image=most.input) if is_dearer else most
 
     def _write(self, line: Mapping[str, Any]) -> None:
         # One call, which the kernel does not divide.

@@ -16,7 +16,7 @@ import tenacity
 from edit_benchmark.config.servers import Served
 from edit_benchmark.errors import SampleError, UserError
 from edit_benchmark.results import replies
-from edit_benchmark.results.spending import Ledger, Usage
+from edit_benchmark.results.spending import Ledger
 from edit_benchmark.runtime.failures import stop_if_fatal
 from edit_benchmark.runtime.kinds import Caller
 from edit_benchmark.servers.client import Client
@@ -164,16 +164,15 @@ class Connection:
             ) from None
 
     async def _attempt(self, request: Request, place: Path) -> Reply:
-        most = request.most
-        if self._ledger.largest:
-            most = Usage(self._ledger.largest, most.output, 0)
-        await self._sleep(self._pace.claim(most.input + most.output))
+        # What is known of a request before any answer is far more than it is likely to take.
+        likely = self._ledger.largest.input or request.most.input
+        await self._sleep(self._pace.claim(likely + request.most.output))
         async with self._slots:
             while self._pace.held:
                 await self._sleep(self._pace.held)
             self._check()
             try:
-                entry = self._ledger.ask(most)
+                entry = self._ledger.ask(request.most)
             except UserError as error:
                 raise self._break(self._named(error)) from None
             began = time.monotonic()
