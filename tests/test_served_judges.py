@@ -205,6 +205,29 @@ def test_what_may_pass_is_asked_again(server: StandIn, tmp_path: Path) -> None:
     assert time.monotonic() - began > 1
 
 
+def test_a_request_that_waited_long_for_its_turn_is_asked_again_too(
+    server: StandIn, tmp_path: Path
+) -> None:
+    # Its turn comes after two seconds.
+    last = iter([False] * 4 + [True])
+    server.behaviour = lambda asked: Reply(503, {}) if next(last, False) else well(asked)
+    (row,) = score(tmp_path, server.url, requests_per_minute=120, max_seconds=1, breaker_seconds=1)
+    assert row.status == "scored"
+    assert len(server.asked) == 5 + 1
+
+
+def test_a_server_that_wants_to_be_left_alone_for_an_hour_stops_the_job(
+    server: StandIn, tmp_path: Path
+) -> None:
+    later = Reply(429, {"error": {"message": "tomorrow"}}, {"Retry-After": "3600"})
+    left = iter(range(12))
+    server.behaviour = lambda asked: well(asked) if next(left, None) is not None else later
+    began = time.monotonic()
+    with pytest.raises(UserError, match=r"judges.gpt: .* asks to wait for 3600 s, .*: tomorrow"):
+        score(tmp_path, server.url, 6)
+    assert time.monotonic() - began < 3
+
+
 def test_a_server_that_drips_is_given_up(server: StandIn, tmp_path: Path) -> None:
     body = well(Asked("", {}, {"logprobs": True})).body
     server.behaviour = first(Reply(200, body, pause=0.2, piece=8))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import threading
 import time
 from collections.abc import Coroutine, Iterator, Sequence
@@ -142,14 +143,22 @@ class Connection:
         kept = replies.read(place)
         if kept is not None:
             return kept
+        failing_since = math.inf
+
+        def note_first(state: tenacity.RetryCallState) -> None:
+            nonlocal failing_since
+            if state.attempt_number == 1:
+                # It may have waited long for its turn: that is no failure.
+                state.start_time = failing_since = time.monotonic()
+
         retrying = tenacity.AsyncRetrying(
             retry=tenacity.retry_if_exception_type(Passing),
+            after=note_first,
             wait=_wait,
             stop=tenacity.stop_before_delay(self._settings.max_seconds),
             sleep=self._sleep,
             reraise=True,
         )
-        began = time.monotonic()
         try:
             return await retrying(self._attempt, request, place)
         except Passing as error:
@@ -157,7 +166,7 @@ class Connection:
                 f"{self._settings.server} gave nothing usable for {self._settings.max_seconds} s, "
                 f"at last {error}"
             )
-            if error.is_of_request or self._usable_at > began:
+            if error.is_of_request or self._usable_at > failing_since:
                 raise SampleError("server_error", problem) from None
             raise self._named(
                 UserError(f"{problem}; what was answered is kept: run the same command again.")
@@ -212,6 +221,13 @@ class Connection:
         self._failing.add(request.about)
         silent = time.monotonic() - self._usable_at
         if error.retry_after is not None:
+            if error.retry_after > self._settings.max_seconds:
+                problem = (
+                    f"{self._settings.server} asks to wait for {error.retry_after:.0f} s, longer "
+                    f"than max_seconds ({error}); what was answered is kept: run the same command "
+                    "again then."
+                )
+                raise self._break(self._named(UserError(problem)))
             self._pace.hold(error.retry_after)
         if silent > self._settings.breaker_seconds and len(self._failing) >= _SEVERAL:
             problem = (
