@@ -83,6 +83,10 @@ def test_gedit_counts_no_sample_of_which_one_answer_is_missing() -> None:
         ("||V^=^V|| {score: [8, 6], reasoning: 'keys without quotes'} ||V^=^V||", [8, 6]),
         ('{"score": 5}', [5]),
         ("I cannot help with that.", None),
+        ("[8 6]", None),
+        ("007", None),
+        ('{"score": ' + "[" * 9999 + "}", None),
+        ('{"score": 1' + "0" * 400 + "}", None),
         ('{"score": [11, 3]}', None),
         ('{"score": []}', None),
         ('{"score": "high"}', None),
@@ -300,6 +304,7 @@ def test_kris_reads_a_score_where_it_can_be_told() -> None:
         ("A: 4.", None),
         ("Brief reasoning: x: 5", None),
         ("A: 4: 5", None),
+        ("A: 4\nB: " + "1" * 5000, 4.0),
         (" A: 4 ", 4.0),
     ],
 )
@@ -359,7 +364,7 @@ def test_re_edit_shows_both_numbers_of_a_pair_and_their_mean() -> None:
     outcome = re_edit.aggregate([re_edit.Row("1", "社会", "sc_metric", pair)])
     assert outcome.table("RE-Edit SC").rows["社会"] == (6, 8, 4)
     assert re_edit.parse('{"score": "YES "}', re_edit.VERDICT) == "yes"
-    for bad in ('{"score": "maybe"}', "yes", '{"reasoning": "x"}'):
+    for bad in ('{"score": "maybe"}', "yes", '{"reasoning": "x"}', '{"score": ' + "[" * 9999 + "}"):
         with pytest.raises(SampleError):
             re_edit.parse(bad, re_edit.VERDICT)
 
@@ -409,7 +414,7 @@ def test_unicbench_counts_an_unread_answer_as_zero_only_as_published() -> None:
     assert corrected == pytest.approx((4.5, 14 / 3, 16 / 3, 2, 5))
     assert "1 answers" in outcome.notes[0]
     assert unicbench.parse('```json\n{"score": 7, "reason": "x"}\n```') == 7
-    for bad in ('{"reason": "x"}', "score 7", '{"score": 12}'):
+    for bad in ('{"reason": "x"}', "score 7", '{"score": 12}', '{"score": ' * 9999):
         with pytest.raises(SampleError):
             unicbench.parse(bad)
 

@@ -253,6 +253,30 @@ BAD = {
         '{"key": ["a", "b"], "score": [1, 2]}\n' * 2, "overall.jsonl, line 2: the pair",
     ),
     "nothing": ("rise", "m.json", [], "no row in it"),
+    "a language that no table has": (
+        "gedit", "x.csv", GEDIT_HEAD + gedit_line("ps_human", "k").replace("/en/", "/zh/"),
+        "x.csv, line 2: instruction_language is 'en' and the folder of edited_image 'zh'",
+    ),
+    "a score beyond the scale": (
+        "rise", "m.json", [RISE_ROWS[0] | {"Reasoning": 40}],
+        "m.json, entry 1: Reasoning: off_scale: 40 is not within 1 to 5",
+    ),
+    "a number that no float is": (
+        "unicbench", "a_results.jsonl",
+        '{"instruction_language": "en", "ra_score": null, "if_score": 1' + "0" * 400 + "}",
+        "a_results.jsonl, line 1: if_score: unparsable_answer",
+    ),
+    "no end to its brackets": ("kris", "biology/metrics.json", "[" * 9999, "metrics.json: not"),
+    "no list of results": (
+        "editreward", "m.json", {"data_type": "huggingface_2pair", "results": None},
+        "m.json: results is not a list",
+    ),
+    "no categories": ("re_edit", "s.json", {"category_statistics": None}, "s.json: category_stat"),
+    "no count": (
+        "re_edit", "s.json",
+        {"category_statistics": {"物理": {"yes_count": 1.5, "no_count": 1, "total_count": 3}}},
+        "s.json, category 物理: yes_count is not how many rows there are",
+    ),
 }  # fmt: skip
 
 
@@ -274,6 +298,12 @@ def test_two_languages_are_two_tables(tmp_path: Path) -> None:
     write(paths[0] / "Style_cn_results.jsonl", other)
     with pytest.raises(UserError, match="give one language's files"):
         aggregate("unicbench", paths)
+
+
+def test_a_text_of_csv_may_hold_the_line_separator_of_unicode(tmp_path: Path) -> None:
+    line = gedit_line("ps_human", "k").replace('"a, b"', "a\u2028b")
+    outcome = aggregate("gedit", [write(tmp_path / "x.csv", GEDIT_HEAD + line)])
+    assert outcome.coverage[0].counted == 1
 
 
 def test_a_missing_file_is_a_sentence(tmp_path: Path) -> None:

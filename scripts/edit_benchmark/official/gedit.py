@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from edit_benchmark.official.answers import json_object, number, unparsable
+from edit_benchmark.official.answers import json_object, loaded, number, unparsable
 from edit_benchmark.official.outcome import (
     AS_PUBLISHED,
     Outcome,
@@ -86,15 +85,14 @@ def parse(text: str) -> list[float]:
     if found is not None and "score" in found:
         score = found["score"]
     elif re.fullmatch(r"\s*(\[[\d.,\s]+\]|\d+)\s*", text, re.ASCII):
-        score = json.loads(text)
+        score = loaded(text)
     else:
         written = set(_SCORE.findall(text))
         if len(written) != 1:
             raise unparsable(text, "more than one score" if written else "no score")
-        try:
-            score = json.loads(written.pop())
-        except ValueError:
-            raise unparsable(text, "no list of numbers") from None
+        score = loaded(written.pop())
+    if score is None:
+        raise unparsable(text, "no list of numbers")
     scores = score if isinstance(score, list) else [score]
     if not scores:
         raise unparsable(text, "an empty list of scores")

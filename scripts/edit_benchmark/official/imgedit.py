@@ -32,6 +32,8 @@ EDIT_TYPES = {
     "action": "Action",
 }
 _SCORES = 3
+# Digits of a number that the mean can be taken of: a judge may repeat one until its answer ends.
+_LONGEST = 300
 # A line that ends in a score: "Style Fidelity: 4", "**Score**: 3 (Acceptable)", "Score: 2/5.".
 _LINE = re.compile(
     r"\W*(?P<name>[A-Za-z][^:：\n]*?)\W*[:：]\W*(?P<score>\d+)(?:\s*/\s*5)?[\s*_.]*(?:\([^)]*\))?[\s*_.]*",
@@ -68,7 +70,7 @@ def published_score(text: str) -> float | None:
     scores = []
     for line in text.splitlines():
         parts = line.strip().split(": ")
-        if len(parts) == 2 and parts[1].isdecimal():
+        if len(parts) == 2 and parts[1].isdecimal() and len(parts[1]) <= _LONGEST:
             scores.append(int(parts[1]))
     return round(fmean(scores), 2) if scores else None
 

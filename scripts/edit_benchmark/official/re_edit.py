@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from edit_benchmark.official.answers import UNPARSABLE, number, unparsable
+from edit_benchmark.official.answers import UNPARSABLE, loaded, number, unparsable
 from edit_benchmark.official.outcome import (
     AS_PUBLISHED,
     CORRECTED,
@@ -67,12 +66,10 @@ def parse(text: str, metric: str) -> Value:
     SampleError
         If there is none, or it is none that the metric can have.
     """
-    found = max(_OBJECT.findall(text), key=len, default="")
-    try:
-        score = json.loads(found, strict=False)["score"]
-    except (ValueError, KeyError):
-        raise unparsable(text, "no JSON object with score") from None
-    return value_of(score, metric)
+    found = loaded(max(_OBJECT.findall(text), key=len, default=""))
+    if not isinstance(found, dict) or "score" not in found:
+        raise unparsable(text, "no JSON object with score")
+    return value_of(found["score"], metric)
 
 
 def value_of(score: object, metric: str) -> Value:

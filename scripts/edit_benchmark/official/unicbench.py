@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from edit_benchmark.official.answers import number, unparsable
+from edit_benchmark.official.answers import loaded, number, unparsable
 from edit_benchmark.official.outcome import (
     AS_PUBLISHED,
     CORRECTED,
@@ -69,10 +68,7 @@ def parse(text: str) -> float:
         If there is none, or it lies off the scale. The original code counts 0 for it.
     """
     plain = text.replace("```json", "").replace("```", "").strip()
-    try:
-        found = json.loads(plain.replace("(", "[").replace(")", "]"), strict=False)
-    except ValueError:
-        found = None
+    found = loaded(plain.replace("(", "[").replace(")", "]"))
     if not isinstance(found, dict) or "score" not in found:
         raise unparsable(text, "no JSON object with score")
     return number(found["score"], 0, 10)

@@ -101,8 +101,7 @@ def vote_rows(paths: Sequence[Path]) -> list[editreward.Vote]:
         part = whole.text("data_type").removeprefix("huggingface_")
         if part not in editreward.GROUP_SIZES:
             raise whole.error(f"data_type {part!r} is none of TIGER-Lab's set")
-        entries = whole.get("results")
-        for number, entry in enumerate(entries, start=1):
+        for number, entry in enumerate(whole.entries("results"), start=1):
             where = f"{file}, result {number}"
             if entry is None:
                 # Nothing says of which comparison; it is in no group.
@@ -134,8 +133,8 @@ def scored_rows(paths: Sequence[Path]) -> list[editreward.Scored]:
             )
         for record in read_records(file):
             key = record.get("key")
-            scores = record.get("score")
-            if not isinstance(scores, list) or len(scores) != 2:
+            scores = record.entries("score")
+            if len(scores) != 2:
                 raise record.error("score is not the pair of both edits' scores")
             first, second = (
                 Record(record.where, {"score": value}).number("score") for value in scores

@@ -28,20 +28,21 @@ def gedit_rows(paths: Sequence[Path]) -> list[gedit.Row]:
                 "known"
             )
         *_, group, language, file = place
-        row = gedit.Row(
-            key=PurePosixPath(file).stem,
-            group=group,
-            language=record.text("instruction_language"),
-            intersection=record.flag("intersection_exist"),
-            # The column is misspelt in the original.
-            semantics=record.number("sementics_score", 0, 10),
-            quality=record.number("quality_score", 0, 10),
-        )
-        if group not in gedit.GROUPS or row.language not in (language, *gedit.LANGUAGES):
+        if group not in gedit.GROUPS:
             raise record.error(f"edited_image is of the group {group!r}, which GEdit-Bench lacks")
-        lacks = row.overall is None
-        rows.append(gedit.Row(**{**vars(row), "problem": "no_answer" if lacks else ""}))
-        keys.append(((group, row.language, row.key), record))
+        if record.text("instruction_language") != language or language not in gedit.LANGUAGES:
+            raise record.error(
+                f"instruction_language is {record.text('instruction_language')!r} and the folder "
+                f"of edited_image {language!r}, not both {' or both '.join(gedit.LANGUAGES)}"
+            )
+        # The first column is misspelt in the original.
+        semantics = record.number("sementics_score", 0, 10)
+        quality = record.number("quality_score", 0, 10)
+        problem = "no_answer" if semantics is None or quality is None else ""
+        key = PurePosixPath(file).stem
+        common = record.flag("intersection_exist")
+        rows.append(gedit.Row(key, group, language, common, semantics, quality, problem))
+        keys.append(((group, language, key), record))
     check_unique(keys, "sample")
     return rows
 
@@ -62,9 +63,9 @@ def rise_rows(paths: Sequence[Path]) -> list[rise.Row]:
             category=category,
             subtask=str(record.fields.get("subtask") or ""),
             consistency_free=_filled(record, "consistency_free"),
-            reasoning=record.number("Reasoning"),
-            consistency=record.number("ApprConsistency"),
-            plausibility=record.number("VisualPlausibility"),
+            reasoning=record.number("Reasoning", 1, 5),
+            consistency=record.number("ApprConsistency", 1, 5),
+            plausibility=record.number("VisualPlausibility", 1, 5),
             problem="" if record.fields.get("match_log") != "failed" else "unparsable_answer",
         )
         if record.fields.get("match_log") != "failed" and not row.answered:
@@ -212,16 +213,19 @@ def _re_edit_row(record: Record) -> re_edit.Row:
 def _counted_verdicts(path: Path, summary: dict) -> list[re_edit.Row]:
     """As many verdicts as the summary of a category counts."""
     rows: list[re_edit.Row] = []
-    statistics = Record(str(path), summary).get("category_statistics")
+    whole = Record(str(path), summary)
+    statistics = whole.get("category_statistics")
+    if not isinstance(statistics, dict):
+        raise whole.error("category_statistics is not an object of categories")
     for category, fields in statistics.items():
-        record = Record(f"{path}, category {category}", fields)
-        if "yes_count" not in fields:
+        record = Record(f"{path}, category {category}", fields if isinstance(fields, dict) else {})
+        if "yes_count" not in record.fields:
             raise record.error(
                 "it has only means, of which nothing can be checked; give the rows as a JSON list "
                 "with image_id, category, metric_type and score"
             )
-        counts = {name: int(record.number(f"{name}_count", 0) or 0) for name in ("yes", "no")}
-        unread = int(record.number("total_count", 0) or 0) - sum(counts.values())
+        counts = {name: record.count(f"{name}_count") for name in ("yes", "no")}
+        unread = record.count("total_count") - sum(counts.values())
         if unread < 0:
             raise record.error("total_count is less than yes_count and no_count together")
         values = ["yes"] * counts["yes"] + ["no"] * counts["no"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import math
 from collections.abc import Hashable, Iterable, Mapping
@@ -16,6 +17,7 @@ from edit_benchmark.official.files.xlsx import read_xlsx
 
 _PICKLES = (".pkl", ".pickle", ".pth", ".pt")
 _ABSENT = ("", None)
+_MOST_ROWS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,20 @@ class Record:
         if value in _ABSENT:
             raise self.error(f"{name} is empty; give the file as it was written")
         return str(value)
+
+    def entries(self, name: str) -> list[Any]:
+        """The value of a field that has to be a list."""
+        value = self.get(name)
+        if not isinstance(value, list):
+            raise self.error(f"{name} is not a list; give the file as it was written")
+        return value
+
+    def count(self, name: str) -> int:
+        """The number of rows that a field gives."""
+        value = self.number(name, 0, _MOST_ROWS)
+        if value is None or value % 1:
+            raise self.error(f"{name} is not how many rows there are")
+        return int(value)
 
     def number(
         self, name: str, lowest: float = -math.inf, highest: float = math.inf
@@ -97,12 +113,18 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(_text(path), object_pairs_hook=_without_doubles)
     except json.JSONDecodeError as error:
-        raise UserError(
-            f"{path}, line {error.lineno}: not JSON ({error.msg}); the file was cut off or "
-            "altered: copy it again or repeat the evaluation that writes it."
-        ) from None
+        raise _no_json(f"{path}, line {error.lineno}", error.msg) from None
+    except (ValueError, RecursionError) as error:
+        raise _no_json(str(path), error) from None
     except _DoubleKey as error:
         raise UserError(f"{path}: two entries are called {error}; take one of them out.") from None
+
+
+def _no_json(where: str, problem: object) -> UserError:
+    return UserError(
+        f"{where}: not JSON ({problem}); the file was cut off or altered: copy it again or repeat "
+        "the evaluation that writes it."
+    )
 
 
 class _DoubleKey(Exception):
@@ -187,8 +209,8 @@ def check_unique(keys: Iterable[tuple[Hashable, Record]], what: str) -> None:
 
 
 def _csv_records(path: Path) -> list[Record]:
-    lines = _text(path).splitlines(keepends=True)
-    reader = csv.reader(lines, strict=True)
+    # Not splitlines(): texts may hold other separators of lines than those of files.
+    reader = csv.reader(io.StringIO(_text(path), newline=""), strict=True)
     records: list[Record] = []
     names: list[str] = []
     try:
@@ -220,12 +242,11 @@ def _json_lines(path: Path) -> list[Record]:
             continue
         where = f"{path}, line {number_}"
         try:
-            fields = json.loads(line)
-        except ValueError as error:
-            raise UserError(
-                f"{where}: not JSON ({error}); the file was cut off or altered: copy it again or "
-                "repeat the evaluation that writes it."
-            ) from None
+            fields = json.loads(line, object_pairs_hook=_without_doubles)
+        except (ValueError, RecursionError) as error:
+            raise _no_json(where, error) from None
+        except _DoubleKey as error:
+            raise UserError(f"{where}: two fields are called {error}.") from None
         if not isinstance(fields, dict):
             raise UserError(f"{where}: not an object with fields.")
         records.append(Record(where, fields))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -13,6 +14,16 @@ from edit_benchmark.errors import UserError
 _SPACE = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 _SHEET = "xl/worksheets/sheet1.xml"
 _TEXTS = "xl/sharedStrings.xml"
+# What zipfile and the parser raise for a damaged or encrypted file, or another one.
+_NOT_WHOLE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    RuntimeError,
+    ElementTree.ParseError,
+    LookupError,
+    ValueError,
+)
 
 
 def read_xlsx(path: Path) -> list[tuple[int, dict[str, Any]]]:
@@ -36,7 +47,7 @@ def read_xlsx(path: Path) -> list[tuple[int, dict[str, Any]]]:
         ]
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}).") from None
-    except (zipfile.BadZipFile, ElementTree.ParseError, LookupError, ValueError) as error:
+    except _NOT_WHOLE as error:
         raise UserError(
             f"{path}: not a whole .xlsx file ({error}); copy it again, or save it as CSV."
         ) from None
