@@ -16,7 +16,8 @@ import pytest
 from conftest import ROOT
 from edit_benchmark.errors import UserError
 from edit_benchmark.official.files.formats import FORMATS, aggregate
-from edit_benchmark.official.outcome import AS_PUBLISHED, CORRECTED
+from edit_benchmark.official.outcome import AS_PUBLISHED, CORRECTED, Outcome, Table
+from edit_benchmark.official.rendering import as_latex, as_markdown, as_text
 
 GEDIT_HEAD = (
     "source_image,edited_image,instruction,sementics_score,quality_score,intersection_exist,"
@@ -205,8 +206,25 @@ def test_the_command_prints_tables_for_people_and_for_papers(tmp_path: Path) -> 
     # Accuracy counts the row that was not read only as published.
     assert printed.index("as published") < printed.index("corrected")
     latex = subprocess.check_output([*command, "--latex"], cwd=ROOT, text=True)
-    assert r" & Temporal & Causal & Spatial & Logical & Overall \\" in latex
+    assert r"{} & {Temporal} & {Causal} & {Spatial} & {Logical} & {Overall} \\" in latex
     assert latex.count(r"\begin{tabular}") == latex.count(r"\end{tabular}") == 5
+
+
+def test_labels_of_any_file_leave_tables_whole() -> None:
+    labels = ("[物理]", "a^b|c~d\\e", "two\nlines\x1b[2J", "plain")
+    table = Table("T\n\\input{x}", ("A",), dict.fromkeys(labels, (1.5,)))
+    outcome = Outcome((table,), (), ("one\ntwo",))
+    text, latex, markdown = (show(outcome) for show in (as_text, as_latex, as_markdown))
+    # A Chinese character takes two columns.
+    lines = text.splitlines()
+    assert lines[2].index("1.50") + 2 == lines[5].index("1.50")
+    assert "\x1b" not in text
+    assert (
+        r"{a\textasciicircum{}b\textbar{}c\textasciitilde{}d\textbackslash{}e} & {1.50} \\" in latex
+    )
+    assert all(line.startswith("%") or "input" not in line for line in latex.splitlines())
+    assert latex.endswith("% one two\n")
+    assert [line.count("|") for line in markdown.splitlines() if "1.50" in line] == [3, 4, 3, 3]
 
 
 BAD = {

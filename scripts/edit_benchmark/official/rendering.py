@@ -1,35 +1,46 @@
-"""An outcome as text for a terminal, and its tables for LaTeX."""
+"""An outcome as text for a terminal, as Markdown, and its tables for LaTeX."""
 
 from __future__ import annotations
 
-import re
-
+from edit_benchmark.markup import (
+    aligned,
+    markdown,
+    markdown_table,
+    printable,
+    tex_comment,
+    tex_row,
+)
 from edit_benchmark.official.outcome import Outcome, Table
 
 _NONE = "–"
-_SPECIAL = {sign: f"\\{sign}" for sign in "&%$#_{}"} | {"–": "--"}
 
 
 def as_text(outcome: Outcome) -> str:
     """All tables, the coverage and the notes."""
-    parts = [_table(table) for table in outcome.tables]
-    parts.append("\n".join(part.sentence() for part in outcome.coverage))
-    parts += outcome.notes
-    return "\n\n".join(parts) + "\n"
+    tables = [
+        "\n".join([printable(table.title), *aligned(cells(table))]) for table in outcome.tables
+    ]
+    coverage = "\n".join(printable(part.sentence()) for part in outcome.coverage)
+    return "\n\n".join([*tables, coverage, *map(printable, outcome.notes)]) + "\n"
 
 
 def as_markdown(outcome: Outcome) -> str:
     """All tables, the coverage and the notes, as Markdown."""
-    parts = [_markdown(table) for table in outcome.tables]
-    lines = [*(part.sentence() for part in outcome.coverage), *outcome.notes]
-    parts.append("".join(f"- {_plain(line)}\n" for line in lines))
+    parts = [
+        "\n".join([f"### {markdown(table.title)}", "", *markdown_table(cells(table)), ""])
+        for table in outcome.tables
+    ]
+    parts.append("".join(f"- {markdown(line)}\n" for line in _sentences(outcome)))
     return "\n".join(parts)
 
 
 def as_latex(outcome: Outcome) -> str:
-    """All tables with booktabs' rules; coverage and notes as comments."""
-    comments = [*(part.sentence() for part in outcome.coverage), *outcome.notes]
-    return "\n".join([*map(_latex, outcome.tables), *(f"% {line}" for line in comments)]) + "\n"
+    """All tables with booktabs' rules; coverage and notes as comments.
+
+    Chinese labels need ctex.
+    """
+    comments = map(tex_comment, _sentences(outcome))
+    return "\n".join([*map(_latex, outcome.tables), *comments]) + "\n"
 
 
 def cells(table: Table) -> list[list[str]]:
@@ -41,32 +52,15 @@ def cells(table: Table) -> list[list[str]]:
     return [["", *table.columns], *lines]
 
 
-def _table(table: Table) -> str:
-    texts = cells(table)
-    widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
-    lines = [
-        "  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]).rstrip()
-        for line in texts
-    ]
-    return "\n".join([table.title, *lines])
-
-
-def _markdown(table: Table) -> str:
-    head, *lines = ["| " + " | ".join(map(_plain, line)) + " |" for line in cells(table)]
-    rule = "| --- |" + " ---: |" * len(table.columns)
-    return "\n".join([f"### {_plain(table.title)}", "", head, rule, *lines]) + "\n"
-
-
-def _plain(text: str) -> str:
-    """A text that Markdown shows as it is."""
-    return re.sub(r"([\\`*_\[\]#|~<>])", r"\\\1", text)
+def _sentences(outcome: Outcome) -> list[str]:
+    return [*(part.sentence() for part in outcome.coverage), *outcome.notes]
 
 
 def _latex(table: Table) -> str:
-    head, *lines = [" & ".join(map(_escaped, line)) + r" \\" for line in cells(table)]
+    head, *lines = map(tex_row, cells(table))
     return "\n".join(
         [
-            f"% {table.title}",
+            tex_comment(table.title),
             rf"\begin{{tabular}}{{l{'r' * len(table.columns)}}}",
             r"\toprule",
             head,
@@ -76,7 +70,3 @@ def _latex(table: Table) -> str:
             r"\end{tabular}",
         ]
     )
-
-
-def _escaped(text: str) -> str:
-    return "".join(_SPECIAL.get(sign, sign) for sign in text)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from edit_benchmark.markup import aligned, markdown, markdown_table, printable, tex, tex_row
 from edit_benchmark.records import STATUSES
 from edit_benchmark.report.analysis import Analysis
 from edit_benchmark.report.grouping import by_model_and_judge
@@ -138,43 +138,21 @@ def to_markdown(
     scales: Scales = NO_SCALES,
 ) -> str:
     """One Markdown table a model and judge; markup in texts is escaped."""
-    lines = [f"> {_markdown(warning)}\n" for warning in warnings]
+    lines = [f"> {markdown(warning)}\n" for warning in warnings]
     for (model, judge), part in by_model_and_judge(summary).items():
-        lines.append(f"### {_markdown(model)} · {_markdown(judge)}\n")
-        head = [words.column(name) for name in SHOWN]
-        lines.append("| " + " | ".join(head) + " |")
-        lines.append("| --- |" + " ---: |" * (len(SHOWN) - 1))
+        lines.append(f"### {markdown(model)} · {markdown(judge)}\n")
+        table = [[words.column(name) for name in SHOWN]]
         for row in part:
             texts = shown(row, words)
-            lines.append("| " + " | ".join(_markdown(texts[name]) for name in SHOWN) + " |")
-        lines.append("")
-    lines.append(_markdown(_caption(summary, words, scales)))
+            table.append([texts[name] for name in SHOWN])
+        lines += [*markdown_table(table), ""]
+    lines.append(markdown(_caption(summary, words, scales)))
     return "\n".join(lines) + "\n"
 
 
 def _caption(summary: Sequence[SummaryRow], words: Words, scales: Scales) -> str:
     judges = dict.fromkeys(row.judge for row in summary)
     return words.sentence("caption", scales=scales_sentence(judges, scales, words))
-
-
-def _markdown(text: str) -> str:
-    flat = " ".join(text.split())
-    escaped = re.sub(r"([\\`*_\[\]#|~])", r"\\\1", flat)
-    return escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-
-
-_TEX = {
-    "\\": r"\textbackslash{}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "|": r"\textbar{}",
-    "†": r"\textdagger{}",
-    "‡": r"\textdaggerdbl{}",
-    "§": r"\textsection{}",
-    "−": r"\textminus{}",
-} | {character: f"\\{character}" for character in "&%$#_{}"}
 
 
 def to_latex(summary: Sequence[SummaryRow], words: Words, scales: Scales = NO_SCALES) -> str:
@@ -187,32 +165,23 @@ def to_latex(summary: Sequence[SummaryRow], words: Words, scales: Scales = NO_SC
         f"% Needs the packages {packages}.",
         r"\begin{table}[tbp]",
         r"\centering",
-        rf"\caption{{{_tex(_caption(summary, words, scales))}}}",
+        rf"\caption{{{tex(_caption(summary, words, scales))}}}",
         r"\label{tab:image-edit-benchmark}",
         # A wide table is scaled to the text's width, a narrow one is left as it is.
         r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
         rf"\begin{{tabular}}{{l{'r' * (len(SHOWN) - 1)}}}",
         r"\toprule",
-        _tex_row([words.column(name) for name in SHOWN]),
+        tex_row([words.column(name) for name in SHOWN]),
     ]
     for (model, judge), part in by_model_and_judge(summary).items():
-        title = _tex(f"{model} · {judge}")
+        title = tex(f"{model} · {judge}")
         lines += [r"\midrule", rf"\multicolumn{{{len(SHOWN)}}}{{l}}{{\textbf{{{title}}}}} \\"]
         for row in part:
             if row.category == MICRO:
                 lines.append(r"\addlinespace")
             texts = shown(row, words)
-            lines.append(_tex_row([texts[name] for name in SHOWN]))
+            lines.append(tex_row([texts[name] for name in SHOWN]))
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}}", r"\end{table}"]) + "\n"
-
-
-def _tex(text: str) -> str:
-    return "".join(_TEX.get(character, character) for character in " ".join(text.split()))
-
-
-def _tex_row(cells: Sequence[str]) -> str:
-    # Braces: a cell that begins with a bracket would be taken for an option of the line before.
-    return " & ".join(f"{{{_tex(cell)}}}" for cell in cells) + r" \\"
 
 
 def to_terminal(analysis: Analysis, words: Words) -> str:
@@ -222,15 +191,13 @@ def to_terminal(analysis: Analysis, words: Words) -> str:
     for row in analysis.summary:
         texts = shown(row, words)
         table.append([texts[name] for name in names])
-    head, *lines = _aligned(table)
+    head, *lines = [f"  {line}" for line in aligned(table)]
     result = [head]
     for (model, judge), part in by_model_and_judge(analysis.summary).items():
-        result += [_printable(f"{model} · {judge}"), *lines[: len(part)]]
+        result += [printable(f"{model} · {judge}"), *lines[: len(part)]]
         lines = lines[len(part) :]
     result += _failure_lines(analysis.failures, words)
-    result += [
-        _printable(f"{words.sentence('warning')} {warning}") for warning in analysis.warnings
-    ]
+    result += [printable(f"{words.sentence('warning')} {warning}") for warning in analysis.warnings]
     return "\n".join(result) + "\n"
 
 
@@ -243,37 +210,7 @@ def _failure_lines(failures: Sequence[FailureRow], words: Words) -> list[str]:
         example = row.ids[0] + (", ..." if row.count > 1 else "")
         reason = " ".join(row.reason.split())[:_REASON_WIDTH]
         status = words.cell(row.status)
-        lines.append(_printable(f"  {row.count}x {who}: {status} ({example}): {reason}"))
+        lines.append(printable(f"  {row.count}x {who}: {status} ({example}): {reason}"))
     if len(failures) > _FAILURE_KINDS:
         lines.append("  " + words.sentence("more", count=len(failures) - _FAILURE_KINDS))
     return lines
-
-
-def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    clean = [[_printable(cell) for cell in row] for row in rows]
-    widths = [max(map(_width, column)) for column in zip(*clean, strict=True)]
-    lines = []
-    for row in clean:
-        padded = []
-        for position, (cell, width) in enumerate(zip(row, widths, strict=True)):
-            gap = " " * (width - _width(cell))
-            padded.append(gap + cell if position else f"  {cell}{gap}")
-        lines.append("  ".join(padded).rstrip())
-    return lines
-
-
-def _width(text: str) -> int:
-    """Columns of ``text`` in a terminal: a Chinese character takes two."""
-    return sum(
-        0 if unicodedata.combining(character)
-        else 2 if unicodedata.east_asian_width(character) in "WF"
-        else 1
-        for character in text
-    )  # fmt: skip
-
-
-def _printable(text: str) -> str:
-    """``text`` without what would steer a terminal, such as escape sequences."""
-    return "".join(
-        character for character in text if unicodedata.category(character) not in ("Cc", "Cf")
-    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from edit_benchmark.markup import markdown, tex_comment
 from edit_benchmark.official.rendering import as_latex, as_markdown
 from edit_benchmark.report.formats import to_csv
 from edit_benchmark.report.official import Official
@@ -23,11 +24,11 @@ def write_official(parts: Sequence[Official], out: Path) -> None:
     headed = [(part.judge, part.whole) for part in parts]
     write_text(
         out / "official.md",
-        "\n".join(f"## {judge}\n\n{as_markdown(outcome)}" for judge, outcome in headed),
+        "\n".join(f"## {markdown(judge)}\n\n{as_markdown(outcome)}" for judge, outcome in headed),
     )
     write_text(
         out / "official.tex",
-        "\n".join(f"% {judge}\n{as_latex(outcome)}" for judge, outcome in headed),
+        "\n".join(f"{tex_comment(judge)}\n{as_latex(outcome)}" for judge, outcome in headed),
     )
     rows = [row for part in parts for row in part.rows()]
     to_csv(rows, columns(OfficialRow), out / "official.csv")
