@@ -82,7 +82,7 @@ def rise(folder: Path) -> Path:
 
     write_image(folder / "data" / "spatial_reasoning_images" / "1_ref.png")
     rows = [
-        row("temporal", 1, reference="older", subtask="Life Progression"),
+        row("temporal", 1, reference="older", subtask="Life Progression", consistency_free=False),
         row("spatial", 1, reference_img="spatial_reasoning_images/1_ref.png", subtask="Viewpoint",
             reasoning_img=True),
         row("logical", 1, reference_txt="7", subtask="Puzzle", reasoning_wo_ins="yes"),

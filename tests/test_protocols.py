@@ -306,6 +306,16 @@ def test_answers_become_the_rows_of_the_official_table(tmp_path: Path, name: str
         assert outcome.table(table).value(line, column) == pytest.approx(value), (table, column)
 
 
+def test_what_a_judge_thought_is_no_score_in_the_official_table(tmp_path: Path) -> None:
+    sample = samples("imgedit", tmp_path)["22"]
+    protocol, benchmark = load("imgedit", tmp_path, sample.category), BENCHMARKS["imgedit"]
+    thought = "<think>\nCompliance: 1\n"
+    for begun, line in ((f"{thought}</think>", (3.33, 10 / 3)), (thought, (None, None))):
+        row = judged(protocol, sample, {"edit": begun + ANSWERS["imgedit"][0]["edit"]})
+        table = benchmark.aggregate(benchmark.rows(sample, row)).tables[0]
+        assert [table.value(mode, "Adjust") for mode in table.rows] == pytest.approx(line)
+
+
 def test_re_edit_has_a_verdict_under_the_category_and_three_measures(tmp_path: Path) -> None:
     sample = replace(SAMPLE, category="social", description_en="a hall", rationale_en="")
     checkout("re_edit", tmp_path, "physical")

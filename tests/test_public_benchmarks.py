@@ -182,6 +182,10 @@ MISTAKES = {
         "unicbench", lambda path: change(path / "data/test_data.jsonl", "Background", "Sky"),
         r"test_data.jsonl, line 1: unknown category 'Sky_Change'; known are Subject_Addition",
     ),
+    "no task, which says what is asked": (
+        "unicbench", lambda path: change(path / "data/test_data.jsonl", '"task"', '"group"'),
+        r"test_data.jsonl, line 1: field task is missing",
+    ),
     "half a Parquet file": (
         "gedit", lambda path: cut(path / TRAIN),
         r"train-00000-of-00002.parquet: not a whole Parquet file .*; download it again",

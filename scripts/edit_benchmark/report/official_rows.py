@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from edit_benchmark.judging.parsing import behind_thinking
 from edit_benchmark.judging.protocols import rise_row
 from edit_benchmark.official import complex_edit, gedit, imgedit, kris, re_edit, rise, unicbench
 from edit_benchmark.official.outcome import Outcome
@@ -14,11 +15,6 @@ from edit_benchmark.records import Sample, Score
 def _scores(row: Score) -> dict[str, float]:
     """The scores of all calls that were read."""
     return {name: value for call in row.calls.values() for name, value in call["scores"].items()}
-
-
-def _problem(row: Score, name: str = "") -> str:
-    """Why an edit, or its call ``name``, has no score; empty if it has one."""
-    return str(row.calls[name]["problem"]) if name in row.calls else row.reason
 
 
 def _gedit(sample: Sample, row: Score) -> list[gedit.Row]:
@@ -38,7 +34,11 @@ def _gedit(sample: Sample, row: Score) -> list[gedit.Row]:
 
 def _imgedit(sample: Sample, row: Score) -> list[imgedit.Row]:
     # The original reads the text itself, and takes for a score what is none in full.
-    text = next((call["text"] for call in row.calls.values()), "") or None
+    (call,) = row.calls.values()
+    try:
+        text = behind_thinking(call["text"]) or None
+    except ValueError:
+        text = None
     kind = sample.category if sample.category in imgedit.EDIT_TYPES else ""
     return [imgedit.Row(key=sample.id, text=text, edit_type=kind, problem=row.reason)]
 
@@ -59,7 +59,7 @@ def _unicbench(sample: Sample, row: Score) -> list[unicbench.Row]:
             task=sample.fields["task"],
             subtask=sample.fields["subtask"],
             scores=_scores(row),
-            problems={name: _problem(row, name) for name in asked},
+            problems={name: row.calls[name]["problem"] for name in asked},
             asked=asked,
         )
     ]
@@ -70,15 +70,16 @@ def _re_edit(sample: Sample, row: Score) -> list[re_edit.Row]:
     category = {"social": "cultural"}.get(sample.category, sample.category)
     rows = []
     for metric in re_edit.METRICS:
-        if metric not in row.calls:
+        call = row.calls.get(metric)
+        if call is None:
             continue
-        values = tuple(row.calls[metric]["scores"].values())
+        values = tuple(call["scores"].values())
         value: re_edit.Value | None = None
         if metric == re_edit.VERDICT and values:
             value = "yes" if values[0] else "no"
         elif values:
             value = (values[0], values[1]) if metric in re_edit.PAIRS else values[0]
-        rows.append(re_edit.Row(sample.id, category, metric, value, _problem(row, metric)))
+        rows.append(re_edit.Row(sample.id, category, metric, value, call["problem"]))
     return rows
 
 

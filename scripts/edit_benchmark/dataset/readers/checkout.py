@@ -95,9 +95,13 @@ def _refuse(sentence: str) -> bytes:
 def extra_fields(row: Mapping[str, Any], names: Sequence[str]) -> dict[str, str]:
     """The fields ``names`` of a row as texts, those that it lacks left out.
 
-    Lists are their items, a line each; true and false are written so.
+    Lists are their items, a line each; true is written so, and false is as good as lacking.
     """
-    found = {name: row[name] for name in names if row.get(name) not in (None, "", [])}
+    found = {
+        name: row[name]
+        for name in names
+        if row.get(name) not in (None, "", []) and row[name] is not False
+    }
     return {name: _as_text(value) for name, value in found.items()}
 
 

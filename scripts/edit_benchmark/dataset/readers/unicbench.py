@@ -37,6 +37,8 @@ def read_unicbench(path: Path, options: Options) -> Iterator[RawSample]:
             },
             fields={
                 "language": "en" if options.language == "en" else "cn",
-                **extra_fields(row, ["key", "task", "subtask", "reasoning_points"]),
+                # Without it nothing says whether reasoning is asked about.
+                "task": text(place, row, "task", required=True),
+                **extra_fields(row, ["key", "subtask", "reasoning_points"]),
             },
         )
