@@ -10,6 +10,7 @@ from pathlib import Path
 
 from edit_benchmark.dataset.export import export, models
 from edit_benchmark.dataset.layouts import LAYOUTS
+from edit_benchmark.errors import UserError
 from edit_benchmark.runtime.command_line import run
 
 
@@ -22,7 +23,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="a folder for one of each model")
     parser.add_argument("--model", action="append", help="only this model; may be repeated")
     arguments = parser.parse_args()
-    for model in arguments.model or models(arguments.results) or [""]:
+    names = arguments.model or models(arguments.results)
+    if not names:
+        raise UserError(f"{arguments.results}: it has no finished edits; give a results folder.")
+    for model in names:
         folder = arguments.out / model
         exported = export(arguments.results, model, arguments.format, folder)
         print(f"{folder}: {exported.written} edits written")

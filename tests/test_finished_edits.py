@@ -19,9 +19,9 @@ from edit_benchmark.dataset.export import export
 from edit_benchmark.editing.finished import bring_shard
 from edit_benchmark.editing.job import EditJob
 from edit_benchmark.errors import UserError
-from edit_benchmark.records import Edit
+from edit_benchmark.records import Edit, Sample
 from edit_benchmark.results.layout import Layout
-from edit_benchmark.results.tables import write_rows
+from edit_benchmark.results.tables import read_rows, write_rows
 from edit_benchmark.runtime.devices import DeviceRequest
 from runs import one_category
 from test_public_benchmarks import read
@@ -142,6 +142,20 @@ def test_what_cannot_be_exported(tmp_path: Path) -> None:
         exported(tmp_path, bring, "id")
     with pytest.raises(UserError, match="no finished edits of model ours; it has some of: theirs"):
         export(tmp_path / "results", "ours", "id", tmp_path / "ours")
+    (image, *_) = (tmp_path / "results/store/edits").rglob("*.png")
+    image.unlink()
+    with pytest.raises(UserError, match=f"{image.name}: the edited image cannot be read"):
+        export(tmp_path / "results", "theirs", "id", tmp_path / "without one")
+
+
+def test_an_earlier_runs_other_categories_are_not_exported(tmp_path: Path) -> None:
+    bring = bringing(tmp_path, "imgedit")
+    for name in ("22", "23", "24"):
+        save(tmp_path / "edits" / f"{name}.png", name)
+    layout = Layout(tmp_path / "results")
+    assert exported(tmp_path, bring, "imgedit") == ["22.png", "23.png", "24.png"]
+    write_rows(layout.samples, read_rows(layout.samples, Sample)[:1])
+    assert exported(tmp_path, bring, "imgedit", "of one") == ["22.png"]
 
 
 def config(tmp_path: Path, **model: object) -> dict[str, object]:

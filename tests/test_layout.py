@@ -48,6 +48,7 @@ def test_finished_tables_are_listed(tmp_path: Path) -> None:
     assert set(layout.shard_tables()) == set(tables)
     assert list(layout.shard_tables("m", "causal", 2)) == tables[:2]
     assert not list(layout.shard_tables("other"))
+    assert list(layout.edit_tables("m")) == [layout.edit_table("m", "causal")]
     assert list(layout.score_parts()) == [part]
     assert list(layout.score_tables(model="m")) == [whole]
 

@@ -60,6 +60,11 @@ class Sample:
         return [self.source, *self.more_sources]
 
     @property
+    def judged_source(self) -> str:
+        """Path of the image that a benchmark's judge is shown as the source."""
+        return self.fields.get("judged_source") or self.source
+
+    @property
     def all_source_sha256(self) -> list[str]:
         """The hashes of :attr:`sources`."""
         return [self.source_sha256, *self.more_source_sha256]

@@ -5,12 +5,17 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from glob import escape
 from pathlib import Path
 
+from PIL import Image
+
 from edit_benchmark import images
+from edit_benchmark.dataset import source_images
 from edit_benchmark.dataset.layouts import LAYOUTS, OutputLayout, check_samples
 from edit_benchmark.errors import UserError
 from edit_benchmark.records import EDITED, Edit, Sample
+from edit_benchmark.results import edited_images
 from edit_benchmark.results.files import write_bytes
 from edit_benchmark.results.layout import Layout
 from edit_benchmark.results.tables import read_rows
@@ -26,7 +31,7 @@ class Exported:
 
 def models(results: Path) -> list[str]:
     """Names of the models that a results folder has edits of, sorted."""
-    return sorted({path.parents[1].name for path in results.glob("edits/*/*/edits.jsonl")})
+    return sorted({path.parents[1].name for path in Layout(results).edit_tables()})
 
 
 def export(results: Path, model: str, name: str, out: Path) -> Exported:
@@ -42,14 +47,19 @@ def export(results: Path, model: str, name: str, out: Path) -> Exported:
     Raises
     ------
     UserError
-        If the samples are not of that benchmark, if ``out`` is not empty, or if the layout pairs
-        images with rows by their order and one is missing.
+        If the samples are not of that benchmark, if ``out`` is not empty, if the layout pairs
+        images with rows by their order and one is missing, or if an image was altered.
     """
     layout = Layout(results)
     samples = {sample.id: sample for sample in read_rows(layout.samples, Sample)}
     check_samples(name, samples.values())
-    tables = sorted(results.glob(f"edits/{model}/*/edits.jsonl"))
-    edits = [row for path in tables for row in read_rows(path, Edit) if row.repeat == 0]
+    # Tables of categories that an earlier run had lie there still.
+    edits = [
+        row
+        for path in layout.edit_tables(escape(model))
+        for row in read_rows(path, Edit)
+        if row.repeat == 0 and row.id in samples
+    ]
     if not edits:
         raise UserError(
             f"{results}: it has no finished edits of model {model}; it has some of: "
@@ -72,21 +82,17 @@ def export(results: Path, model: str, name: str, out: Path) -> Exported:
 
 def _write(out: Path, layout: OutputLayout, sample: Sample, results: Path, edit: Edit) -> None:
     place = layout.place(sample)
-    data = (results / edit.image).read_bytes()
-    write_bytes(out / f"{place}{layout.ending}", _encoded(data, layout.ending, edit.id))
+    data = edited_images.read(edit, results)
+    if layout.ending == ".jpg":
+        data = _as_jpeg(images.load(data, edit.id))
+    write_bytes(out / f"{place}{layout.ending}", data)
     if layout.source:
-        source = (results / sample.fields.get("judged_source", sample.source)).read_bytes()
-        write_bytes(out / f"{place}{layout.source}.png", _encoded(source, "", edit.id))
+        source = source_images.load_named(sample.judged_source, sample, results)
+        write_bytes(out / f"{place}{layout.source}.png", images.encode_png(source, {}))
 
 
-def _encoded(data: bytes, ending: str, name: str) -> bytes:
-    """An image file as a script expects it by its ending: a PNG that is one is left as it is."""
-    if ending == ".png":
-        return data
-    image = images.load(data, name)
-    if ending == ".jpg":
-        buffer = io.BytesIO()
-        # As near to the edit as JPEG can be.
-        image.save(buffer, format="JPEG", quality=100, subsampling=0)
-        return buffer.getvalue()
-    return images.encode_png(image, {})
+def _as_jpeg(image: Image.Image) -> bytes:
+    """As near to the image as JPEG can be."""
+    buffer = io.BytesIO()
+    image.save(buffer, format="JPEG", quality=100, subsampling=0)
+    return buffer.getvalue()

@@ -34,7 +34,7 @@ from edit_benchmark.judging.registry import KINDS
 from edit_benchmark.judging.rubrics import Rubric, overall
 from edit_benchmark.judging.turns import case_of_question
 from edit_benchmark.records import JUDGE_FAILED, SCORED, Edit, Sample, Score
-from edit_benchmark.results import recipes, replies
+from edit_benchmark.results import edited_images, recipes, replies
 from edit_benchmark.results.former_keys import former_keys
 from edit_benchmark.results.store import Store, made_with
 from edit_benchmark.runtime import supervision
@@ -342,19 +342,7 @@ def case_of(sample: Sample, edit: Edit, rubric: Rubric, results: Path) -> Case:
     SampleError
         If the edited image is none that can be read.
     """
-    path = results / edit.image
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise UserError(
-            f"{path}: the edited image cannot be read ({error.strerror}); run again with "
-            "--forcerun edit, which makes only what is missing."
-        ) from None
-    if images.sha256(data) != edit.image_sha256:
-        raise UserError(
-            f"{path}: not the image that was edited (another hash); run again with --forcerun "
-            "edit, which makes only what is missing."
-        )
+    data = edited_images.read(edit, results)
     given = source_images.load(sample, results)
     try:
         edited = images.load(data, edit.image)

@@ -46,11 +46,6 @@ def fields_of(sample: Sample, language: str = "en") -> dict[str, str]:
     return {name: value for name, value in fields.items() if value}
 
 
-def judged_source(sample: Sample) -> str:
-    """The path of the image that judges are shown as the source."""
-    return sample.fields.get("judged_source") or sample.source
-
-
 def fits(way: files.Way, fields: Mapping[str, str]) -> bool:
     """Whether a way is one for a sample with ``fields``."""
     for name, wanted in way.when.items():
@@ -79,7 +74,7 @@ def parts_of(entry: str | files.Part, sample: Sample) -> Sequence[str | Shown]:
         return _all_frames(sample)
     if entry == EDITED:
         return [Shown(EDITED)]
-    path = judged_source(sample) if entry == "source" else sample.fields.get(entry, "")
+    path = sample.judged_source if entry == "source" else sample.fields.get(entry, "")
     if not path:
         raise SampleError("no_image", f"the protocol shows {entry}, which the sample lacks")
     return [Shown(path)]

@@ -26,7 +26,6 @@ from edit_benchmark.judging.protocol_samples import (
     Shown,
     fields_of,
     fits,
-    judged_source,
     parts_of,
 )
 from edit_benchmark.judging.rubrics import Rubric, Scale
@@ -82,7 +81,7 @@ class Question:
             changes.pop("edit_as_source", None)
             return {"sha256": digest_of(image.path, sample), **changes}
         if changes.pop("edit_as_source", False):
-            changes["as_large_as"] = digest_of(judged_source(sample), sample)
+            changes["as_large_as"] = digest_of(sample.judged_source, sample)
         return {"sha256": edit.image_sha256, **changes}
 
 

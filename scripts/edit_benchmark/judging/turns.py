@@ -11,7 +11,7 @@ from edit_benchmark import images
 from edit_benchmark.config.protocols import Images
 from edit_benchmark.dataset import source_images
 from edit_benchmark.judging.judge import Case, Turn
-from edit_benchmark.judging.protocol_samples import EDITED, judged_source
+from edit_benchmark.judging.protocol_samples import EDITED
 from edit_benchmark.judging.protocols import Question
 
 
@@ -25,7 +25,7 @@ def case_of_question(case: Case, question: Question, results: Path) -> Case:
     """
     size = None
     if question.images.edit_as_source:
-        size = source_images.load_named(judged_source(case.sample), case.sample, results).size
+        size = source_images.load_named(case.sample.judged_source, case.sample, results).size
     content: list[str | Image.Image] = []
     for part in question.content:
         if isinstance(part, str):

@@ -88,6 +88,10 @@ class Layout:
         """All edits of a category by a model, a row a sample."""
         return self.root / "edits" / model / category / "edits.jsonl"
 
+    def edit_tables(self, model: str = "*") -> Iterator[Path]:
+        """The tables of :meth:`edit_table` that exist, sorted."""
+        return iter(sorted(self.root.glob(f"edits/{model}/*/edits.jsonl")))
+
     def edited_images(self, model: str, category: str) -> Path:
         """Folder of a category's edited images, named by their samples."""
         return self.root / "edits" / model / category / "images"
