@@ -60,6 +60,42 @@ def test_a_folder_for_leases_that_cannot_be_made(
             pass
 
 
+CLOSING = """
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from edit_benchmark.results.files import read_bytes, write_bytes
+from edit_benchmark.runtime.containment import contained, prints_in_log
+
+def misbehave():
+    os.close(1)
+    try:
+        os.write(1, b"x")
+    except OSError:
+        pass
+
+def work(folder):
+    for number in range(300):
+        data = bytes(1000) + str(number).encode()
+        write_bytes(folder / str(number), data)
+        assert read_bytes(folder / str(number)) == data, number
+
+with ThreadPoolExecutor(1) as pool, prints_in_log():
+    working = pool.submit(work, Path(os.environ["FOLDER"]))
+    while not working.done():
+        contained(misbehave)
+working.result()
+"""
+
+
+def test_files_of_other_threads_survive_a_class_that_closes_its_streams(tmp_path: Path) -> None:
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "scripts"), "FOLDER": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", CLOSING], env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.usefixtures("umask")
 def test_lock_files_are_everybodys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     os.umask(0o077)

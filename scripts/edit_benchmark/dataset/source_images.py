@@ -14,7 +14,7 @@ from edit_benchmark.dataset.readers.raw_image import RawImage
 from edit_benchmark.dataset.readers.raw_sample import RawSample
 from edit_benchmark.errors import ImageError, UserError
 from edit_benchmark.records import Sample
-from edit_benchmark.results.files import write_bytes
+from edit_benchmark.results.files import read_bytes, write_bytes
 
 # Models refuse images with a side of fewer pixels than one token stands for, and narrow ones.
 _LEAST_SIDE, _MOST_ASPECT = 32, 20
@@ -166,7 +166,7 @@ def has_odd_shape(sample: Sample) -> bool:
 def _bytes(path: Path, digest: str, sample_id: str) -> bytes:
     """The bytes of a kept file."""
     try:
-        data = path.read_bytes()
+        data = read_bytes(path)
     except OSError as error:
         raise UserError(
             f"{path}: the source image of {sample_id} cannot be read ({error.strerror}); "

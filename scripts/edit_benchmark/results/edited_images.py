@@ -7,6 +7,7 @@ from pathlib import Path
 from edit_benchmark import images
 from edit_benchmark.errors import UserError
 from edit_benchmark.records import Edit
+from edit_benchmark.results.files import read_bytes
 
 
 def read(edit: Edit, results: Path) -> bytes:
@@ -19,7 +20,7 @@ def read(edit: Edit, results: Path) -> bytes:
     """
     path = results / edit.image
     try:
-        data = path.read_bytes()
+        data = read_bytes(path)
     except OSError as error:
         raise UserError(
             f"{path}: the edited image cannot be read ({error.strerror}); run again with "

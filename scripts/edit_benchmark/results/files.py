@@ -11,6 +11,25 @@ from uuid import uuid4
 from edit_benchmark.errors import UserError
 
 
+def _above_streams(path: str, flags: int) -> int:
+    """An ``opener`` of files that a user's class cannot take for its standard streams.
+
+    Images are read and written in threads while the class works. If it closes descriptor 1, the
+    next file opened anywhere gets that number, and loses it when the streams are restored.
+    """
+    # What got such a number stays: so the next one is above, and the streams close it.
+    while (descriptor := os.open(path, flags, 0o666)) <= 2:
+        if flags & os.O_EXCL:
+            Path(path).unlink()
+    return descriptor
+
+
+def read_bytes(path: Path) -> bytes:
+    """The content of a file, also while a user's class closes and restores the streams."""
+    with open(path, "rb", opener=_above_streams) as file:
+        return file.read()
+
+
 def write_text(path: Path, text: str) -> None:
     """Write ``text`` so that ``path`` holds either its old or its whole new content."""
     write_bytes(path, text.encode("utf-8"))
@@ -22,7 +41,7 @@ def write_bytes(path: Path, data: bytes) -> None:
     # Not tempfile: its files are the user's alone, whatever the umask says.
     temporary = path.parent / f".writing-{uuid4().hex}"
     try:
-        with temporary.open("xb") as file:
+        with open(temporary, "xb", opener=_above_streams) as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())

@@ -8,6 +8,7 @@ alone: they are the class's own, and nothing else in its process uses them.
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import signal
@@ -31,6 +32,18 @@ class _Unclosable(io.TextIOWrapper):
         self.flush()
 
 
+def _redirect(source: int, descriptor: int) -> None:
+    """``os.dup2``, also while another thread opens a file under a number that was closed."""
+    while True:
+        try:
+            os.dup2(source, descriptor)
+        except OSError as error:
+            if error.errno != errno.EBUSY:
+                raise
+        else:
+            return
+
+
 @dataclass(frozen=True)
 class _Surroundings:
     """Descriptors of the working directory and the log, and the stream into the log."""
@@ -42,7 +55,7 @@ class _Surroundings:
     def restore(self) -> None:
         os.fchdir(self.folder)
         for descriptor in (1, 2):
-            os.dup2(self.log, descriptor)
+            _redirect(self.log, descriptor)
         sys.stdout = sys.stderr = self.stream
 
 
