@@ -64,3 +64,23 @@ def make_older(path: Path) -> None:
         )
     )  # fmt: skip
     model.save_pretrained(path)
+
+
+def make_terse(path: Path) -> None:
+    """The same checkpoint of a judge that writes one digit, whichever, and ends."""
+    model = transformers.Qwen3VLForConditionalGeneration.from_pretrained(path)
+    tokens = transformers.AutoTokenizer.from_pretrained(path)
+    digits = tokens.convert_tokens_to_ids(list("0123456789"))
+    torch.manual_seed(0)
+    weights = model.lm_head.weight
+    written = model.get_input_embeddings().weight
+    with torch.no_grad():
+        rows = torch.randn(len(digits), weights.shape[1])
+        # What follows a digit is told by one direction of the hidden state, which is theirs alone.
+        rows[:, 0] = 0
+        weights.zero_()
+        weights[digits] = rows - rows.mean(0)
+        written[:, 0] = 0
+        written[digits, 0] = 1000
+        weights[tokens.eos_token_id, 0] = 1
+    model.save_pretrained(path)

@@ -13,7 +13,7 @@ import sys
 import time
 from pathlib import Path
 
-from stand_in import Asked, Reply, StandIn, well
+from stand_in import Asked, Reply, StandIn, edited, well
 
 
 def main() -> None:
@@ -36,6 +36,8 @@ def main() -> None:
 
 
 def mortal(asked: Asked) -> Reply:
+    if asked.path.endswith("/images/edits"):
+        return edited(asked)
     if "change 5" in str(asked.parts("text")):
         os._exit(7)
     return well(asked)

@@ -22,7 +22,6 @@ from conftest import ROOT, Project, clone
 from edit_benchmark.config.resolve import config_from_json, judge_settings
 from edit_benchmark.errors import UserError
 from edit_benchmark.judging.registry import KINDS
-from edit_benchmark.results.layout import Layout
 from edit_benchmark.runtime import leases
 from edit_benchmark.runtime.devices import Device, DeviceRequest
 from edit_benchmark.runtime.keeping import place
@@ -85,38 +84,68 @@ def _own_leases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 # ----- A whole run -----
 
 
-def project_of(tmp_path: Path, judge: dict[str, Any]) -> Project:
+def project_of(tmp_path: Path, judge: dict[str, Any], **changes: Any) -> Project:
     project = clone(tmp_path / "clone")
     names = [f"s{number}" for number in range(3)]
     common = {"category": "physical", "instruction": "change it"}
     project.benchmark([{"id": name} | common for name in names])
-    project.configure(
-        benchmark={"path": "data/benchmark.jsonl", "categories": ["physical"]},
-        judges={"big": {"judge": "openai", **judge}},
-        score_chunk=1,  # a job for each
-    )
+    settings = {
+        "benchmark": {"path": "data/benchmark.jsonl", "categories": ["physical"]},
+        "judges": {"big": {"judge": "openai", **judge}},
+        "score_chunk": 1,  # a job for each
+    }
+    project.configure(**settings | changes)
     return project
 
 
-def test_a_server_is_started_once_for_all_jobs_and_ended_with_the_run(
+def test_servers_are_started_once_for_all_jobs_and_ended_with_the_run(
     tmp_path: Path, diary: Path
 ) -> None:
-    project = project_of(tmp_path, serve(diary, "1"))
+    """An editor's on two devices, and one that two judges share."""
+    of_editor = tmp_path / "editor.txt"
+    editor = {"editor": "openai", "dialect": "sglang", **serve(of_editor)}
+    editor["serve"]["gpu"] = 2
+    judge = {"judge": "openai", **serve(diary, "1")}
+    project = project_of(
+        tmp_path,
+        judge,
+        device_ids=["cpu"] * 3,
+        models={"painted": editor},
+        judges={"big": judge, "again": judge | {"repeat": 1, "vary": "paraphrase"}},
+        selftest_samples=1,
+    )
     output = project.run()
-    (pids,) = begun(diary)
-    rows = project.scores("physical", judge="big").values()
-    assert [row.status for row in rows] == ["scored"] * 3
-    # It has a device to itself, and sees no other.
+    # The log is that of whose job asked first.
+    logs = list((project.root / "results/logs/servers").glob("*/*.log"))
+    assert sorted(path.parent.name for path in logs) == ["judges", "models"]
+    for path in logs:
+        book = of_editor if path.parent.name == "models" else diary
+        (pids,) = begun(book)
+        assert all_end(pids)
+        assert f"ended {pids[0]}" in book.read_text()  # in its own way
+        assert "seeing ''" in book.read_text()  # no device but its own
+        written = path.read_text()
+        assert "loading" in written
+        assert written.count(" taken after ") == (2 if book == of_editor else 1)
     jobs = [line for line in output.splitlines() if line.lstrip().startswith("resources:")]
     claims = [line for line in jobs if "at_once=8" in line]
-    assert len(claims) == 3
-    assert all("gpu=1" in line for line in claims)
-    assert "seeing ''" in diary.read_text()
-    assert all_end(pids)
-    assert f"ended {pids[0]}" in diary.read_text()  # in its own way
-    written = Layout(project.root / "results").server_log("judges", "big").read_text()
-    assert "loading" in written
-    assert "device cpu-0 taken" in written
+    # Three edits; by each of two judges as many scores, and the self-test.
+    assert sum("gpu=2" in line for line in claims) == 3
+    assert sum("gpu=1" in line for line in claims) == 2 * (3 + 1) == len(claims) - 3
+    # A judge behind a server is tested, repeated and compared like any other.
+    for name in ("big", "again"):
+        rows = project.scores("physical", "painted", name).values()
+        assert [row.status for row in rows] == ["scored"] * 3
+        tested = json.loads((project.root / f"results/selftest/{name}/painted.json").read_text())
+        answers = next(check for check in tested["checks"] if check["name"] == "answers")
+        assert (tested["n"], answers["value"], answers["passed"]) == (1, 1, True)
+    report = json.loads((project.root / "results/report/summary.json").read_text())
+    (repeated,) = report["repeats"]
+    assert (repeated["judges"], repeated["n"]) == (["big", "again"], 3)
+    assert repeated["varied"] == "paraphrase"
+    assert [({row["a"], row["b"]}, row["n"]) for row in report["agreement"]] == [
+        ({"big", "again"}, 3)
+    ]
 
 
 def test_a_server_ends_with_a_run_that_is_killed(tmp_path: Path, diary: Path) -> None:

@@ -113,4 +113,6 @@ def test_who_asks_a_server_takes_no_gpu(run: tuple[Project, StandIn, str]) -> No
     for line in claims:
         assert "gpu=0" in line
         assert f"{server.resource}=8" in line
+    # Together they keep what the server takes.
+    assert server.most_at_once <= 8
     assert "the name toy has no date" in output
