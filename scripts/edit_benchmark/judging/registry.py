@@ -49,7 +49,7 @@ def _build_transformers(
     from edit_benchmark.judging.generated import GeneratedJudge
 
     writes = {"labels": ChosenJudge, "text": GeneratedJudge}[settings.answer]
-    judge_class = {"expected": ExpectedJudge, "generated": writes}[settings.method]
+    judge_class = ExpectedJudge if settings.method == "expected" else writes
     return judge_class(settings, checkpoint, device, prefetch)
 
 
@@ -78,7 +78,7 @@ def _transformers_key_fields(
     fields = _repeat(settings, checkpoint)
     if settings.variant is not None:
         fields["variant"] = settings.variant
-    if settings.method == "generated":
+    if settings.method != "expected":
         fields["answer"] = settings.answer
         if settings.answer == "text":
             # Answers are padded to the length of the batch's longest, which changes their rounding.
@@ -136,7 +136,7 @@ def _served_key_fields(
 ) -> dict[str, Any]:
     """What determines an answer by some methods and formats only."""
     fields = _repeat(settings, checkpoint) | settings.serve_fields
-    if settings.method == "generated":
+    if settings.method != "expected":
         fields |= {
             "response_format": settings.response_format,
             "max_tokens": settings.max_tokens,
