@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 from edit_benchmark.config.editors import EditorSettings
 from edit_benchmark.config.judges import ServedJudgeSettings
@@ -129,8 +130,11 @@ def _of_judge(
         for category in {sample.category for sample in samples}
     }
     one_model = [_questions(settings, by_category[sample.category], sample) for sample in samples]
-    asked = [one for many in one_model for one in many] * sum(
-        model.repeats for model in config.models.values()
+    repeats = [model.repeats for model in config.models.values()]
+    # Of each two models the edits that both have, in both orders.
+    times = sum(2 * min(pair) for pair in combinations(repeats, 2))
+    asked = [one for many in one_model for one in many] * (
+        times if settings.compares else sum(repeats)
     )
     if one_model and settings.rubric_file is not None:
         # Which edits are chosen is not known yet; one is about as long as another.

@@ -150,6 +150,8 @@ class Protocol(Section):
             if sorted(map(str, edits)) != [FIRST, SECOND] and self.compares:
                 raise mistake("a protocol that compares pairs shows first and second once each")
         for name, call in self.calls.items():
+            if self.compares and (call.times > 1 or len(call.scores) > 1):
+                raise mistake(f"calls.{name}: a pair has one score, and is asked about once")
             if (call.parser == "winner") != self.compares:
                 raise mistake(
                     f"calls.{name}: parser winner is for pairs, whose content has first and second"

@@ -128,6 +128,21 @@ class Config(Section):
         return self
 
     @model_validator(mode="after")
+    def _pairs_have_two_models_and_scores(self) -> Config:
+        for name, judge in self.judges.items():
+            if judge.compares and len(self.models) < 2:
+                raise mistake(
+                    f"judges.{name} compares two models' edits, and there is one model; add "
+                    "another, such as one of editor: identity"
+                )
+        if all(judge.compares for judge in self.judges.values()):
+            raise mistake(
+                "judges has only such as compare pairs, which give no scores; add one that does, "
+                "such as {judge: pixels}"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _budget_has_prices(self) -> Config:
         for (section, name), settings in self.served.items():
             if self.budget is not None and settings.price is None:
