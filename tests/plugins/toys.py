@@ -160,3 +160,16 @@ class Taste(Judge):
         if "first" in case.sample.instruction:
             winner = "A"
         return f'{{"winner": "{winner}"}}'
+
+
+class Shade(Editor):
+    """Paints all of the image in one shade of grey; an instruction "fail" fails."""
+
+    def __init__(self, checkpoint: str | None, dtype: str, device: str, value: int) -> None:
+        self._value = value
+
+    def edit(self, source: Image.Image, instruction: str, seed: int) -> Image.Image:
+        _count(f"edit {instruction}")
+        if instruction == "fail":
+            raise ValueError("told to fail")
+        return Image.new("RGB", source.size, (self._value,) * 3)

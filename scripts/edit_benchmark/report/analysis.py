@@ -20,6 +20,7 @@ from edit_benchmark.report.costs import cost_rows
 from edit_benchmark.report.grouping import by_model_and_judge
 from edit_benchmark.report.inputs import Inputs
 from edit_benchmark.report.official import Official, official
+from edit_benchmark.report.pairwise import Pairwise, pair_warnings, pairwise
 from edit_benchmark.report.per_sample import per_sample
 from edit_benchmark.report.rows import (
     EQUAL_MARK,
@@ -54,6 +55,7 @@ class Analysis:
     """The tables of a report; ``warnings`` are sentences in its language.
 
     ``official`` are the public benchmark's own tables, of each judge that follows its protocol.
+    ``pairwise`` are those of judges that compare pairs.
     ``alpha`` is Krippendorff's alpha over all judges, of which none is another one
     asked again; None with one judge or several scales.
     """
@@ -71,6 +73,7 @@ class Analysis:
     alpha: Alpha | None
     warnings: list[str]
     official: list[Official]
+    pairwise: Pairwise
 
 
 def analyse(inputs: Inputs, words: Words, equal_share: float = EQUAL_SHARE) -> Analysis:
@@ -82,6 +85,7 @@ def analyse(inputs: Inputs, words: Words, equal_share: float = EQUAL_SHARE) -> A
     repeats = repeat_rows(ratings, inputs.judges)
     again = {name for row in repeats for name in row.judges[1:]}
     once = {name: rated for name, rated in ratings.items() if name not in again}
+    pairs = pairwise(samples, inputs.preferences)
     return Analysis(
         scores=score_rows(samples, scores),
         summary=summary,
@@ -97,9 +101,11 @@ def analyse(inputs: Inputs, words: Words, equal_share: float = EQUAL_SHARE) -> A
         warnings=[
             *_unreadable(samples, words),
             *_warnings(summary, scores, words),
+            *pair_warnings(pairs, words),
             *_not_compared(inputs, words),
         ],
         official=official(inputs, words),
+        pairwise=pairs,
     )
 
 

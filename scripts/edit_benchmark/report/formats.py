@@ -72,6 +72,9 @@ def to_json(analysis: Analysis, run: Mapping[str, Any]) -> dict[str, Any]:
         "comparison": [cells(row) for row in analysis.comparison],
         "agreement": [cells(row) for row in analysis.agreement],
         "agreement_of_all_judges": analysis.alpha and asdict(analysis.alpha),
+        "pairwise": [cells(row) for row in analysis.pairwise.pairs],
+        "strengths": [cells(row) for row in analysis.pairwise.strengths],
+        "position_bias": [cells(row) for row in analysis.pairwise.bias],
         "repeats": [asdict(row) for row in analysis.repeats],
         "warnings": analysis.warnings,
     }
@@ -187,32 +190,34 @@ def to_latex(summary: Sequence[SummaryRow], words: Words, scales: Scales = NO_SC
         f"% Needs the packages {packages}.",
         r"\begin{table}[tbp]",
         r"\centering",
-        rf"\caption{{{_tex(_caption(summary, words, scales))}}}",
+        rf"\caption{{{tex(_caption(summary, words, scales))}}}",
         r"\label{tab:image-edit-benchmark}",
         # A wide table is scaled to the text's width, a narrow one is left as it is.
         r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
         rf"\begin{{tabular}}{{l{'r' * (len(SHOWN) - 1)}}}",
         r"\toprule",
-        _tex_row([words.column(name) for name in SHOWN]),
+        tex_row([words.column(name) for name in SHOWN]),
     ]
     for (model, judge), part in by_model_and_judge(summary).items():
-        title = _tex(f"{model} · {judge}")
+        title = tex(f"{model} · {judge}")
         lines += [r"\midrule", rf"\multicolumn{{{len(SHOWN)}}}{{l}}{{\textbf{{{title}}}}} \\"]
         for row in part:
             if row.category == MICRO:
                 lines.append(r"\addlinespace")
             texts = shown(row, words)
-            lines.append(_tex_row([texts[name] for name in SHOWN]))
+            lines.append(tex_row([texts[name] for name in SHOWN]))
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}}", r"\end{table}"]) + "\n"
 
 
-def _tex(text: str) -> str:
+def tex(text: str) -> str:
+    """``text`` as LaTeX shows it."""
     return "".join(_TEX.get(character, character) for character in " ".join(text.split()))
 
 
-def _tex_row(cells: Sequence[str]) -> str:
+def tex_row(cells: Sequence[str]) -> str:
+    """A line of a LaTeX table."""
     # Braces: a cell that begins with a bracket would be taken for an option of the line before.
-    return " & ".join(f"{{{_tex(cell)}}}" for cell in cells) + r" \\"
+    return " & ".join(f"{{{tex(cell)}}}" for cell in cells) + r" \\"
 
 
 def to_terminal(analysis: Analysis, words: Words) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from edit_benchmark.report.pair_rows import BiasRow, PairRow, PreferenceRow, StrengthRow
 from edit_benchmark.stats.comparison import SIZES
 
 #: The two rows over all categories: all samples pooled, and the mean of the categories' means.
@@ -331,6 +332,10 @@ Row = (
     | TimingRow
     | CostRow
     | OfficialRow
+    | PreferenceRow
+    | PairRow
+    | StrengthRow
+    | BiasRow
 )
 
 
