@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from typing import Any
 
 import pytest
@@ -86,6 +87,27 @@ def test_the_report_has_win_rates_strengths_and_position_bias(compared: Project)
     assert "{taste} & {better} & {dark} & {light} & {3} & {0} & {0} & {2} & {1}" in latex
 
 
+@pytest.mark.parametrize(("model", "preferred"), [("light", True), ("dark", False)])
+def test_a_judge_that_compares_is_put_to_the_test(
+    compared: Project, model: str, preferred: bool
+) -> None:
+    compared.python(
+        "scripts/selftest.py", "--samples", "results/benchmark/samples.jsonl",
+        "--edits", f"results/edits/{model}/physical/edits.jsonl", "--count", "5",
+        "--part", "1-of-1", "--model", model, "--judge", "taste", "--settings", json.dumps(TASTE),
+        "--checkpoint", "results/checkpoints/judges/taste.json", "--language", "en",
+        "--results", "results", "--out", f"{model}.json", "--gpu", "1", "--device-ids", "cpu",
+        "--load-slots", "1",
+    )  # fmt: skip
+    part = json.loads((compared.root / f"{model}.json").read_text(encoding="utf-8"))
+    rows = {row["id"]: row for row in part["rows"]}
+    assert rows["d"]["score"] is None
+    for row in (rows["a"], rows["b"]):
+        # Brighter than black both are; than noise only one is.
+        assert row["probes"]["pair_black"] == {"score": 0, "differs": True, "against": 1}
+        assert (row["probes"]["pair_noise"]["against"] == 1) is preferred
+
+
 def test_a_model_that_is_added_costs_its_own_pairs_alone(compared: Project) -> None:
     compared.forget_calls()
     compared.configure(
@@ -103,3 +125,14 @@ def test_a_model_that_is_added_costs_its_own_pairs_alone(compared: Project) -> N
     assert all(row.identical for key, row in preferences(compared, "light", "twin").items()
                if key != "e")  # fmt: skip
     assert preferences(compared, "dark", "twin")["a"].win == 0
+
+
+def test_only_the_answers_that_say_nothing_are_asked_for_again(compared: Project) -> None:
+    kept = "results/store/answers"
+    before = len(list((compared.root / kept).glob("??/*.json")))
+    compared.python("scripts/redo.py", "--scores", "--failed", "--results", "results")
+    left = compared.root / "results/preferences/taste"
+    assert not list(left.glob("*/*/physical.jsonl"))
+    after = len(list((compared.root / kept).glob("??/*.json")))
+    # About d one of two answers could not be read, of each two pictures.
+    assert before - after == 3

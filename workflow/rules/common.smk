@@ -94,9 +94,11 @@ SCORING = [name for name, judge in settings.judges.items() if not judge.compares
 COMPARING = [name for name in JUDGES if name not in SCORING]
 # In the order of their names: another order in the configuration is no other pair.
 PAIRS = list(combinations(sorted(MODELS), 2))
-# What has no opinion cannot be put to the test; its probes are about a rubric.
+# What has no opinion cannot be put to the test; its probes are about a rubric, or about pairs.
 TESTED_JUDGES = [
-    name for name, judge in settings.judges.items() if judge.rubric_file is not None
+    name
+    for name, judge in settings.judges.items()
+    if judge.rubric_file is not None or judge.compares
 ]
 # The source unchanged is no edit to test a judge with, unless there is no other.
 SELFTESTED = [

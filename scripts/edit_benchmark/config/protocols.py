@@ -36,8 +36,8 @@ class Prompt(Section):
     """In place of text: a .py, .json or .yaml file, relative to the checkout, or to the protocol
     file if the protocol needs no checkout."""
     names: list[Text] = []
-    """Of file, the constants, or the keys with dots between them; {category} and other fields of
-    the sample are filled in."""
+    """Of file, the constants, or the keys, and places in lists, with dots between them; {category}
+    and other fields of the sample are filled in."""
     join: str = "\n"
     """What stands between the texts of several names."""
     also: str = ""
@@ -65,6 +65,8 @@ class Part(Section):
     """A text between images."""
     each_source: Text | None = None
     """All source images, each behind this text with its {number}."""
+    prompt: Prompt | None = Field(default=None, exclude_if=lambda value: value is None)
+    """A further text of a file."""
 
 
 class Images(Section):
@@ -168,7 +170,9 @@ class Protocol(Section):
     def prompts(self) -> list[Prompt]:
         """All prompts of all calls."""
         ways = [way for call in self.calls.values() for way in call.ways]
-        return [prompt for way in ways for prompt in (way.prompt, way.system) if prompt]
+        parts = [part.prompt for way in ways for part in way.content if isinstance(part, Part)]
+        named = [prompt for way in ways for prompt in (way.prompt, way.system)]
+        return [prompt for prompt in (*named, *parts) if prompt]
 
     def files(self, folder: Path) -> list[Path]:
         """The files below ``folder`` that the prompts are read from."""

@@ -17,7 +17,7 @@ from edit_benchmark.config.protocols import FIRST, SECOND
 from edit_benchmark.dataset import source_images
 from edit_benchmark.errors import SampleError
 from edit_benchmark.judging.asking import SYSTEMATIC, ask, unusable
-from edit_benchmark.judging.judge import Case, Unreadable
+from edit_benchmark.judging.judge import Answer, Case, Unreadable
 from edit_benchmark.judging.protocols import Protocol, Question
 from edit_benchmark.judging.reading import read
 from edit_benchmark.judging.registry import KINDS
@@ -210,16 +210,23 @@ def pair_fields(question: Question, pair: Pair) -> tuple[dict[str, Any], dict[st
 def _heard(task: _Task, settings: JudgeSettings, content: Mapping[str, Any]) -> Heard:
     """An answer as the store keeps it."""
     answer = read(content, task.rubric, settings)
-    preference, problem = None, ""
-    if isinstance(answer, Unreadable):
-        problem = str(answer)
-    else:
-        (preference,) = answer.criteria.values()
-        if task.is_swapped and preference is not None:
-            preference = 1 - preference
+    problem = str(answer) if isinstance(answer, Unreadable) else ""
     return Heard(
-        preference, task.key, content["text"], problem, content["seconds"], made_with(content)
+        share_of_first(answer, task.is_swapped),
+        task.key,
+        content["text"],
+        problem,
+        content["seconds"],
+        made_with(content),
     )
+
+
+def share_of_first(answer: Answer | Unreadable, is_swapped: bool) -> float | None:
+    """The share of the win of the pair's first edit, which ``is_swapped`` was shown second."""
+    if isinstance(answer, Unreadable):
+        return None
+    (share,) = answer.criteria.values()
+    return 1 - share if is_swapped and share is not None else share
 
 
 def _case(results: Path, task: _Task) -> Case:

@@ -129,11 +129,14 @@ class Protocol:
             if way is None:
                 continue
             prompt = self.prompts.text(way.prompt, fields)
-            content = [
-                part
-                for entry in way.content
-                for part in ([prompt] if entry == "prompt" else parts_of(entry, sample))
-            ]
+            content: list[str | Shown] = []
+            for entry in way.content:
+                if entry == "prompt":
+                    content.append(prompt)
+                elif isinstance(entry, files.Part) and entry.prompt is not None:
+                    content.append(self.prompts.text(entry.prompt, fields))
+                else:
+                    content += parts_of(entry, sample)
             system = self.prompts.text(way.system, fields) if way.system else ""
             for number in range(call.times if self.samples_answers else 1):
                 questions.append(
