@@ -206,10 +206,9 @@ def config(models: int = 2, **judges: Any) -> Config:
     floor = {"editor": "identity"}
     served = {"judge": "openai", "base_url": "http://x/v1", "model": "toy-2026-01-01"}
     judges = {"j": served | {"method": "pairwise"}} | judges
-    return resolve(
-        {"benchmark": {"path": __file__}, "models": {f"m{number}": floor for number in range(models)},
-         "judges": judges}
-    )  # fmt: skip
+    floors = {f"m{number}": floor for number in range(models)}
+    benchmark = {"path": __file__}
+    return resolve({"benchmark": benchmark, "models": floors, "judges": judges})
 
 
 def test_pairs_need_two_models_and_somebody_who_scores() -> None:
