@@ -132,7 +132,7 @@ def test_only_the_answers_that_say_nothing_are_asked_for_again(compared: Project
     before = len(list((compared.root / kept).glob("??/*.json")))
     compared.python("scripts/redo.py", "--scores", "--failed", "--results", "results")
     left = compared.root / "results/preferences/taste"
-    assert not list(left.glob("*/*/physical.jsonl"))
+    assert not list(left.glob("dark/*/physical.jsonl"))
     after = len(list((compared.root / kept).glob("??/*.json")))
     # About d one of two answers could not be read, of each two pictures.
     assert before - after == 3

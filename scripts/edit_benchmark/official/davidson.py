@@ -16,7 +16,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import optimize
 
 Array = NDArray[np.float64]
 #: log nu is kept within these, so that a dimension without ties has a finite one.
@@ -64,6 +63,9 @@ def fit(
     ValueError
         If the maximum is not found.
     """
+    # Whoever only reads a judge's answers needs no scipy.
+    from scipy import optimize
+
     models = len(dimensions[0].wins)
     counts = np.array([part.count for part in dimensions])
     present = counts > 0
