@@ -193,9 +193,9 @@ class Preference:
     judge's protocol. ``win`` is the share of the win of ``a``: 1, 0, or 0.5 if neither is better or
     the judge said something else when the two were shown the other way round; it is set if and only
     if ``status`` is ``compared``. ``answers`` has what was said with ``a`` shown first, and then
-    with ``b`` first: the ``preference`` (a share like ``win``), ``key``, ``text``, ``problem`` and
-    ``seconds`` of each; it is empty if the judge was not asked. ``identical`` says that both models
-    made the same file: a tie, which no judge is asked about.
+    with ``b`` first: the ``preference`` (a share like ``win``), ``key``, ``text``, ``problem``,
+    ``seconds`` and ``judged_with`` of each; it is empty if the judge was not asked. ``identical``
+    says that both models made the same file: a tie, which no judge is asked about.
     """
 
     id: str
@@ -210,7 +210,6 @@ class Preference:
     answers: list[dict[str, Any]] = field(default_factory=list)
     repeat: int = 0
     identical: bool = False
-    judged_with: str = ""
     answer_recipe: str = ""
 
     def __post_init__(self) -> None:

@@ -91,8 +91,7 @@ def _answered(judge: str, first: Edit, second: Edit, call: str, both: BothOrders
         reason = next(heard.problem for heard in both if heard.preference is None)
         outcome = {"status": JUDGE_FAILED, "reason": reason}
     answers = [asdict(heard) for heard in both]
-    judged_with = next(filter(None, [answer.pop("judged_with") for answer in answers]), "")
-    return _row(judge, first, second, call, answers=answers, judged_with=judged_with, **outcome)
+    return _row(judge, first, second, call, answers=answers, **outcome)
 
 
 def _not_asked(judge: str, first: Edit, second: Edit, call: str) -> Preference:

@@ -100,7 +100,7 @@ def analyse(inputs: Inputs, words: Words, equal_share: float = EQUAL_SHARE) -> A
         alpha=alpha_of_judges(inputs, once),
         warnings=[
             *_unreadable(samples, words),
-            *_warnings(summary, scores, words),
+            *_warnings(summary, inputs, words),
             *pair_warnings(pairs, words),
             *_not_compared(inputs, words),
         ],
@@ -135,8 +135,9 @@ def _unreadable(samples: Sequence[Sample], words: Words) -> list[str]:
     return [words.sentence("unreadable", missing=len(ids), n=len(samples), ids=named)]
 
 
-def _warnings(summary: Sequence[SummaryRow], scores: Sequence[Score], words: Words) -> list[str]:
+def _warnings(summary: Sequence[SummaryRow], inputs: Inputs, words: Words) -> list[str]:
     warnings = []
+    scores, preferences = inputs.scores, inputs.preferences
     scores_of = by_model_and_judge(scores)
     for (model, judge), rows in by_model_and_judge(summary).items():
         names = {"model": model, "judge": judge}
@@ -162,8 +163,8 @@ def _warnings(summary: Sequence[SummaryRow], scores: Sequence[Score], words: Wor
         warnings.append(words.sentence("rare", below=RARE_BELOW))
     return [
         *warnings,
-        *provenance.mixed(scores, words),
-        *provenance.accepted(scores, words),
+        *provenance.mixed(scores, words, preferences),
+        *provenance.accepted(scores, words, preferences),
         *provenance.readings(scores, words),
     ]
 
