@@ -136,3 +136,5 @@ def test_only_the_answers_that_say_nothing_are_asked_for_again(compared: Project
     after = len(list((compared.root / kept).glob("??/*.json")))
     # About d one of two answers could not be read, of each two pictures.
     assert before - after == 3
+    told = compared.python("scripts/accept_versions.py", "--configfile", "config/test.yaml")
+    assert "answers of taste about dark and light: 7 found by the next run, 1 never made" in told
