@@ -144,13 +144,14 @@ def gedit_v2(folder: Path) -> Path:
     return folder
 
 
+def data_set_row(turn: int) -> dict[str, Any]:
+    return {"img_id": 7, "turn_index": turn, "instruction": f"turn {turn}", "kind": "Add / Remove",
+            "source_img": embedded(f"s{turn}"), "target_img": embedded(f"t{turn}")}  # fmt: skip
+
+
 def data_set(folder: Path) -> Path:
     """Rows as of a data set of the hub with turns, categories with spaces, and targets."""
-    rows = [
-        {"img_id": 7, "turn_index": turn, "instruction": f"turn {turn}", "kind": "Add / Remove",
-         "source_img": embedded(f"s{turn}"), "target_img": embedded(f"t{turn}")}
-        for turn in (1, 2)
-    ]  # fmt: skip
+    rows = [data_set_row(turn) for turn in (1, 2)]
     write_parquet(folder / "default" / "dev" / "0000.parquet", rows)
     write_parquet(folder / "default" / "train" / "0000.parquet", rows)
     return folder

@@ -67,6 +67,11 @@ class Sample:
         """The hashes of :attr:`sources`."""
         return [self.source_sha256, *self.more_source_sha256]
 
+    @property
+    def target(self) -> str:
+        """Path of the image that the edit should come to; empty without one."""
+        return self.fields.get("target_image", "")
+
 
 def edit_name(sample_id: str, repeat: int) -> str:
     """What messages call an edit: its sample, and from the second on which of its repeats."""

@@ -103,6 +103,13 @@ class Benchmark(Section):
         return self.format not in _OF_ONE_FILE
 
     @property
+    def may_have_targets(self) -> bool:
+        """Whether samples may have the image that the edit should come to."""
+        if self.format == "parquet":
+            return self.columns is not None and self.columns.target is not None
+        return self.format in ("jsonl", "csv")
+
+    @property
     def options(self) -> str:
         """What is said beside path, format and selection, as one JSON text; empty if nothing is."""
         columns = self.columns.model_dump(exclude_none=True) if self.columns else {}

@@ -317,16 +317,23 @@ Measure = Literal["psnr", "ssim", "l1", "clip_i", "clip_t", "dino"]
 _OF_FEATURES = ("clip_i", "clip_t", "dino")
 
 
+def _is_source(value: object) -> bool:
+    return value == "source"
+
+
 class PixelsJudgeSettings(ModelSettings):
-    """Measures between the edit and its source image that need no judge."""
+    """Measures between the edit and its source or target image that need no judge."""
 
     judge: Literal["pixels"]
-    """pixels measures how like an edit is to its source image, on the host's cores."""
+    """pixels measures how like an edit is to its source or target image, on the host's cores."""
     measures: Annotated[list[Measure], Field(min_length=1)] = ["psnr", "ssim", "l1"]
     """Each becomes a judge of its own, named by both with a hyphen where there are several. psnr
     (in dB, at most 100), ssim and l1 need no checkpoint; clip_i and clip_t take one of CLIP, dino
     one of DINO. clip_t compares the edit with its instruction. Of a sample with a mask psnr, ssim
     and l1 count the pixels outside it. A higher value is not better by itself."""
+    against: Literal["source", "target"] = Field(default="source", exclude_if=_is_source)
+    """What an edit is compared with: its source image, or the whole of the target image that the
+    benchmark has for its sample. A sample without one is skipped."""
     dtype: Literal["bfloat16", "float16", "float32"] = "float32"
     """Floating-point type of the weights and of the arithmetic."""
 
@@ -355,6 +362,11 @@ class PixelsJudgeSettings(ModelSettings):
                 )
         if "dino" in self.measures and len(self.measures) > 1:
             raise mistake("dino takes another checkpoint than clip_i and clip_t; give it a judge")
+        if self.against == "target" and "clip_t" in self.measures:
+            raise mistake(
+                "clip_t compares the edit with its instruction and with no image; leave it out, or "
+                "give it a judge without against"
+            )
         return self
 
 

@@ -187,6 +187,20 @@ class Config(Section):
         return self
 
     @model_validator(mode="after")
+    def _targets_can_be_there(self) -> Config:
+        for name, judge in self.judges.items():
+            if (
+                getattr(judge, "against", "source") == "target"
+                and not self.benchmark.may_have_targets
+            ):
+                raise mistake(
+                    f"judges.{name}.against: a benchmark of format {self.benchmark.format} has no "
+                    "target images as it is configured; jsonl and csv have them in the field "
+                    "target, parquet in the column that benchmark.columns.target names"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _layouts_are_of_the_benchmark(self) -> Config:
         own = self.benchmark.format
         for name, model in self.models.items():

@@ -17,7 +17,7 @@ from edit_benchmark.config.judges import (
     TransformersJudgeSettings,
 )
 from edit_benchmark.dataset import source_images
-from edit_benchmark.errors import SampleError
+from edit_benchmark.errors import SampleError, SkipSample, UserError
 from edit_benchmark.judging.asking import SYSTEMATIC, Told, ask, unusable
 from edit_benchmark.judging.judge import Case, Unreadable
 from edit_benchmark.judging.protocol_samples import EDITED
@@ -26,7 +26,7 @@ from edit_benchmark.judging.reading import masses, read
 from edit_benchmark.judging.registry import KINDS
 from edit_benchmark.judging.rubrics import Rubric, overall
 from edit_benchmark.judging.turns import case_of_question, edited_image
-from edit_benchmark.records import JUDGE_FAILED, SCORED, Edit, Sample, Score
+from edit_benchmark.records import JUDGE_FAILED, SCORED, SKIPPED, Edit, Sample, Score
 from edit_benchmark.results import recipes
 from edit_benchmark.results.former_keys import former_keys
 from edit_benchmark.results.store import Store, made_with
@@ -110,9 +110,11 @@ def score_edits(job: ScoreJob) -> list[Score]:
     for edit in job.edits:
         sample, of_edit = by_id[edit.id], rows.setdefault((edit.id, edit.repeat), {})
         try:
+            _check_target(job, sample)
             questions = questions_of(job.asked, sample)
         except SampleError as error:
-            of_edit[""] = Score.of_edit(edit, job.name, status=JUDGE_FAILED, reason=str(error))
+            status = SKIPPED if isinstance(error, SkipSample) else JUDGE_FAILED
+            of_edit[""] = Score.of_edit(edit, job.name, status=status, reason=str(error))
             continue
         for question in questions:
             asked = question_fields(job.settings, question, sample, edit)
@@ -146,12 +148,34 @@ def score_edits(job: ScoreJob) -> list[Score]:
             return [Score(**row) for row in made]
         with loaded(job, kind, "score", common) as judge:
             has_scores = _scored(found)
-            for told in ask(missing, job, judge, store, partial(_case, job.results), has_scores):
+            for told in ask(missing, job, judge, store, partial(_case, job), has_scores):
                 edit = told.task.edit
                 rows[edit.id, edit.repeat][told.task.call] = _row_of(told, job)
     recipe = recipes.keep(job.layout, {**common, "rubric_sha256": job.asked.sha256})
     whole = [_whole(job, by_id[edit.id], edit, rows[edit.id, edit.repeat]) for edit in job.edits]
     return [replace(row, answer_recipe=recipe) for row in whole]
+
+
+def _check_target(job: ScoreJob, sample: Sample) -> None:
+    """Leave out a sample without the target image that the judge measures against.
+
+    Raises
+    ------
+    SkipSample
+        If it has none; UserError if none of the samples has one.
+    """
+    if not _is_to_target(job.settings) or sample.target:
+        return
+    if not any(other.target or other.problem for other in job.samples):
+        raise UserError(
+            f"judge {job.name} measures against target images, and no sample of the benchmark has "
+            "one; give them in the field target, or remove against."
+        )
+    raise SkipSample("no_target", "the sample has no target image to measure against")
+
+
+def _is_to_target(settings: JudgeSettings) -> bool:
+    return isinstance(settings, PixelsJudgeSettings) and settings.against == "target"
 
 
 def questions_of(asked: Rubric | Protocol, sample: Sample) -> Sequence[Rubric | Question]:
@@ -214,9 +238,12 @@ def question_fields(
 
 
 def _compared_fields(settings: PixelsJudgeSettings, sample: Sample, edit: Edit) -> dict[str, Any]:
-    """What a measure compares with the edit: the source image, or the instruction."""
+    """What a measure compares with the edit: source or target image, or the instruction."""
     if settings.measure == "clip_t":
         return {"picture_sha256": edit.image_sha256, "text": sample.instruction}
+    if _is_to_target(settings):
+        digest = source_images.digest_of(sample.target, sample)
+        return {"picture_sha256": edit.image_sha256, "target_sha256": digest}
     fields = {"picture_sha256": edit.image_sha256, "source_sha256": sample.source_sha256}
     # Features are of whole images.
     if sample.mask and settings.checkpoint is None:
@@ -224,10 +251,13 @@ def _compared_fields(settings: PixelsJudgeSettings, sample: Sample, edit: Edit) 
     return fields
 
 
-def _case(results: Path, task: _Task) -> Case:
-    case = case_of(task.sample, task.edit, task.rubric, results)
+def _case(job: ScoreJob, task: _Task) -> Case:
+    case = case_of(task.sample, task.edit, task.rubric, job.results)
     if isinstance(task.question, Question):
-        return case_of_question(case, task.question, results)
+        return case_of_question(case, task.question, job.results)
+    if _is_to_target(job.settings):
+        target = source_images.load_named(task.sample.target, task.sample, job.results)
+        return replace(case, target=target)
     return case
 
 

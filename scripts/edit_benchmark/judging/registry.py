@@ -121,8 +121,9 @@ def _pixels_libraries(settings: PixelsJudgeSettings) -> tuple[str, ...]:
 def _pixels_key_fields(
     settings: PixelsJudgeSettings, checkpoint: Checkpoint | None
 ) -> dict[str, Any]:
-    """Without weights their type is nothing."""
-    return {"dtype": settings.dtype} if checkpoint is not None else {}
+    """Without weights their type is nothing. Against the source is what measures were before."""
+    fields = {"dtype": settings.dtype} if checkpoint is not None else {}
+    return fields | ({"against": settings.against} if settings.against != "source" else {})
 
 
 def _connect(settings: ServedJudgeSettings, caller: Caller) -> AbstractContextManager[Judge]:

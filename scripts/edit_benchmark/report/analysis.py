@@ -91,7 +91,7 @@ def analyse(inputs: Inputs, words: Words, equal_share: float = EQUAL_SHARE) -> A
         summary=summary,
         breakdown=breakdown_rows(samples, means, instruction_languages(inputs.run), inputs.scales),
         comparison=comparison_rows(samples, means, inputs.scales),
-        ranks=rank_rows(samples, means),
+        ranks=rank_rows(samples, means, inputs.scales),
         agreement=agreement_rows(inputs, ratings),
         repeats=repeats,
         failures=_failures(scores),
@@ -115,8 +115,8 @@ def _failures(scores: Sequence[Score]) -> list[FailureRow]:
     ids: dict[tuple[str, str, str, str], dict[str, None]] = {}
     for row in scores:
         if row.status != SCORED:
-            # A failed edit fails under every judge alike.
-            judge = row.judge if row.status == JUDGE_FAILED else ""
+            # A failed edit fails under every judge alike; one that a judge leaves out does not.
+            judge = row.judge if row.status == JUDGE_FAILED or row.image else ""
             ids.setdefault((row.model, judge, row.status, row.reason), {})[row.id] = None
     rows = [FailureRow(*key, count=len(failed), ids=tuple(failed)) for key, failed in ids.items()]
     order = {status: position for position, status in enumerate(STATUSES)}

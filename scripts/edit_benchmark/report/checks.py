@@ -97,6 +97,8 @@ def check_same_sample(mine: Sample, other: Sample, folder: Path) -> None:
     keys = ["category", "instruction_en", "instruction_zh"]
     if not (mine.problem or other.problem):
         keys += ["source_sha256", "more_source_sha256", "mask_sha256"]
+        if mine.target and other.target:  # named by their hashes
+            keys.append("target")
     for key in keys:
         if getattr(mine, key) != getattr(other, key):
             raise UserError(
