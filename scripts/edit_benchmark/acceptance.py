@@ -17,7 +17,7 @@ from typing import Any
 from edit_benchmark.checkpoints import record
 from edit_benchmark.checkpoints.record import Checkpoint
 from edit_benchmark.checkpoints.resolve import resolve
-from edit_benchmark.config.editors import EditorSettings, FolderEditorSettings
+from edit_benchmark.config.editors import EditorSettings, FinishedSettings
 from edit_benchmark.config.judges import JudgeSettings, PixelsJudgeSettings
 from edit_benchmark.config.run import Config
 from edit_benchmark.dataset.samples import seed
@@ -145,7 +145,7 @@ def balances(config: Config) -> list[Balance]:
         balance = Balance(f"edits of {name}", edits.store)
         made: list[tuple[Sample, Edit]] = []
         for sample, repeat in product(samples, range(model.repeats)):
-            asked = _asked(model, sample, repeat, samples)
+            asked = _asked(model, sample, repeat, samples, layout)
             content = edits.look_up(balance, work, asked)
             if content is not None:
                 digest = content["image_sha256"]
@@ -194,11 +194,12 @@ def _judges(config: Config, layout: Layout) -> Iterator[tuple[str, JudgeSettings
 
 
 def _asked(
-    model: EditorSettings, sample: Sample, repeat: int, samples: Sequence[Sample]
+    model: EditorSettings, sample: Sample, repeat: int, samples: Sequence[Sample], layout: Layout
 ) -> dict[str, Any]:
     """The sample's part of an edit's key."""
-    if isinstance(model, FolderEditorSettings):
-        return finished_fields(sample, read_finished(finished_edits(model, samples), sample))
+    if isinstance(model, FinishedSettings):
+        edits = finished_edits(model, samples, layout.root)
+        return finished_fields(sample, read_finished(edits, sample))
     return task_fields(sample, seed(model.seed, sample.id, repeat))
 
 

@@ -17,8 +17,14 @@ from edit_benchmark.config.base import (
     mistake,
     whole_number,
 )
-from edit_benchmark.config.benchmark import Benchmark
-from edit_benchmark.config.editors import EditorSettings, FolderEditorSettings, Layouts
+from edit_benchmark.config.benchmark import WITH_CANDIDATES, Benchmark
+from edit_benchmark.config.editors import (
+    CANDIDATES,
+    CandidateEditorSettings,
+    EditorSettings,
+    FolderEditorSettings,
+    Layouts,
+)
 from edit_benchmark.config.judges import JudgeSettings, of_one_measure
 from edit_benchmark.config.servers import Served
 
@@ -109,7 +115,8 @@ class Config(Section):
     """The most that all requests to servers may cost together, in the currency of their prices: the
     run stops before one that could exceed it. null for no limit."""
     models: Annotated[dict[Name, EditorSettings], Field(min_length=1), AfterValidator(distinct)]
-    """The editors to compare, by the name that tables show."""
+    """The editors to compare, by the name that tables show. A benchmark of format editreward or
+    editreward_editscore has its own: leave it out there."""
     judges: Annotated[
         dict[Name, JudgeSettings],
         Field(min_length=1),
@@ -210,6 +217,34 @@ class Config(Section):
                     f"of format {own}; id is the layout for any benchmark"
                 )
         return self
+
+    @model_validator(mode="after")
+    def _candidates_are_of_the_benchmark(self) -> Config:
+        for name, model in self.models.items():
+            if (
+                isinstance(model, CandidateEditorSettings)
+                and self.benchmark.format not in WITH_CANDIDATES
+            ):
+                raise mistake(
+                    f"models.{name}.editor: candidate is for {' and '.join(WITH_CANDIDATES)}, "
+                    f"whose samples have edits; format {self.benchmark.format} has none"
+                )
+        return self
+
+    @model_validator(mode="before")
+    @classmethod
+    def _models_of_candidates(cls, values: Any) -> Any:
+        """The models of a benchmark that brings its own edits."""
+        benchmark = values.get("benchmark") if isinstance(values, dict) else None
+        format = benchmark.get("format") if isinstance(benchmark, dict) else None
+        if format not in WITH_CANDIDATES:
+            return values
+        if values.get("models") not in (None, CANDIDATES):
+            raise mistake(
+                f"models: a benchmark of format {format} asks the judges about its own edits, and "
+                "edits nothing; remove models"
+            )
+        return {**values, "models": CANDIDATES}
 
     @model_validator(mode="before")
     @classmethod

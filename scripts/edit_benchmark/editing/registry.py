@@ -16,8 +16,10 @@ from edit_benchmark.checkpoints.fingerprint import file_fingerprint
 from edit_benchmark.checkpoints.record import Checkpoint
 from edit_benchmark.class_path import load_class, source_hashes
 from edit_benchmark.config.editors import (
+    CandidateEditorSettings,
     DiffusersEditorSettings,
     EditorSettings,
+    FinishedSettings,
     FolderEditorSettings,
     IdentityEditorSettings,
     OwnEditorSettings,
@@ -115,10 +117,10 @@ def _build_own(settings: OwnEditorSettings, checkpoint: Checkpoint | None, devic
     return editor
 
 
-def _build_folder(
-    settings: FolderEditorSettings, checkpoint: Checkpoint | None, device: str
+def _build_finished(
+    settings: FinishedSettings, checkpoint: Checkpoint | None, device: str
 ) -> Editor:
-    raise UserError("a folder of finished edits makes none.")
+    raise UserError("finished edits are not made.")
 
 
 def _connect(settings: ServedEditorSettings, caller: Caller) -> AbstractContextManager[Editor]:
@@ -179,16 +181,26 @@ _OWN = Kind(
     more_key_fields=own_devices,
     former_key_fields=former_own_fields,
 )
-_FOLDER = Kind(
+_FOLDER: Kind[FolderEditorSettings, Editor] = Kind(
     role="editor",
     name="folder",
     protocol=1,
     # Which image it is, the key of each edit says by its hash.
     key_settings=(),
     libraries=lambda settings: (),
-    build=_build_folder,
+    build=_build_finished,
     needs_device=False,
     files=lambda settings: state(image_files(settings.folder)),
+)
+_CANDIDATE: Kind[CandidateEditorSettings, Editor] = Kind(
+    role="editor",
+    name="candidate",
+    protocol=1,
+    # As of a folder, whichever of the two it is.
+    key_settings=(),
+    libraries=lambda settings: (),
+    build=_build_finished,
+    needs_device=False,
 )
 _SERVED: Kind[ServedEditorSettings, Editor] = Kind(
     role="editor",
@@ -212,7 +224,7 @@ _SERVED: Kind[ServedEditorSettings, Editor] = Kind(
 )
 #: Every kind by the name that a configuration gives it.
 KINDS: dict[str, Kind[Any, Editor]] = {
-    kind.name: kind for kind in (_IDENTITY, _DIFFUSERS, _OWN, _FOLDER, _SERVED)
+    kind.name: kind for kind in (_IDENTITY, _DIFFUSERS, _OWN, _FOLDER, _CANDIDATE, _SERVED)
 }
 
 

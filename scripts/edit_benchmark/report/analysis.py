@@ -19,8 +19,9 @@ from edit_benchmark.report.comparisons import comparison_rows, rank_rows
 from edit_benchmark.report.costs import cost_rows
 from edit_benchmark.report.grouping import by_model_and_judge
 from edit_benchmark.report.inputs import Inputs
-from edit_benchmark.report.official import Official, official
+from edit_benchmark.report.official import Official, benchmark_format, official
 from edit_benchmark.report.pairwise import Pairwise, pair_warnings, pairwise
+from edit_benchmark.report.people import people_rows
 from edit_benchmark.report.per_sample import per_sample
 from edit_benchmark.report.rows import (
     EQUAL_MARK,
@@ -32,6 +33,7 @@ from edit_benchmark.report.rows import (
     ComparisonRow,
     CostRow,
     FailureRow,
+    PeopleRow,
     RankRow,
     ScoreRow,
     SummaryRow,
@@ -54,8 +56,9 @@ NAMED = 10
 class Analysis:
     """The tables of a report; ``warnings`` are sentences in its language.
 
-    ``official`` are the public benchmark's own tables, of each judge that follows its protocol.
-    ``pairwise`` are those of judges that compare pairs.
+    ``official`` are the public benchmark's own tables, of each judge that follows its protocol;
+    ``pairwise`` those of judges that compare pairs;
+    ``people`` how far judges agree with people, of a benchmark that says which edits they prefer.
     ``alpha`` is Krippendorff's alpha over all judges, of which none is another one
     asked again; None with one judge or several scales.
     """
@@ -74,6 +77,7 @@ class Analysis:
     warnings: list[str]
     official: list[Official]
     pairwise: Pairwise
+    people: list[PeopleRow]
 
 
 def analyse(inputs: Inputs, words: Words, equal_share: float = EQUAL_SHARE) -> Analysis:
@@ -106,6 +110,7 @@ def analyse(inputs: Inputs, words: Words, equal_share: float = EQUAL_SHARE) -> A
         ],
         official=official(inputs, words),
         pairwise=pairs,
+        people=people_rows(benchmark_format(inputs.run), inputs),
     )
 
 

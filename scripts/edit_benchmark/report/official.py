@@ -12,6 +12,7 @@ from edit_benchmark.errors import UserError
 from edit_benchmark.official import gedit_v2
 from edit_benchmark.official.outcome import Outcome, Table
 from edit_benchmark.records import EDIT_FAILED, SKIPPED, Score
+from edit_benchmark.report import people
 from edit_benchmark.report.inputs import Inputs
 from edit_benchmark.report.official_rows import BENCHMARKS, Benchmark
 from edit_benchmark.report.rows import NOT_APPLICABLE, OfficialRow
@@ -76,7 +77,20 @@ class Official:
 
 
 def official(inputs: Inputs, words: Words) -> list[Official]:
-    """The official tables of each judge whose protocol is that of the run's benchmark."""
+    """The official tables of each judge whose protocol is that of the run's benchmark.
+
+    Of a benchmark of people's preferences, which has no models, those of every judge.
+    """
+    format = benchmark_format(inputs.run)
+    if format is not None and people.is_of_people(format):
+        return [
+            Official(
+                judge,
+                {"": people.outcome_of(format, inputs.samples, of_judge)},
+                [words.sentence("official_people", judge=judge)],
+            )
+            for judge, of_judge in people.verdicts(inputs).items()
+        ]
     found = []
     for judge in dict.fromkeys(row.judge for row in inputs.scores):
         settings = inputs.judges.get(judge) or {}
@@ -132,6 +146,11 @@ def _protocol(settings: Mapping[str, Any]) -> protocols.Protocol | None:
         return protocols.read(protocols.protocol_file(str(settings["protocol"])))
     except UserError:
         return None  # of a merged run it may be gone
+
+
+def benchmark_format(run: Mapping[str, Any]) -> str | None:
+    """The format of the run's benchmark, where there is a record that says it."""
+    return ((run.get("config") or {}).get("benchmark") or {}).get("format")
 
 
 def _benchmark(run: Mapping[str, Any]) -> str:

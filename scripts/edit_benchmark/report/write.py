@@ -22,6 +22,7 @@ from edit_benchmark.report.rows import (
     BreakdownRow,
     ComparisonRow,
     CostRow,
+    PeopleRow,
     RankRow,
     ScoreRow,
     SummaryRow,
@@ -103,6 +104,9 @@ def _write_csv(inputs: Inputs, analysis: Analysis, out: Path) -> None:
         to_csv(pairs.pairs, columns(PairRow), out / "pairwise.csv")
         to_csv(pairs.strengths, columns(StrengthRow), out / "strengths.csv")
         to_csv(pairs.bias, columns(BiasRow), out / "position_bias.csv")
+    (out / "people.csv").unlink(missing_ok=True)
+    if analysis.people:
+        to_csv(analysis.people, columns(PeopleRow), out / "people.csv")
     if analysis.costs:
         to_csv(analysis.costs, columns(CostRow), out / "costs.csv")
     to_csv(analysis.timings.rows, columns(TimingRow, stages=stages), out / "timings.csv")
