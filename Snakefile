@@ -36,6 +36,8 @@ scattergather:
 
 wildcard_constraints:
     model="|".join(map(re.escape, config["models"])),
+    first="|".join(map(re.escape, config["models"])),
+    second="|".join(map(re.escape, config["models"])),
     judge="|".join(map(re.escape, config["judges"])),
     category="|".join(map(re.escape, CATEGORIES)),
     chunk=r"\d+",
@@ -47,6 +49,7 @@ wildcard_constraints:
 include: "workflow/rules/benchmark.smk"
 include: "workflow/rules/edit.smk"
 include: "workflow/rules/score.smk"
+include: "workflow/rules/compare.smk"
 include: "workflow/rules/selftest.smk"
 include: "workflow/rules/report.smk"
 
@@ -62,9 +65,10 @@ rule all:
         collect(
             rules.collect_scores.output.table,
             model=config["models"],
-            judge=config["judges"],
+            judge=SCORING,
             category=CATEGORIES,
         ),
+        preference_tables(CATEGORIES),
         rules.aggregate.output,
     localrule: True
 

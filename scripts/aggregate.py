@@ -18,6 +18,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--samples", type=Path, required=True, help="the samples table")
     parser.add_argument("--scores", type=Path, nargs="+", required=True, help="score tables")
+    parser.add_argument(
+        "--preferences", type=Path, nargs="*", default=[], help="tables of compared pairs"
+    )
     parser.add_argument("--results", type=Path, required=True, help="the results folder")
     parser.add_argument("--out", type=Path, required=True, help="folder of the report")
     parser.add_argument("--run", type=Path, help="the record of the run, as JSON")
@@ -48,6 +51,7 @@ def main() -> None:
     sources = Sources(
         samples=arguments.samples,
         scores=arguments.scores,
+        preferences=arguments.preferences,
         results=arguments.results,
         run=arguments.run,
         category=arguments.category,

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from edit_benchmark.config.editors import FolderEditorSettings
+from edit_benchmark.config.editors import FinishedSettings
 from edit_benchmark.config.resolve import editor_settings
 from edit_benchmark.dataset.samples import shard_of
 from edit_benchmark.editing.finished import bring_shard
@@ -32,7 +32,7 @@ def main() -> None:
     category = _category(arguments)
     job = _job(arguments, category)
     _, shards = _shard(arguments)
-    finished = isinstance(job.settings, FolderEditorSettings)
+    finished = isinstance(job.settings, FinishedSettings)
     rows = bring_shard(job) if finished else edit_shard(job)
     write_rows(arguments.out, rows)
     for path in job.layout.shard_tables(arguments.model, arguments.category, shards):

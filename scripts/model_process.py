@@ -15,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import compare
 import edit
 import score
 import selftest
@@ -26,7 +27,12 @@ from edit_benchmark.runtime.keeping import resident
 from edit_benchmark.runtime.keeping.channel import Channel, Closed
 from edit_benchmark.runtime.telemetry import job_begins
 
-_COMMANDS = {"edit": edit.make, "score": score.make, "selftest": selftest.make}
+_COMMANDS = {
+    "compare": compare.make,
+    "edit": edit.make,
+    "score": score.make,
+    "selftest": selftest.make,
+}
 
 
 def main() -> None:

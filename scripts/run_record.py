@@ -18,6 +18,9 @@ def main() -> None:
     parser.add_argument("--benchmark", type=Path, required=True, help="the benchmark file")
     parser.add_argument("--checkpoints", type=Path, nargs="*", default=[], help="their records")
     parser.add_argument("--scores", type=Path, nargs="+", required=True, help="score tables")
+    parser.add_argument(
+        "--preferences", type=Path, nargs="*", default=[], help="tables of compared pairs"
+    )
     parser.add_argument("--results", type=Path, required=True, help="the results folder")
     parser.add_argument("--out", type=Path, required=True, help="the record to write")
     arguments = parser.parse_args()
@@ -27,6 +30,7 @@ def main() -> None:
         benchmark=arguments.benchmark,
         checkpoints=arguments.checkpoints,
         scores=arguments.scores,
+        preferences=arguments.preferences,
     )
     record = run_record(config, files)
     write_text(arguments.out, json.dumps(record, ensure_ascii=False, indent=1) + "\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from PIL import Image
 
 from conftest import draw, png
 
@@ -144,15 +146,60 @@ def gedit_v2(folder: Path) -> Path:
     return folder
 
 
+def data_set_row(turn: int) -> dict[str, Any]:
+    return {"img_id": 7, "turn_index": turn, "instruction": f"turn {turn}", "kind": "Add / Remove",
+            "source_img": embedded(f"s{turn}"), "target_img": embedded(f"t{turn}")}  # fmt: skip
+
+
 def data_set(folder: Path) -> Path:
     """Rows as of a data set of the hub with turns, categories with spaces, and targets."""
-    rows = [
-        {"img_id": 7, "turn_index": turn, "instruction": f"turn {turn}", "kind": "Add / Remove",
-         "source_img": embedded(f"s{turn}"), "target_img": embedded(f"t{turn}")}
-        for turn in (1, 2)
-    ]  # fmt: skip
+    rows = [data_set_row(turn) for turn in (1, 2)]
     write_parquet(folder / "default" / "dev" / "0000.parquet", rows)
     write_parquet(folder / "default" / "train" / "0000.parquet", rows)
+    return folder
+
+
+def grey(value: int, size: tuple[int, int] = (64, 48)) -> dict[str, Any]:
+    buffer = io.BytesIO()
+    Image.new("RGB", size, (value, value, value)).save(buffer, "PNG")
+    return {"bytes": buffer.getvalue(), "path": None}
+
+
+def comparison(part: str, group: str, first: int, second: int, ranking: str) -> Any:
+    """A row of TIGER-Lab's set: two grey pictures of a grey source, and who is better."""
+    shown = "vs".join(sorted({*ranking} & {*"ABCD"}))
+    return {
+        "id": f"{group}_{shown}", "dataset": part, "instruction": f"make {group} as it is",
+        "source_image": grey(100), "candidate_1": grey(first), "candidate_2": grey(second),
+        "ranking": ranking, "comparison_type": shown, "score_1": 1.0, "score_2": 2.0,
+        "model_1": "one", "model_2": "other",
+    }  # fmt: skip
+
+
+def editreward(folder: Path) -> Path:
+    """Two pairs, one of them a tie, and two groups of three, whose edits are ever brighter."""
+    rows = [
+        comparison("2pair", "p1", 100, 110, "A>B"),
+        comparison("2pair", "p2", 110, 110, "A=B"),
+        *(
+            comparison("3pair", group, first, second, ranking)
+            for group, last in (("g1", "B>C"), ("g2", "C>B"))
+            for first, second, ranking in ((100, 110, "A>B"), (100, 150, "A>C"), (110, 150, last))
+        ),
+    ]
+    write_parquet(folder / "data" / "train-00000-of-00001.parquet", rows)
+    return folder
+
+
+def editscore(folder: Path) -> Path:
+    """A pair that people are asked about twice, and the same pictures the other way round."""
+    rows = [
+        {"key": keys, "task_type": "extract", "dimension": dimension, "instruction": "cut it out",
+         "input_image": embedded("s"), "output_images": list(map(embedded, keys)), "more": 1}
+        for keys, dimension in ((["a1", "a2"], "consistency"), (["a1", "a2"], "overall"),
+                                (["a2", "a1"], "overall"))
+    ]  # fmt: skip
+    write_parquet(folder / "data" / "test-00000-of-00001.parquet", rows)
     return folder
 
 

@@ -24,6 +24,7 @@ CONFIGS = sorted((ROOT / "config").glob("*.yaml"))
 LEAST: dict[str, dict[str, Any]] = {
     "identity": {"editor": "identity"},
     "folder": {"editor": "folder", "path": "a"},
+    "candidate": {"candidate": "first"},
     "diffusers": {"editor": "diffusers", "checkpoint": "a/b"},
     "class_path": {"class_path": "a.B"},
     "transformers": {"judge": "transformers", "checkpoint": "a/b"},

@@ -70,6 +70,20 @@ def test_ids_of_the_original_format_without_a_path(tmp_path: Path) -> None:
     assert [sample.id for sample in read(path, "original")] == ["物理_0", "social_0", "物理_1"]
 
 
+def test_re_edits_object_of_lists_is_read_as_the_list_is(tmp_path: Path) -> None:
+    rows = [
+        item(subset=name, original_image_path=f"{name}{k}.png", tags=[name])
+        for name in ("physical", "cultural")
+        for k in range(2)
+    ]
+    path = tmp_path / "list.json"
+    path.write_text(json.dumps(rows), encoding="utf-8")
+    of_list = read(path, "re_edit")
+    path.write_text(json.dumps({"physical": rows[:2], "cultural": rows[2:]}), encoding="utf-8")
+    assert read(path, "re_edit") == of_list
+    assert [sample.category for sample in of_list] == ["physical"] * 2 + ["social"] * 2
+
+
 def test_re_edits_category_names(tmp_path: Path) -> None:
     path = tmp_path / "RE-Edit.json"
     rows = [
@@ -107,9 +121,14 @@ def test_the_limit_takes_the_first_of_each_category(tmp_path: Path) -> None:
     [
         (b"", "not JSON"),
         (b"[]", "no items"),
-        (b'{"a": 1}', "an object, not one list of objects; join the lists"),
+        (b'{"a": 1}', "what it has under 'a' is no list of objects; .* say format: jsonl"),
+        (b'{"physical": [[]]}', "what it has under 'physical' is no list of objects"),
+        (b'{"physical": [], "physical": []}', "the list 'physical' stands there twice"),
         (b' {"a": 1}\n{"a": 2}', "for one object a line say format: jsonl"),
-        (json.dumps({"physical": [item()]}).encode(), "join the lists of an object of lists"),
+        (
+            json.dumps({"social": [item()]}).encode(),
+            "item 1: subset '物理' stands in the list of 'social'; put it where it belongs",
+        ),
         (b'[{"human_score": NaN}]', r'after item 0: not JSON .* near \[\{"human_score": NaN\}\]'),
         (b'[{"subset": "\xff"}]', "not JSON .lexical error: invalid bytes in UTF8 string"),
         (

@@ -24,6 +24,7 @@ def test_the_rules_write_where_the_library_looks() -> None:
         layout.shard_table(model, category, "{scatteritem}"),
         layout.edit_table(model, category),
         layout.score_table(judge, model, category),
+        layout.preference_table(judge, "{first}", "{second}", category),
         layout.run,
         layout.assignment,
         layout.editor_checkpoint(model),
@@ -60,4 +61,5 @@ def test_the_documentation_names_every_path() -> None:
         if path.startswith(("logs/", "benchmarks/")):
             continue
         path = path.replace("part-1.", "part-{chunk}.")  # the first part, named outright
+        path = re.sub(r"^edits/\{(first|second)\}", "edits/{model}", path)  # those of two models
         assert {path, f"{path}/"} & named, path

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from edit_benchmark.judging.job import question_fields
 from edit_benchmark.judging.judge import Case
 from edit_benchmark.judging.pixels.judge import PixelsJudge
 from edit_benchmark.judging.pixels.measures import compare
+from edit_benchmark.judging.registry import KINDS
 from edit_benchmark.judging.variations import rubric_of
 from edit_benchmark.records import Edit, Sample
 from runs import one_category
@@ -113,6 +115,29 @@ def test_an_image_too_small_for_a_measure_is_said_to_be() -> None:
         compare("ssim", tiny, tiny)
 
 
+def test_a_target_counts_as_a_whole_at_its_own_size() -> None:
+    settings = PixelsJudgeSettings(judge="pixels", measures=["l1"], against="target")
+    rubric = rubric_of(settings, "physical", "en")
+    source, target, mask = draw("one"), draw("wanted", (80, 60)), Image.new("L", (64, 48), 255)
+    cases = [
+        Case(sample_of(mask="m.png"), source, edited, rubric, mask=mask, target=target)
+        for edited in (target.copy(), source)
+    ]
+    same, other = PixelsJudge(settings, None).judge(cases)
+    assert same.criteria["l1"] == 0
+    assert other.criteria["l1"] > 0.01
+    assert other.details == {"resized_from": [64, 48]}
+    # What it is compared with is in the key, and the source is not.
+    edit = Edit(id="s", category="physical", model="m", status="edited", image_sha256="e")
+    sample = replace(sample_of(mask="m.png"), fields={"target_image": "benchmark/sources/t.png"})
+    asked = question_fields(settings, rubric, sample, edit)
+    assert asked == {"picture_sha256": "e", "target_sha256": "t"}
+    fields = KINDS["pixels"].key_fields(settings, None)
+    assert fields["against"] == "target"
+    as_before = PixelsJudgeSettings(judge="pixels", measures=["l1"])
+    assert "against" not in KINDS["pixels"].key_fields(as_before, None)
+
+
 ##### Configuration #####
 
 
@@ -125,6 +150,11 @@ def test_an_image_too_small_for_a_measure_is_said_to_be() -> None:
         ({"measures": ["clip_i", "dino"], "checkpoint": "a/b"}, "dino takes another checkpoint"),
         ({"measures": ["lpips"]}, "'lpips' is not one of psnr, ssim, l1"),
         ({"measures": []}, "config: judges.p.measures"),
+        ({"against": "reference"}, "judges.p.against"),
+        (
+            {"measures": ["clip_t"], "checkpoint": "a/b", "against": "target"},
+            "clip_t compares the edit with its instruction and with no image",
+        ),
         ({"rubric": "reasoning"}, "rubric is not used by pixels"),
     ],
 )
@@ -141,6 +171,24 @@ def test_measures_and_checkpoints_have_to_fit(
     with pytest.raises(UserError) as error:
         resolve(config)
     assert sentence in str(error.value)
+
+
+def test_a_benchmark_that_has_no_targets_is_known_before_anything_is_edited(tmp_path: Path) -> None:
+    config = {
+        "benchmark": {"path": str(tmp_path), "format": "gedit"},
+        "models": {"floor": {"editor": "identity"}},
+        "judges": {"p": PIXELS | {"against": "target"}},
+    }
+    with pytest.raises(
+        UserError, match=r"p-psnr\.against: a benchmark of format gedit has no target"
+    ):
+        resolve(config)
+    columns = {"image": "i", "instruction": "t"}
+    config["benchmark"] |= {"format": "parquet", "columns": columns}
+    with pytest.raises(UserError, match=r"benchmark\.columns\.target"):
+        resolve(config)
+    config["benchmark"]["columns"] = columns | {"target": "g"}
+    assert resolve(config).judges["p-l1"].against == "target"
 
 
 def test_several_measures_are_judges_of_their_own(tmp_path: Path) -> None:
@@ -209,3 +257,54 @@ def test_measures_are_judges_with_rows_intervals_and_comparisons(project: Projec
     assert set(run["config"]["judges"]) == {"ruler", "near-ssim", "near-l1"}
     # Nothing is measured twice.
     assert "Nothing to be done" in project.run()
+
+
+@pytest.mark.slow
+def test_against_targets_more_is_better_and_a_sample_without_one_is_skipped(
+    project: Project,
+) -> None:
+    """The first two samples' targets are their sources, so that the floor is right of these."""
+    rows = [
+        {"id": f"s{k}", "category": "physical", "instruction": f"change {k}", "image": f"s{k}.png"}
+        for k in range(4)
+    ]
+    folder = project.root / "data"
+    folder.mkdir()
+    for k, row in enumerate(rows):
+        draw(row["id"]).save(folder / row["image"])
+        if k < 3:
+            target = draw(row["id"]) if k < 2 else draw("wanted", (80, 60))
+            target.save(folder / f"t{k}.png")
+            row["target"] = f"t{k}.png"
+    project.benchmark(rows)
+    project.configure(
+        benchmark={"path": "data/benchmark.jsonl", "categories": ["physical"]},
+        models={
+            "painter": {"editor": "class_path", "class_path": "toys.Painter"},
+            "floor": {"editor": "identity"},
+        },
+        judges={"to": PIXELS | {"measures": ["psnr", "l1"], "against": "target"}},
+    )
+    project.run()
+    near = project.scores("physical", "floor", "to-l1")
+    assert [near[f"s{k}"].score for k in range(2)] == [0, 0]
+    expected = compare("l1", draw("s2"), draw("wanted", (80, 60)))
+    assert near["s2"].score == pytest.approx(expected)
+    assert near["s3"].status == "skipped"
+    assert near["s3"].reason.startswith("no_target: the sample has no target image")
+    report = project.root / "results" / "report"
+    with (report / "comparison.csv").open(encoding="utf-8-sig") as file:
+        pairs = {row["judge"]: row for row in csv.DictReader(file) if row["category"] == "physical"}
+    # The floor is nearer to both of its targets, whichever way the measure counts.
+    for judge, sign in (("to-psnr", 1), ("to-l1", -1)):
+        pair = pairs[judge]
+        assert (pair["a"], pair["b"], pair["n"]) == ("floor", "painter", "3")
+        assert sign * float(pair["difference"]) > 0
+        assert int(pair["wins"]) >= 2
+    with (report / "ranks.csv").open(encoding="utf-8-sig") as file:
+        places = {(row["judge"], row["model"]): row["rank"] for row in csv.DictReader(file)}
+    assert places["to-psnr", "floor"] == places["to-l1", "floor"] == "1"
+    page = " ".join((report / "index.html").read_text(encoding="utf-8").split())
+    assert "the higher the more like the target, and the better" in page
+    assert "the lower the more like the target, and the better" in page
+    assert "not better by itself" not in page

@@ -20,7 +20,7 @@ from edit_benchmark.dataset.samples import Import, prepare
 from edit_benchmark.errors import SampleError, UserError
 from edit_benchmark.judging import protocols
 from edit_benchmark.judging.judge import Case
-from edit_benchmark.judging.protocol_samples import Shown
+from edit_benchmark.judging.protocol_samples import EDITED, Shown
 from edit_benchmark.judging.protocols import Protocol, Question
 from edit_benchmark.judging.turns import case_of_question
 from edit_benchmark.records import Edit, Sample, Score
@@ -29,6 +29,7 @@ from judge_fixtures import SAMPLE
 from protocol_fixtures import ANSWERS, checkout
 
 EDIT = Edit("a", "physical", "m", "edited", image="e.png", image_sha256="e" * 64)
+SHOWN = {EDITED: EDIT.image_sha256}
 
 
 def settings(protocol: str, **more: Any) -> OwnJudgeSettings:
@@ -120,7 +121,7 @@ def test_complex_edit_is_measured_twenty_times_by_a_judge_that_samples(tmp_path:
     protocol = load("complex_edit", tmp_path, "C2")
     questions = protocol.questions(sample)
     assert len(questions) == 40
-    assert len({json.dumps(q.fields(sample, EDIT)) for q in questions}) == 40
+    assert len({json.dumps(q.fields(sample, SHOWN)) for q in questions}) == 40
     row = judged(protocol, sample, ANSWERS["complex_edit"][0])
     assert row.criteria["instruction_following"] == 9
     local = TransformersJudgeSettings(
@@ -201,10 +202,9 @@ def test_what_changes_the_images_is_in_the_key(tmp_path: Path) -> None:
         replace(question, system="s"),
         replace(question, content=question.content[::-1]),
     ]
-    keys = {json.dumps(one.fields(sample, EDIT)) for one in [question, *others]}
+    keys = {json.dumps(one.fields(sample, SHOWN)) for one in [question, *others]}
     assert len(keys) == 6
-    another = replace(EDIT, image_sha256="f" * 64)
-    assert question.fields(sample, another) != question.fields(sample, EDIT)
+    assert question.fields(sample, {EDITED: "f" * 64}) != question.fields(sample, SHOWN)
 
 
 @pytest.mark.parametrize(

@@ -139,6 +139,10 @@ def test_a_data_set_of_the_hub_by_its_columns(made: Any) -> None:
         ("7-1", "Add_Remove"), ("7-2", "Add_Remove"),
     ]  # fmt: skip
     assert (path.parent / "results" / samples[1].fields["target_image"]).read_bytes() == png("t2")
+    rows = [layouts.data_set_row(1), layouts.data_set_row(2) | {"target_img": None}]
+    layouts.write_parquet(path / "default" / "dev" / "0000.parquet", rows)
+    first, second = read(path, "parquet", **layouts.DATA_SET)
+    assert (bool(first.target), second.target, second.problem) == (True, "", "")
     columns = {"image": "source_img", "instruction": "instruction"}
     plain = read(path, "parquet", subset="train", columns=columns)
     assert [(sample.id, sample.category) for sample in plain] == [

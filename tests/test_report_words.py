@@ -26,7 +26,7 @@ from edit_benchmark.report.rows import (
     NOT_RECORDED,
 )
 from edit_benchmark.report.write import write_report
-from edit_benchmark.selftest.probes import BY_NAME, PROBES
+from edit_benchmark.selftest.probes import BY_NAME
 from report_fixtures import failed, sample, score, synthesise
 
 LANGUAGES = ("en", "zh")
@@ -66,7 +66,7 @@ def test_every_probe_has_its_words(language: str) -> None:
     assert set(spoken.probes) == set(BY_NAME)
     for name in BY_NAME:
         assert set(spoken.probes[name]) == {"title", "failure"}
-    assert {probe.measure for probe in PROBES} <= set(spoken.measures)
+    assert {probe.measure for probe in BY_NAME.values()} <= set(spoken.measures)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

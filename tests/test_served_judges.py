@@ -19,6 +19,7 @@ from edit_benchmark.errors import UserError
 from edit_benchmark.estimate import TIMES_TESTED
 from edit_benchmark.judging import protocols
 from edit_benchmark.judging.job import score_edits
+from edit_benchmark.judging.pairs import Pair, PairJob, Picture, ask_pairs
 from edit_benchmark.records import Score
 from edit_benchmark.results import spending
 from edit_benchmark.results.layout import Layout
@@ -67,6 +68,38 @@ def test_a_protocol_is_asked_as_the_benchmark_asks(server: StandIn, tmp_path: Pa
     server.asked.clear()
     assert score_edits(replace(job, asked=asked)) == [row]
     assert not server.asked
+
+
+def test_a_pair_is_asked_about_in_both_orders_and_each_answer_is_paid_once(
+    server: StandIn, tmp_path: Path
+) -> None:
+    scored = score_job(tmp_path, server.url, count=2, method="pairwise")
+    one, other = scored.edits
+    pair = Pair(
+        scored.samples[0],
+        Picture(one.image, one.image_sha256),
+        Picture(other.image, other.image_sha256),
+        "m and n",
+    )
+    asked = protocols.load(scored.settings, "physical", "en")
+    fields = {name: getattr(scored, name) for name in
+              ("name", "settings", "checkpoint_record", "results", "devices")}  # fmt: skip
+    job = PairJob(**fields, pairs=[pair], asked=asked)
+    said = Reply(body=chat('{"winner": "Image A"}'))
+    server.behaviour = first(Reply(body=chat("Image A, I think")), then=lambda asked: said)
+    (found,) = ask_pairs(job)
+    shares = [heard.preference for heard in found["better"]]
+    assert sorted(map(str, shares)) in (["1.0", "None"], ["0.0", "None"])
+    assert [len(one.parts("image_url")) for one in server.asked] == [3, 3]
+    assert "response_format" not in server.asked[0].body
+    server.asked.clear()
+    # An answer that says nothing is an answer; and another order of the models is no other pair.
+    turned = replace(pair, first=pair.second, second=pair.first)
+    (again,) = ask_pairs(replace(job, pairs=[turned]))
+    assert not server.asked
+    assert [heard.text for heard in again["better"]] == [
+        heard.text for heard in reversed(found["better"])
+    ]
 
 
 def test_each_measurement_of_a_protocol_has_a_seed_of_its_own(

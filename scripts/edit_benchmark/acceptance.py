@@ -7,24 +7,29 @@ under its new key too, with the versions that made it, and the report names them
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from itertools import product
+from itertools import combinations, product
 from pathlib import Path
 from typing import Any
 
 from edit_benchmark.checkpoints import record
 from edit_benchmark.checkpoints.record import Checkpoint
 from edit_benchmark.checkpoints.resolve import resolve
-from edit_benchmark.config.editors import EditorSettings, FolderEditorSettings
+from edit_benchmark.config.editors import EditorSettings, FinishedSettings
+from edit_benchmark.config.judges import JudgeSettings, PixelsJudgeSettings
 from edit_benchmark.config.run import Config
 from edit_benchmark.dataset.samples import seed
 from edit_benchmark.editing.finished import finished_edits, finished_fields, read_finished
 from edit_benchmark.editing.job import task_fields
 from edit_benchmark.editing.registry import KINDS as EDITORS
 from edit_benchmark.errors import SampleError
+from edit_benchmark.judging.chunks import paired
 from edit_benchmark.judging.job import question_fields, questions_of
+from edit_benchmark.judging.pairs import pair_fields
+from edit_benchmark.judging.preferences import pairs_of
+from edit_benchmark.judging.protocols import load
 from edit_benchmark.judging.registry import KINDS as JUDGES
 from edit_benchmark.judging.variations import asked_of
 from edit_benchmark.records import EDITED, Edit, Sample
@@ -133,29 +138,68 @@ def balances(config: Config) -> list[Balance]:
     ]
     edits, answers = _Shelf(layout.edit_store), _Shelf(layout.answer_store)
     found = []
+    all_made: dict[str, list[tuple[Sample, Edit]]] = {}
     for name, model in config.models.items():
         checkpoint = _checkpoint(layout.editor_checkpoint(name), model, f"models.{name}")
         work = _work(EDITORS[model.editor], model, checkpoint)
         balance = Balance(f"edits of {name}", edits.store)
         made: list[tuple[Sample, Edit]] = []
         for sample, repeat in product(samples, range(model.repeats)):
-            asked = _asked(model, sample, repeat, samples)
+            asked = _asked(model, sample, repeat, samples, layout)
             content = edits.look_up(balance, work, asked)
             if content is not None:
                 digest = content["image_sha256"]
-                made.append(
-                    (sample, Edit(sample.id, sample.category, name, EDITED, image_sha256=digest))
+                edit = Edit(
+                    sample.id, sample.category, name, EDITED, image_sha256=digest, repeat=repeat
                 )
+                made.append((sample, edit))
+        all_made[name] = made
         found += [balance, *_judged(config, name, made, answers, layout)]
+    for pair in combinations(sorted(all_made), 2):
+        found += _compared(config, pair, all_made, answers, layout)
     return found
 
 
+def _compared(
+    config: Config,
+    models: tuple[str, str],
+    made: Mapping[str, Sequence[tuple[Sample, Edit]]],
+    answers: _Shelf,
+    layout: Layout,
+) -> list[Balance]:
+    """A balance of the answers about two models' edits of each judge that compares."""
+    first, second = models
+    samples = {sample.id: sample for sample, _ in made[first]}
+    edits = paired(*([edit for _, edit in made[name]] for name in models))
+    found = []
+    for name, judge, work in _judges(config, layout):
+        if isinstance(judge, PixelsJudgeSettings) or not judge.compares:
+            continue
+        balance = Balance(f"answers of {name} about {first} and {second}", answers.store)
+        for pair in pairs_of(edits, list(samples.values())):
+            asked = load(judge, pair.sample.category, config.benchmark.language)
+            with suppress(SampleError):  # what no judge was asked about
+                for question in asked.questions(pair.sample):
+                    for fields in pair_fields(question, pair):
+                        answers.look_up(balance, work, fields)
+        found.append(balance)
+    return found
+
+
+def _judges(config: Config, layout: Layout) -> Iterator[tuple[str, JudgeSettings, _Work]]:
+    """Name, settings and work of each judge."""
+    for name, judge in config.judges.items():
+        checkpoint = _checkpoint(layout.judge_checkpoint(name), judge, f"judges.{name}")
+        yield name, judge, _work(JUDGES[judge.judge], judge, checkpoint)
+
+
 def _asked(
-    model: EditorSettings, sample: Sample, repeat: int, samples: Sequence[Sample]
+    model: EditorSettings, sample: Sample, repeat: int, samples: Sequence[Sample], layout: Layout
 ) -> dict[str, Any]:
     """The sample's part of an edit's key."""
-    if isinstance(model, FolderEditorSettings):
-        return finished_fields(sample, read_finished(finished_edits(model, samples), sample))
+    if isinstance(model, FinishedSettings):
+        edits = finished_edits(model, samples, layout.root)
+        return finished_fields(sample, read_finished(edits, sample))
     return task_fields(sample, seed(model.seed, sample.id, repeat))
 
 
@@ -169,10 +213,10 @@ def _judged(
     """A balance of each judge's answers about the edits of one model."""
     found = []
     categories = {sample.category for sample, _ in made}
-    for name, judge in config.judges.items():
+    for name, judge, work in _judges(config, layout):
+        if judge.compares:
+            continue
         asked = {key: asked_of(judge, key, config.benchmark.language) for key in categories}
-        checkpoint = _checkpoint(layout.judge_checkpoint(name), judge, f"judges.{name}")
-        work = _work(JUDGES[judge.judge], judge, checkpoint)
         balance = Balance(f"answers of {name} about {model}", answers.store)
         for sample, edit in made:
             with suppress(SampleError):  # what no judge was asked about

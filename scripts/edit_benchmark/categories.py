@@ -46,6 +46,12 @@ OF_FORMAT: dict[str, tuple[str, ...]] = {
         "Relation_Change", "Implicit_Change_Edits", "Compound_Operation_Edits",
     ),
     "gedit_v2": ("gedit_v2",),
+    "editreward": ("2pair", "3pair", "4pair"),
+    "editreward_editscore": (
+        "subject-add", "subject-remove", "subject-replace", "color_alter", "material_alter",
+        "style_change", "tone_transfer", "background_change", "extract", "ps_human", "text_change",
+        "motion_change", "compose",
+    ),
     "parquet": ("dataset",),
 }  # fmt: skip
 # Keys become folder names and target names, so a benchmark's own categories must be plain words.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 from edit_benchmark.config.editors import EditorSettings
 from edit_benchmark.config.judges import ServedJudgeSettings
@@ -15,7 +16,7 @@ from edit_benchmark.judging.rubrics import Rubric
 from edit_benchmark.judging.variations import asked_of
 from edit_benchmark.records import Sample
 from edit_benchmark.results.spending import Spending, Usage
-from edit_benchmark.selftest.probes import PROBES
+from edit_benchmark.selftest.probes import PAIR_PROBES, PROBES
 
 # Rough, until answers have been counted: English has four letters a token, Chinese a character;
 # a patch of 32 x 32 pixels is a token to Qwen3-VL, and OpenAI's models are of that order.
@@ -25,6 +26,8 @@ _LABEL_TOKENS, _REASON_TOKENS = 8, 40
 _EDIT_TOKENS = 4160
 #: How often the self-test asks about an edit.
 TIMES_TESTED = 1 + sum((probe.change is not None) + (probe.against is not None) for probe in PROBES)
+#: How often it asks a judge that compares about an edit: in both orders.
+PAIRS_TESTED = 2 * sum(probe.change is not None for probe in PAIR_PROBES)
 
 
 @dataclass(frozen=True)
@@ -129,13 +132,19 @@ def _of_judge(
         for category in {sample.category for sample in samples}
     }
     one_model = [_questions(settings, by_category[sample.category], sample) for sample in samples]
-    asked = [one for many in one_model for one in many] * sum(
-        model.repeats for model in config.models.values()
+    repeats = [model.repeats for model in config.models.values()]
+    # Of each two models the edits that both have, in both orders.
+    times = sum(2 * min(pair) for pair in combinations(repeats, 2))
+    asked = [one for many in one_model for one in many] * (
+        times if settings.compares else sum(repeats)
     )
-    if one_model and settings.rubric_file is not None:
+    if one_model:
         # Which edits are chosen is not known yet; one is about as long as another.
-        tested = min(config.selftest_samples, len(samples)) * TIMES_TESTED * len(selftested)
-        asked += one_model[0] * tested
+        tested = min(config.selftest_samples, len(samples)) * len(selftested)
+        if settings.compares:
+            asked += one_model[0][:1] * tested * PAIRS_TESTED
+        elif settings.rubric_file is not None:
+            asked += one_model[0] * tested * TIMES_TESTED
     return asked
 
 

@@ -9,10 +9,13 @@ from typing import Any
 EDITED = "edited"
 EDIT_FAILED = "edit_failed"
 SCORED = "scored"
+COMPARED = "compared"
 JUDGE_FAILED = "judge_failed"
 SKIPPED = "skipped"
 #: What a sample can end as; exactly one of them for each model and judge.
 STATUSES = (SCORED, EDIT_FAILED, JUDGE_FAILED, SKIPPED)
+#: What a pair of edits can end as; exactly one of them.
+PAIR_STATUSES = (COMPARED, EDIT_FAILED, JUDGE_FAILED, SKIPPED)
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,11 @@ class Sample:
     def all_source_sha256(self) -> list[str]:
         """The hashes of :attr:`sources`."""
         return [self.source_sha256, *self.more_source_sha256]
+
+    @property
+    def target(self) -> str:
+        """Path of the image that the edit should come to; empty without one."""
+        return self.fields.get("target_image", "")
 
 
 def edit_name(sample_id: str, repeat: int) -> str:
@@ -185,6 +193,46 @@ class Score:
             recipe=edit.recipe,
             **fields,
         )
+
+
+@dataclass(frozen=True)
+class Preference:
+    """Which of two models' edits of one sample a judge finds better, in one of their repeats.
+
+    ``a`` and ``b`` are the models in the order of their names, ``call`` is the question of the
+    judge's protocol. ``win`` is the share of the win of ``a``: 1, 0, or 0.5 if neither is better or
+    the judge said something else when the two were shown the other way round; it is set if and only
+    if ``status`` is ``compared``. ``answers`` has what was said with ``a`` shown first, and then
+    with ``b`` first: the ``preference`` (a share like ``win``), ``key``, ``text``, ``problem``,
+    ``seconds`` and ``judged_with`` of each; it is empty if the judge was not asked. ``identical``
+    says that both models made the same file: a tie, which no judge is asked about.
+    """
+
+    id: str
+    category: str
+    judge: str
+    a: str
+    b: str
+    call: str
+    status: str
+    reason: str = ""
+    win: float | None = None
+    answers: list[dict[str, Any]] = field(default_factory=list)
+    repeat: int = 0
+    identical: bool = False
+    answer_recipe: str = ""
+
+    def __post_init__(self) -> None:
+        if (self.win is not None) != (self.status == COMPARED):
+            raise ValueError(f"{self.id}: status {self.status} with win {self.win}")
+
+    def answer_keys(self, only_failed: bool = False) -> list[str]:
+        """The keys of the answers behind the row, or of those that say nothing."""
+        return [
+            answer["key"]
+            for answer in self.answers
+            if answer["key"] and (answer["problem"] or not only_failed)
+        ]
 
 
 def dumps(value: Any) -> str:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageStat
 
 from edit_benchmark.api import Answer, Case, Editor, Judge, SampleError, SkipSample
 from edit_benchmark.dataset.samples import seed as base_seed
@@ -134,3 +134,42 @@ class Honest(Judge):
         given = case.edited.resize(wanted.size)
         score = max(2.0, 8.0 - 0.1 * difference(wanted, given))
         return Answer(criteria={criterion.key: score for criterion in case.rubric.criteria})
+
+
+class Taste(Judge):
+    """Prefers the brighter of two edits, neither where they are about as bright.
+
+    About an edit whose instruction says "first" it prefers what it is shown first, and of one that
+    says "unreadable" it writes nonsense when the brighter edit is shown first.
+    """
+
+    def __init__(self, checkpoint: str | None, dtype: str, device: str) -> None:
+        pass
+
+    def judge(self, cases: Sequence[Case]) -> list[Answer | SampleError]:
+        return [Answer({}, self._said(case)) for case in cases]
+
+    def _said(self, case: Case) -> str:
+        assert case.turn is not None
+        images = [part for part in case.turn.content if not isinstance(part, str)]
+        first, second = (ImageStat.Stat(image.convert("L")).mean[0] for image in images[-2:])
+        _count(f"pair {case.name}")
+        if "unreadable" in case.sample.instruction and first > second:
+            return "I cannot say."
+        winner = "A" if first > second + 5 else "B" if second > first + 5 else "Tie"
+        if "first" in case.sample.instruction:
+            winner = "A"
+        return f'{{"winner": "{winner}"}}'
+
+
+class Shade(Editor):
+    """Paints all of the image in one shade of grey; an instruction "fail" fails."""
+
+    def __init__(self, checkpoint: str | None, dtype: str, device: str, value: int) -> None:
+        self._value = value
+
+    def edit(self, source: Image.Image, instruction: str, seed: int) -> Image.Image:
+        _count(f"edit {instruction}")
+        if instruction == "fail":
+            raise ValueError("told to fail")
+        return Image.new("RGB", source.size, (self._value,) * 3)

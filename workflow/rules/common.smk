@@ -3,6 +3,7 @@ import re
 import subprocess
 import sys
 from functools import cache
+from itertools import combinations
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -27,7 +28,7 @@ from edit_benchmark.records import Edit, dumps
 from edit_benchmark.results.files import check_folder
 from edit_benchmark.results.tables import read_rows
 from edit_benchmark.judging import registry as judges
-from edit_benchmark.judging.chunks import chunk_count
+from edit_benchmark.judging.chunks import chunk_count, pair_chunk_count
 from edit_benchmark.runtime import devices, interpreter, run_lock
 from edit_benchmark.runtime.keeping import place, room
 
@@ -88,9 +89,16 @@ JUDGE_WEIGHTS = {name: weights_state(judge) for name, judge in settings.judges.i
 RUBRICS = {
     name: list(map(str, judge.asked_by)) for name, judge in settings.judges.items()
 }
-# What has no opinion cannot be put to the test; its probes are about a rubric.
+# Those that score edits, and those that compare each two models' edits.
+SCORING = [name for name, judge in settings.judges.items() if not judge.compares]
+COMPARING = [name for name in JUDGES if name not in SCORING]
+# In the order of their names: another order in the configuration is no other pair.
+PAIRS = list(combinations(sorted(MODELS), 2))
+# What has no opinion cannot be put to the test; its probes are about a rubric, or about pairs.
 TESTED_JUDGES = [
-    name for name, judge in settings.judges.items() if judge.rubric_file is not None
+    name
+    for name, judge in settings.judges.items()
+    if judge.rubric_file is not None or judge.compares
 ]
 # The source unchanged is no edit to test a judge with, unless there is no other.
 SELFTESTED = [
@@ -136,7 +144,7 @@ for resource in SERVERS:
 BUDGET = str(config["budget"] or 0)
 
 # Rules whose jobs load a model, unless all that they would make is in the store.
-USE_MODELS = {"edit", "score", "selftest_part"}
+USE_MODELS = {"edit", "score", "compare", "selftest_part"}
 # Set by Snakemake for each job, to the job's threads.
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
@@ -314,6 +322,43 @@ def score_parts(wildcards):
         category=wildcards.category,
         chunk=parts,
     )
+
+
+def preference_parts(wildcards):
+    """The jobs that compare two models' edits of a category: of score_chunk pairs each."""
+    first, second = (
+        read_rows(
+            Path(
+                checkpoints.collect_edits.get(
+                    model=model, category=wildcards.category
+                ).output.table
+            ),
+            Edit,
+        )
+        for model in (wildcards.first, wildcards.second)
+    )
+    parts = range(1, pair_chunk_count(first, second, config["score_chunk"]) + 1)
+    return collect(rules.compare.output.table, **dict(wildcards.items()), chunk=parts)
+
+
+def preference_tables(keys):
+    """The tables of all judges that compare, and of each two models, in these categories."""
+    return [
+        path
+        for first, second in PAIRS
+        for path in collect(
+            rules.collect_preferences.output.table,
+            judge=COMPARING,
+            first=first,
+            second=second,
+            category=keys,
+        )
+    ]
+
+
+def category_preferences(wildcards):
+    """The same of one category."""
+    return preference_tables([wildcards.category])
 
 
 def target_names(keys):

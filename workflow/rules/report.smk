@@ -27,9 +27,10 @@ rule run_record:
         scores=collect(
             rules.collect_scores.output.table,
             model=MODELS,
-            judge=JUDGES,
+            judge=SCORING,
             category=CATEGORIES,
         ),
+        preferences=preference_tables(CATEGORIES),
     output:
         "<results>/run.json",
     log:
@@ -44,7 +45,7 @@ rule run_record:
     shell:
         "python scripts/run_record.py --settings {params.settings:q}"
         " --benchmark {params.path:q} --checkpoints {input.editors:q} {input.judges:q}"
-        " --scores {input.scores:q} --results {params.results:q}"
+        " --scores {input.scores:q} --preferences {input.preferences:q} --results {params.results:q}"
         " --out {output:q} 2> {log:q}"
 
 
@@ -55,9 +56,10 @@ rule aggregate:
         scores=collect(
             rules.collect_scores.output.table,
             model=MODELS,
-            judge=JUDGES,
+            judge=SCORING,
             category=CATEGORIES,
         ),
+        preferences=preference_tables(CATEGORIES),
         run=rules.run_record.output,
         # The report opens with what the self-test says of its judges.
         selftests=rules.judge_selftest.input,
@@ -139,6 +141,7 @@ rule aggregate:
         merge=lookup(dpath="merge", within=config),
     shell:
         "python scripts/aggregate.py --samples {input.samples:q} --scores {input.scores:q}"
+        " --preferences {input.preferences:q}"
         " --results {params.results:q} --run {input.run:q} --merge {params.merge:q}"
         " --selftest {input.selftests:q}"
         " --language {params.language} --note={params.note:q}"
@@ -153,9 +156,10 @@ rule aggregate_category:
         scores=collect(
             rules.collect_scores.output.table,
             model=MODELS,
-            judge=JUDGES,
+            judge=SCORING,
             allow_missing=True,
         ),
+        preferences=category_preferences,
         ratings=RATINGS,
     output:
         page="<results>/report/categories/{category}/index.html",
@@ -173,6 +177,7 @@ rule aggregate_category:
         equal_share=lookup(dpath="equal_share", within=config),
     shell:
         "python scripts/aggregate.py --samples {input.samples:q} --scores {input.scores:q}"
+        " --preferences {input.preferences:q}"
         " --results {params.results:q} --judges {params.judges:q}"
         " --language {params.language} --note={params.note:q}"
         " --equal-share {params.equal_share} --human-ratings {params.human:q}"

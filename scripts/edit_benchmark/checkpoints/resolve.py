@@ -17,7 +17,7 @@ from edit_benchmark.checkpoints.selection import MODEL, PIPELINE, Choice, read_o
 from edit_benchmark.config.base import ModelSettings, PretrainedSettings
 from edit_benchmark.config.editors import (
     DiffusersEditorSettings,
-    FolderEditorSettings,
+    FinishedSettings,
     IdentityEditorSettings,
 )
 from edit_benchmark.config.judges import PixelsJudgeSettings, TransformersJudgeSettings
@@ -36,7 +36,7 @@ _NAMES_CLASSES: dict[type, str] = {
     PixelsJudgeSettings: MODEL,
 }
 # What may have weights here, or none.
-Weighted = ModelSettings | IdentityEditorSettings | FolderEditorSettings | Served
+Weighted = ModelSettings | IdentityEditorSettings | FinishedSettings | Served
 _FLOATS = {"F64", "F32", "F16", "BF16"}
 _EIGHT_BITS = {"F8_E4M3", "F8_E5M2"}
 _BYTES_OF = {"bfloat16": 2, "float16": 2, "float32": 4}

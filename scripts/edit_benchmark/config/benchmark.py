@@ -19,7 +19,11 @@ SUBSETS: dict[str, tuple[str, ...]] = {
 }
 _OF_ONE_FILE = ("jsonl", "csv", "original", "re_edit")
 # Formats whose instructions are English alone.
-_ENGLISH = ("imgedit", "rise", "kris", "complex_edit")
+_ENGLISH = ("imgedit", "rise", "kris", "complex_edit", "editreward", "editreward_editscore")
+#: Formats that bring two finished edits of each sample, and people's word which is better.
+WITH_CANDIDATES = ("editreward", "editreward_editscore")
+# Formats of which a subset is a split of the data set.
+_WITH_SPLITS = ("parquet", *WITH_CANDIDATES)
 # Formats that take columns, and which ones.
 _COLUMNS: dict[str, tuple[str, ...]] = {
     "gedit": ("image",),
@@ -71,15 +75,17 @@ class Benchmark(Section):
     its checkout or download, see docs/benchmarks.md."""
     format: Literal[
         "jsonl", "csv", "original", "re_edit", "gedit", "imgedit", "rise", "kris", "complex_edit",
-        "unicbench", "gedit_v2", "parquet",
+        "unicbench", "gedit_v2", "editreward", "editreward_editscore", "parquet",
     ] = "jsonl"  # fmt: skip
     """jsonl and csv have one sample a line with images beside the file; original is one JSON list
     with the images inline as base64, re_edit the same of RE-Edit; parquet is any image-edit data
-    set of the Hugging Face hub, by its columns; the others are the public benchmarks of that
-    name."""
+    set of the Hugging Face hub, by its columns; editreward is TIGER-Lab's EditReward-Bench and
+    editreward_editscore EditScore's, which edit nothing; the others are the public benchmarks of
+    that name."""
     subset: Text | None = None
     """Part of a public benchmark: full or intersection of gedit, basic or uge of imgedit, full or
-    small of rise, real or syn of complex_edit; of parquet the split. Null for the first one."""
+    small of rise, real or syn of complex_edit; of parquet, editreward and editreward_editscore the
+    split. Null for the first one."""
     images: PathText | None = None
     """Folder of the source images of imgedit, rise, kris or unicbench, if they do not lie beside
     the benchmark's own files."""
@@ -101,6 +107,13 @@ class Benchmark(Section):
     def may_be_folder(self) -> bool:
         """Whether ``path`` may be a folder."""
         return self.format not in _OF_ONE_FILE
+
+    @property
+    def may_have_targets(self) -> bool:
+        """Whether samples may have the image that the edit should come to."""
+        if self.format == "parquet":
+            return self.columns is not None and self.columns.target is not None
+        return self.format in ("jsonl", "csv")
 
     @property
     def options(self) -> str:
@@ -140,7 +153,7 @@ class Benchmark(Section):
 
     def _check_subset(self) -> None:
         known = SUBSETS.get(self.format)
-        if self.subset is None or self.format == "parquet" or (known and self.subset in known):
+        if self.subset is None or self.format in _WITH_SPLITS or (known and self.subset in known):
             return
         if self.format == "imgedit" and self.subset == "multiturn":
             raise mistake(

@@ -188,6 +188,29 @@ class FolderEditorSettings(_Edited):
         return Path(self.path).expanduser()
 
 
+class CandidateEditorSettings(_Edited):
+    """One of the two edits that the benchmark itself brings of each sample."""
+
+    editor: Literal["candidate"]
+    """candidate stands for a finished edit of the benchmark editreward or editreward_editscore,
+    which sets such models itself."""
+    candidate: Literal["first", "second"]
+    """Which of the two."""
+    # No keys of the configuration: nothing is made.
+    checkpoint: ClassVar[None] = None
+    seed: ClassVar[int] = 0
+    repeats: ClassVar[int] = 1
+    gpu: ClassVar[int] = 0
+
+
+#: The models of a benchmark that brings its own edits, as a configuration has them.
+CANDIDATES: dict[str, dict[str, Any]] = {
+    name: {"editor": "candidate", "candidate": name} for name in ("first", "second")
+}
+#: Kinds of which nothing is made.
+FinishedSettings = FolderEditorSettings | CandidateEditorSettings
+
+
 def _size(size: str) -> str:
     if size not in ("source", "auto") and not _SIZE.fullmatch(size):
         raise mistake(f"{size!r} is not source, auto, or a size such as 1024x1024")
@@ -248,6 +271,7 @@ EditorSettings = Annotated[
     | DiffusersEditorSettings
     | OwnEditorSettings
     | FolderEditorSettings
+    | CandidateEditorSettings
     | ServedEditorSettings,
     Field(discriminator="editor"),
 ]

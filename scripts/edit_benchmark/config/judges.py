@@ -50,6 +50,38 @@ Unset = Field(default=None, exclude_if=_is_unset)
 _LONGEST = 2048
 
 
+def _with_protocol(values: Any) -> Any:
+    """Settings with the protocol ``pairwise`` where that method names none."""
+    if not isinstance(values, dict):
+        return values
+    if values.get("method") == "pairwise" and values.get("protocol") is None:
+        return {**values, "protocol": "pairwise"}
+    return values
+
+
+def _method_of(values: dict) -> str:
+    """The method of settings with a protocol that name none."""
+    compares = _compares(protocols.protocol_file(values["protocol"]))
+    return "pairwise" if compares else "generated"
+
+
+def _compares(protocol: Path | None) -> bool:
+    """Whether a protocol is one for pairs; what is wrong with its file is said elsewhere."""
+    return protocol is not None and protocol.is_file() and protocols.read(protocol).compares
+
+
+def _check_method(method: str, protocol: Path | None) -> None:
+    """Refuse a method that is none of a judge with this protocol, or without one."""
+    compares = _compares(protocol)
+    if compares and method != "pairwise":
+        raise mistake("the protocol compares pairs; set method: pairwise, or remove method")
+    if method == "pairwise" and not compares and (protocol is None or protocol.is_file()):
+        raise mistake(
+            "method: pairwise needs a protocol that compares, such as pairwise; name one, or "
+            "remove protocol"
+        )
+
+
 def _official(values: Any) -> protocols.Official | None:
     """How the protocol that settings name has its own judge asked; None without a protocol."""
     if not isinstance(values, dict) or not isinstance(values.get("protocol"), str):
@@ -104,6 +136,11 @@ class _Judged(Section):
         return self
 
     @property
+    def compares(self) -> bool:
+        """Whether the judge is shown two models' edits at once, and gives no scores."""
+        return _compares(self.protocol_file)
+
+    @property
     def rubric_file(self) -> Path | None:
         """Where the rubric lies; None of a judge with a protocol."""
         return None if self.protocol else rubric_file(self.rubric)
@@ -139,9 +176,10 @@ class TransformersJudgeSettings(PretrainedSettings, _Judged):
     checkpoint: Location
     """A folder in the layout of save_pretrained, or a repository of the Hugging Face hub as
     owner/name."""
-    method: Literal["expected", "generated"] = "expected"
+    method: Literal["expected", "generated", "pairwise"] = "expected"
     """expected takes the expected value over the scale's tokens from one forward pass; generated
-    takes what the judge would write, greedily. They are different metrics."""
+    takes what the judge would write, greedily. They are different metrics. pairwise gives no
+    scores: the judge is shown two models' edits at once, and says which is better or neither."""
     answer: Literal["labels", "text"] = "labels"
     """What the judge writes (generated). labels: the keys are written for it, and it chooses a
     label for each, so that its answer can always be read. text: it writes all of it, and one JSON
@@ -164,15 +202,18 @@ class TransformersJudgeSettings(PretrainedSettings, _Judged):
     @classmethod
     def _as_the_protocol_asks(cls, values: Any) -> Any:
         """With a protocol the judge writes its answers, as long as the benchmark's own may be."""
+        values = _with_protocol(values)
         official = _official(values)
         if official is None:
             return values
         longest = official.max_tokens or _LONGEST
-        return {"method": "generated", "answer": "text", "max_new_tokens": longest, **values}
+        method = _method_of(values)
+        return {"method": method, "answer": "text", "max_new_tokens": longest, **values}
 
     @model_validator(mode="after")
     def _a_protocol_is_answered_in_words(self) -> TransformersJudgeSettings:
-        if self.protocol is not None and (self.method, self.answer) != ("generated", "text"):
+        _check_method(self.method, self.protocol_file)
+        if self.protocol is not None and (self.method == "expected" or self.answer != "text"):
             raise mistake("with a protocol a judge writes its answer; remove method and answer")
         return self
 
@@ -202,9 +243,10 @@ class ServedJudgeSettings(Served, _Judged):
 
     judge: Literal["openai"]
     """openai asks any server of the chat completions API: OpenAI, vLLM, SGLang, a vendor."""
-    method: Literal["expected", "generated"] = "expected"
+    method: Literal["expected", "generated", "pairwise"] = "expected"
     """expected takes the expected value over the scale's tokens from the log probabilities of one
-    token, generated the text that the judge writes. They are different metrics."""
+    token, generated the text that the judge writes. They are different metrics. pairwise gives no
+    scores: the judge is shown two models' edits at once, and says which is better or neither."""
     response_format: Literal["json_schema", "json_object", "text"] = "json_schema"
     """How the server is asked to keep to JSON (generated): json_schema has it write the criteria's
     keys with labels of the scale and nothing else, json_object any JSON, text whatever the judge
@@ -238,11 +280,12 @@ class ServedJudgeSettings(Served, _Judged):
     @classmethod
     def _as_the_protocol_asks(cls, values: Any) -> Any:
         """With a protocol the server is asked as the benchmark's own judge is."""
+        values = _with_protocol(values)
         official = _official(values)
         if official is None:
             return values
         return {
-            "method": "generated",
+            "method": _method_of(values),
             "response_format": "text",
             "temperature": official.temperature,
             "max_tokens": official.max_tokens or _LONGEST,
@@ -251,8 +294,9 @@ class ServedJudgeSettings(Served, _Judged):
 
     @model_validator(mode="after")
     def _a_protocol_is_answered_in_words(self) -> ServedJudgeSettings:
+        _check_method(self.method, self.protocol_file)
         if self.protocol is not None and (
-            self.method != "generated" or self.response_format == "json_schema"
+            self.method == "expected" or self.response_format == "json_schema"
         ):
             raise mistake(
                 "with a protocol a judge writes its answer; remove method and response_format"
@@ -273,22 +317,30 @@ Measure = Literal["psnr", "ssim", "l1", "clip_i", "clip_t", "dino"]
 _OF_FEATURES = ("clip_i", "clip_t", "dino")
 
 
+def _is_source(value: object) -> bool:
+    return value == "source"
+
+
 class PixelsJudgeSettings(ModelSettings):
-    """Measures between the edit and its source image that need no judge."""
+    """Measures between the edit and its source or target image that need no judge."""
 
     judge: Literal["pixels"]
-    """pixels measures how like an edit is to its source image, on the host's cores."""
+    """pixels measures how like an edit is to its source or target image, on the host's cores."""
     measures: Annotated[list[Measure], Field(min_length=1)] = ["psnr", "ssim", "l1"]
     """Each becomes a judge of its own, named by both with a hyphen where there are several. psnr
     (in dB, at most 100), ssim and l1 need no checkpoint; clip_i and clip_t take one of CLIP, dino
     one of DINO. clip_t compares the edit with its instruction. Of a sample with a mask psnr, ssim
     and l1 count the pixels outside it. A higher value is not better by itself."""
+    against: Literal["source", "target"] = Field(default="source", exclude_if=_is_source)
+    """What an edit is compared with: its source image, or the whole of the target image that the
+    benchmark has for its sample. A sample without one is skipped."""
     dtype: Literal["bfloat16", "float16", "float32"] = "float32"
     """Floating-point type of the weights and of the arithmetic."""
 
     batch_size: ClassVar[int] = 8
     rubric_file: ClassVar[None] = None
     protocol_file: ClassVar[None] = None
+    compares: ClassVar[bool] = False
     asked_by: ClassVar[list[Path]] = []
     gpu: ClassVar[int] = 0
 
@@ -310,6 +362,11 @@ class PixelsJudgeSettings(ModelSettings):
                 )
         if "dino" in self.measures and len(self.measures) > 1:
             raise mistake("dino takes another checkpoint than clip_i and clip_t; give it a judge")
+        if self.against == "target" and "clip_t" in self.measures:
+            raise mistake(
+                "clip_t compares the edit with its instruction and with no image; leave it out, or "
+                "give it a judge without against"
+            )
         return self
 
 

@@ -19,8 +19,11 @@ from edit_benchmark.errors import UserError
 PROTOCOLS = Path(__file__).parents[3] / "resources" / "protocols"
 
 Parser = Literal[
-    "number", "gedit", "imgedit", "rise", "kris", "re_edit", "complex_edit", "unicbench"
+    "number", "gedit", "imgedit", "rise", "kris", "re_edit", "complex_edit", "unicbench",
+    "winner",
 ]  # fmt: skip
+#: In a call's content, the two edits of a pair.
+FIRST, SECOND = "first", "second"
 _TEXTS = (".py", ".json", ".yaml", ".yml")
 
 
@@ -33,8 +36,8 @@ class Prompt(Section):
     """In place of text: a .py, .json or .yaml file, relative to the checkout, or to the protocol
     file if the protocol needs no checkout."""
     names: list[Text] = []
-    """Of file, the constants, or the keys with dots between them; {category} and other fields of
-    the sample are filled in."""
+    """Of file, the constants, or the keys, and places in lists, with dots between them; {category}
+    and other fields of the sample are filled in."""
     join: str = "\n"
     """What stands between the texts of several names."""
     also: str = ""
@@ -62,6 +65,8 @@ class Part(Section):
     """A text between images."""
     each_source: Text | None = None
     """All source images, each behind this text with its {number}."""
+    prompt: Prompt | None = Field(default=None, exclude_if=lambda value: value is None)
+    """A further text of a file."""
 
 
 class Images(Section):
@@ -83,7 +88,7 @@ class Way(Section):
     content: Annotated[list[Text | Part], Field(min_length=1)]
     """What the judge is shown, in this order: prompt, edited, source, another image of the sample
     such as reference_image, frames (source images and edit in the order of their numbers), or a
-    part with words."""
+    part with words. A protocol that compares pairs has first and second in place of edited."""
     prompt: Prompt
     """What is asked."""
     system: Prompt | None = None
@@ -139,11 +144,35 @@ class Protocol(Section):
     calls: Annotated[dict[Text, Call], Field(min_length=1)]
     """The calls by name."""
 
+    @model_validator(mode="after")
+    def _compares_or_not(self) -> Protocol:
+        ways = [way for call in self.calls.values() for way in call.ways]
+        for way in ways:
+            edits = [part for part in way.content if part in (FIRST, SECOND, "edited", "frames")]
+            if sorted(map(str, edits)) != [FIRST, SECOND] and self.compares:
+                raise mistake("a protocol that compares pairs shows first and second once each")
+        for name, call in self.calls.items():
+            if self.compares and (call.times > 1 or len(call.scores) > 1):
+                raise mistake(f"calls.{name}: a pair has one score, and is asked about once")
+            if (call.parser == "winner") != self.compares:
+                raise mistake(
+                    f"calls.{name}: parser winner is for pairs, whose content has first and second"
+                )
+        return self
+
+    @property
+    def compares(self) -> bool:
+        """Whether a judge is shown two edits at once, to say which is better."""
+        ways = [way for call in self.calls.values() for way in call.ways]
+        return any(part in (FIRST, SECOND) for way in ways for part in way.content)
+
     @property
     def prompts(self) -> list[Prompt]:
         """All prompts of all calls."""
         ways = [way for call in self.calls.values() for way in call.ways]
-        return [prompt for way in ways for prompt in (way.prompt, way.system) if prompt]
+        parts = [part.prompt for way in ways for part in way.content if isinstance(part, Part)]
+        named = [prompt for way in ways for prompt in (way.prompt, way.system)]
+        return [prompt for prompt in (*named, *parts) if prompt]
 
     def files(self, folder: Path) -> list[Path]:
         """The files below ``folder`` that the prompts are read from."""

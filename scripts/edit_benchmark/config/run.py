@@ -17,8 +17,14 @@ from edit_benchmark.config.base import (
     mistake,
     whole_number,
 )
-from edit_benchmark.config.benchmark import Benchmark
-from edit_benchmark.config.editors import EditorSettings, FolderEditorSettings, Layouts
+from edit_benchmark.config.benchmark import WITH_CANDIDATES, Benchmark
+from edit_benchmark.config.editors import (
+    CANDIDATES,
+    CandidateEditorSettings,
+    EditorSettings,
+    FolderEditorSettings,
+    Layouts,
+)
 from edit_benchmark.config.judges import JudgeSettings, of_one_measure
 from edit_benchmark.config.servers import Served
 
@@ -109,7 +115,8 @@ class Config(Section):
     """The most that all requests to servers may cost together, in the currency of their prices: the
     run stops before one that could exceed it. null for no limit."""
     models: Annotated[dict[Name, EditorSettings], Field(min_length=1), AfterValidator(distinct)]
-    """The editors to compare, by the name that tables show."""
+    """The editors to compare, by the name that tables show. A benchmark of format editreward or
+    editreward_editscore has its own: leave it out there."""
     judges: Annotated[
         dict[Name, JudgeSettings],
         Field(min_length=1),
@@ -124,6 +131,21 @@ class Config(Section):
         if rated is not None and rated not in self.models:
             raise mistake(
                 f"human_ratings.model {rated} is not one of the models: {', '.join(self.models)}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _pairs_have_two_models_and_scores(self) -> Config:
+        for name, judge in self.judges.items():
+            if judge.compares and len(self.models) < 2:
+                raise mistake(
+                    f"judges.{name} compares two models' edits, and there is one model; add "
+                    "another, such as one of editor: identity"
+                )
+        if all(judge.compares for judge in self.judges.values()):
+            raise mistake(
+                "judges has only such as compare pairs, which give no scores; add one that does, "
+                "such as {judge: pixels}"
             )
         return self
 
@@ -172,6 +194,20 @@ class Config(Section):
         return self
 
     @model_validator(mode="after")
+    def _targets_can_be_there(self) -> Config:
+        for name, judge in self.judges.items():
+            if (
+                getattr(judge, "against", "source") == "target"
+                and not self.benchmark.may_have_targets
+            ):
+                raise mistake(
+                    f"judges.{name}.against: a benchmark of format {self.benchmark.format} has no "
+                    "target images as it is configured; jsonl and csv have them in the field "
+                    "target, parquet in the column that benchmark.columns.target names"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _layouts_are_of_the_benchmark(self) -> Config:
         own = self.benchmark.format
         for name, model in self.models.items():
@@ -181,6 +217,34 @@ class Config(Section):
                     f"of format {own}; id is the layout for any benchmark"
                 )
         return self
+
+    @model_validator(mode="after")
+    def _candidates_are_of_the_benchmark(self) -> Config:
+        for name, model in self.models.items():
+            if (
+                isinstance(model, CandidateEditorSettings)
+                and self.benchmark.format not in WITH_CANDIDATES
+            ):
+                raise mistake(
+                    f"models.{name}.editor: candidate is for {' and '.join(WITH_CANDIDATES)}, "
+                    f"whose samples have edits; format {self.benchmark.format} has none"
+                )
+        return self
+
+    @model_validator(mode="before")
+    @classmethod
+    def _models_of_candidates(cls, values: Any) -> Any:
+        """The models of a benchmark that brings its own edits."""
+        benchmark = values.get("benchmark") if isinstance(values, dict) else None
+        format = benchmark.get("format") if isinstance(benchmark, dict) else None
+        if format not in WITH_CANDIDATES:
+            return values
+        if values.get("models") not in (None, CANDIDATES):
+            raise mistake(
+                f"models: a benchmark of format {format} asks the judges about its own edits, and "
+                "edits nothing; remove models"
+            )
+        return {**values, "models": CANDIDATES}
 
     @model_validator(mode="before")
     @classmethod

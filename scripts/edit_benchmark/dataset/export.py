@@ -82,7 +82,7 @@ def export(results: Path, model: str, name: str, out: Path) -> Exported:
 
 def _write(out: Path, layout: OutputLayout, sample: Sample, results: Path, edit: Edit) -> None:
     place = layout.place(sample)
-    data = edited_images.read(edit, results)
+    data = edited_images.read(edit.image, edit.image_sha256, results)
     if layout.ending == ".jpg":
         data = _as_jpeg(images.load(data, edit.id))
     write_bytes(out / f"{place}{layout.ending}", data)

@@ -163,6 +163,26 @@ class FinishedEdits:
         return {}
 
 
+@dataclass(frozen=True)
+class Candidates:
+    """The edits called ``name`` of a benchmark that brings its own, kept beside its sources."""
+
+    results: Path
+    name: str
+
+    def check(self) -> None:
+        """As of a folder: there is nothing that could be another benchmark's."""
+
+    def place_of(self, sample: Sample) -> str:
+        """What messages call the image of a sample."""
+        return f"{self.name} candidate of {sample.id}"
+
+    def find(self, sample: Sample) -> Path | None:
+        """The image of a sample, None if there is none."""
+        path = sample.fields.get(f"candidate_{self.name}")
+        return self.results / path if path else None
+
+
 def image_files(folder: Path) -> list[Path]:
     """All images below a folder, sorted."""
     return sorted(path for path in folder.rglob("*") if path.suffix in ENDINGS)

@@ -9,12 +9,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from edit_benchmark import images
-from edit_benchmark.config.editors import FolderEditorSettings
+from edit_benchmark.config.editors import CandidateEditorSettings, FinishedSettings
 from edit_benchmark.dataset import source_images
-from edit_benchmark.dataset.layouts import FinishedEdits
+from edit_benchmark.dataset.layouts import Candidates, FinishedEdits
 from edit_benchmark.editing.checks import flags, usable
 from edit_benchmark.editing.job import EditJob, task_fields
 from edit_benchmark.editing.registry import KINDS
@@ -39,8 +40,8 @@ def bring_shard(job: EditJob) -> list[Edit]:
         If the folder is that of another benchmark, or cannot be read.
     """
     settings = job.settings
-    assert isinstance(settings, FolderEditorSettings)
-    edits = finished_edits(settings, read_rows(job.layout.samples, Sample))
+    assert isinstance(settings, FinishedSettings)
+    edits = finished_edits(settings, read_rows(job.layout.samples, Sample), job.results)
     edits.check()
     common = KINDS[settings.editor].key_fields(settings, None)
     recipe = recipes.keep(job.layout, common)
@@ -48,12 +49,16 @@ def bring_shard(job: EditJob) -> list[Edit]:
     return [replace(row, recipe=recipe) for row in rows]
 
 
-def finished_edits(settings: FolderEditorSettings, samples: Sequence[Sample]) -> FinishedEdits:
-    """The folder of a model; ``samples`` are all those of the run."""
+def finished_edits(
+    settings: FinishedSettings, samples: Sequence[Sample], results: Path
+) -> FinishedEdits | Candidates:
+    """Where the edits of a model are; ``samples`` are all those of the run."""
+    if isinstance(settings, CandidateEditorSettings):
+        return Candidates(results, settings.candidate)
     return FinishedEdits(settings.folder, settings.layout or "id", samples)
 
 
-def read_finished(edits: FinishedEdits, sample: Sample) -> bytes | None:
+def read_finished(edits: FinishedEdits | Candidates, sample: Sample) -> bytes | None:
     """The bytes of a sample's finished edit, None if there is none."""
     path = edits.find(sample)
     try:
@@ -70,7 +75,9 @@ def finished_fields(sample: Sample, data: bytes | None) -> dict[str, Any]:
     return {**task_fields(sample, 0), "image_sha256": images.sha256(data) if data else None}
 
 
-def _bring(job: EditJob, sample: Sample, edits: FinishedEdits, common: dict[str, Any]) -> Edit:
+def _bring(
+    job: EditJob, sample: Sample, edits: FinishedEdits | Candidates, common: dict[str, Any]
+) -> Edit:
     if sample.problem:
         return unreadable_row(sample, 0, job.name)
     data = read_finished(edits, sample)

@@ -16,6 +16,7 @@ from edit_benchmark.checkpoints.fingerprint import file_fingerprint
 from edit_benchmark.checkpoints.record import Checkpoint
 from edit_benchmark.class_path import load_class, source_hashes
 from edit_benchmark.config.editors import (
+    CandidateEditorSettings,
     DiffusersEditorSettings,
     EditorSettings,
     FolderEditorSettings,
@@ -181,6 +182,15 @@ _FOLDER: Kind[FolderEditorSettings, Editor] = Kind(
     needs_device=False,
     files=lambda settings: state(image_files(settings.folder)),
 )
+_CANDIDATE: Kind[CandidateEditorSettings, Editor] = Kind(
+    role="editor",
+    name="candidate",
+    protocol=1,
+    # As of a folder, whichever of the two it is.
+    key_settings=(),
+    libraries=lambda settings: (),
+    needs_device=False,
+)
 _SERVED: Kind[ServedEditorSettings, Editor] = Kind(
     role="editor",
     name="openai",
@@ -202,7 +212,7 @@ _SERVED: Kind[ServedEditorSettings, Editor] = Kind(
 )
 #: Every kind by the name that a configuration gives it.
 KINDS: dict[str, Kind[Any, Editor]] = {
-    kind.name: kind for kind in (_IDENTITY, _DIFFUSERS, _OWN, _FOLDER, _SERVED)
+    kind.name: kind for kind in (_IDENTITY, _DIFFUSERS, _OWN, _FOLDER, _CANDIDATE, _SERVED)
 }
 
 

@@ -19,6 +19,19 @@ def chunk_count(edits: Sequence[Edit], size: int) -> int:
     return max(1, -(-sum(edit.status == EDITED for edit in edits) // size))
 
 
+def paired(first: Sequence[Edit], second: Sequence[Edit]) -> list[tuple[Edit, Edit]]:
+    """Two models' rows of the same samples and repeats, in the order of ``first``."""
+    others = {(edit.id, edit.repeat): edit for edit in second}
+    return [
+        (edit, others[edit.id, edit.repeat]) for edit in first if (edit.id, edit.repeat) in others
+    ]
+
+
+def pair_chunk_count(first: Sequence[Edit], second: Sequence[Edit], size: int) -> int:
+    """How many jobs compare two models' edits; one even if there are none."""
+    return max(1, -(-len(paired(first, second)) // size))
+
+
 def complete(edits: Sequence[Edit], scores: Sequence[Score], judge: str) -> list[Score]:
     """The category's table: a row for each repeat of every sample.
 

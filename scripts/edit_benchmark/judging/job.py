@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import logging
-import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from tqdm import tqdm
-
-from edit_benchmark import images
 from edit_benchmark.config.judges import (
     JudgeSettings,
     PixelsJudgeSettings,
@@ -20,35 +17,23 @@ from edit_benchmark.config.judges import (
     TransformersJudgeSettings,
 )
 from edit_benchmark.dataset import source_images
-from edit_benchmark.errors import ImageError, SampleError, UserError
-from edit_benchmark.judging.batching import (
-    Answered,
-    ask_one,
-    count_answers,
-    in_batches,
-)
-from edit_benchmark.judging.judge import Answer, Case, Judge, Unreadable
+from edit_benchmark.errors import SampleError, SkipSample, UserError
+from edit_benchmark.judging.asking import SYSTEMATIC, Told, ask, unusable
+from edit_benchmark.judging.judge import Case, Unreadable
+from edit_benchmark.judging.protocol_samples import EDITED
 from edit_benchmark.judging.protocols import Protocol, Question
-from edit_benchmark.judging.reading import content_of, masses, read
+from edit_benchmark.judging.reading import masses, read
 from edit_benchmark.judging.registry import KINDS
 from edit_benchmark.judging.rubrics import Rubric, overall
-from edit_benchmark.judging.turns import case_of_question
-from edit_benchmark.records import JUDGE_FAILED, SCORED, Edit, Sample, Score
-from edit_benchmark.results import edited_images, recipes, replies
+from edit_benchmark.judging.turns import case_of_question, edited_image
+from edit_benchmark.records import JUDGE_FAILED, SCORED, SKIPPED, Edit, Sample, Score
+from edit_benchmark.results import recipes
 from edit_benchmark.results.former_keys import former_keys
 from edit_benchmark.results.store import Store, made_with
 from edit_benchmark.runtime import supervision
-from edit_benchmark.runtime.at_once import as_they_come
-from edit_benchmark.runtime.failures import stop_if_fatal
-from edit_benchmark.runtime.job import Job, Loaded, delegated, loaded
-from edit_benchmark.runtime.keeping.resident import stop_if_asked
-from edit_benchmark.runtime.telemetry import job_seconds
+from edit_benchmark.runtime.job import Job, delegated, loaded
 
 log = logging.getLogger(__name__)
-
-# If none of the first answers can be used, and they are so many, the cause is the judge and not
-# the images.
-_SYSTEMATIC = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,9 +110,11 @@ def score_edits(job: ScoreJob) -> list[Score]:
     for edit in job.edits:
         sample, of_edit = by_id[edit.id], rows.setdefault((edit.id, edit.repeat), {})
         try:
+            _check_target(job, sample)
             questions = questions_of(job.asked, sample)
         except SampleError as error:
-            of_edit[""] = Score.of_edit(edit, job.name, status=JUDGE_FAILED, reason=str(error))
+            status = SKIPPED if isinstance(error, SkipSample) else JUDGE_FAILED
+            of_edit[""] = Score.of_edit(edit, job.name, status=status, reason=str(error))
             continue
         for question in questions:
             asked = question_fields(job.settings, question, sample, edit)
@@ -146,13 +133,13 @@ def score_edits(job: ScoreJob) -> list[Score]:
             else:
                 of_edit[task.call] = _row(task, job, stored.content)
     found = [row for of_edit in rows.values() for row in of_edit.values()]
-    if len(tasks) - len(missing) >= _SYSTEMATIC and not _scored(found):
+    if len(tasks) - len(missing) >= SYSTEMATIC and not _scored(found):
         if not isinstance(job.settings, ServedJudgeSettings):
             # The cause was not the images. It may have been mended, such as a broken device.
             missing = tasks
         elif missing:
             # They were paid, and would be again.
-            raise _unusable(job, [row.reason for row in found])
+            raise unusable(job.name, [row.reason for row in found])
     log.info("%d edits, %d answers in the store, %d to ask",
              len(job.edits), len(found), len(missing))  # fmt: skip
     if missing:
@@ -160,16 +147,42 @@ def score_edits(job: ScoreJob) -> list[Score]:
         if made is not None:
             return [Score(**row) for row in made]
         with loaded(job, kind, "score", common) as judge:
-            # Another job may have stored some since this one began: one that outlived its run.
-            for task in [] if missing is tasks else list(missing):
-                if (content := store.get_undamaged(task.key)) is not None:
-                    rows[task.edit.id, task.edit.repeat][task.call] = _row(task, job, content)
-                    missing.remove(task)
-            for task, row in _ask(missing, job, judge, store, has_scores=_scored(found)):
-                rows[row.id, row.repeat][task.call] = row
+            has_scores = _scored(found)
+            # The same picture of the same source may be asked about twice: it is one question.
+            alike: dict[str, list[_Task]] = {}
+            for task in missing:
+                alike.setdefault(task.key, []).append(task)
+            once = [same[0] for same in alike.values()]
+            again = missing is tasks
+            for told in ask(once, job, judge, store, partial(_case, job), has_scores, again):
+                for task in alike[told.task.key]:
+                    row = _row_of(replace(told, task=task), job)
+                    rows[row.id, row.repeat][task.call] = row
     recipe = recipes.keep(job.layout, {**common, "rubric_sha256": job.asked.sha256})
     whole = [_whole(job, by_id[edit.id], edit, rows[edit.id, edit.repeat]) for edit in job.edits]
     return [replace(row, answer_recipe=recipe) for row in whole]
+
+
+def _check_target(job: ScoreJob, sample: Sample) -> None:
+    """Leave out a sample without the target image that the judge measures against.
+
+    Raises
+    ------
+    SkipSample
+        If it has none; UserError if none of the samples has one.
+    """
+    if not _is_to_target(job.settings) or sample.target:
+        return
+    if not any(other.target or other.problem for other in job.samples):
+        raise UserError(
+            f"judge {job.name} measures against target images, and no sample of the benchmark has "
+            "one; give them in the field target, or remove against."
+        )
+    raise SkipSample("no_target", "the sample has no target image to measure against")
+
+
+def _is_to_target(settings: JudgeSettings) -> bool:
+    return isinstance(settings, PixelsJudgeSettings) and settings.against == "target"
 
 
 def questions_of(asked: Rubric | Protocol, sample: Sample) -> Sequence[Rubric | Question]:
@@ -202,7 +215,7 @@ def question_fields(
     if isinstance(settings, PixelsJudgeSettings):
         return _compared_fields(settings, sample, edit)
     if isinstance(asked, Question):
-        return asked.fields(sample, edit)
+        return asked.fields(sample, {EDITED: edit.image_sha256})
     rubric = asked
     writes = (
         isinstance(settings, TransformersJudgeSettings | ServedJudgeSettings)
@@ -232,9 +245,12 @@ def question_fields(
 
 
 def _compared_fields(settings: PixelsJudgeSettings, sample: Sample, edit: Edit) -> dict[str, Any]:
-    """What a measure compares with the edit: the source image, or the instruction."""
+    """What a measure compares with the edit: source or target image, or the instruction."""
     if settings.measure == "clip_t":
         return {"picture_sha256": edit.image_sha256, "text": sample.instruction}
+    if _is_to_target(settings):
+        digest = source_images.digest_of(sample.target, sample)
+        return {"picture_sha256": edit.image_sha256, "target_sha256": digest}
     fields = {"picture_sha256": edit.image_sha256, "source_sha256": sample.source_sha256}
     # Features are of whole images.
     if sample.mask and settings.checkpoint is None:
@@ -242,114 +258,30 @@ def _compared_fields(settings: PixelsJudgeSettings, sample: Sample, edit: Edit) 
     return fields
 
 
-def _ask(
-    tasks: Sequence[_Task], job: ScoreJob, judge: Loaded[Judge], store: Store, has_scores: bool
-) -> Iterator[tuple[_Task, Score]]:
-    """Ask the judge in batches; each answer is in the store before its row is yielded."""
-    failures: list[str] = []
-    is_first = True
-    bar = tqdm(total=len(tasks), desc=job.name, unit="image", mininterval=5, file=sys.stderr)
-    with bar:
-        for answered in _answers(tasks, job, judge.model, store):
-            stop_if_asked()
-            spent = answered.judging
-            count_answers(
-                judge.telemetry, answered.answers, judging=spent, reading=answered.reading
-            )
-            seconds = round(spent / len(answered.tasks), 3)
-            if is_first:
-                log.info("first answers %.1f s after the job began", job_seconds())
-            is_first = False
-            for task, answer in zip(answered.tasks, answered.answers, strict=True):
-                row = _row_of_answer(task, job, answer, seconds, store)
-                if row.status == JUDGE_FAILED:
-                    log.warning("sample %s: %s", row.id, row.reason)
-                    if not source_images.has_odd_shape(task.sample):
-                        failures.append(row.reason)
-                has_scores = has_scores or row.status == SCORED
-                yield task, row
-            if not has_scores and len(failures) >= _SYSTEMATIC:
-                raise _unusable(job, failures)
-            bar.set_postfix_str(judge.telemetry.current(), refresh=False)
-            bar.update(len(answered.tasks))
+def _case(job: ScoreJob, task: _Task) -> Case:
+    case = case_of(task.sample, task.edit, task.rubric, job.results)
+    if isinstance(task.question, Question):
+        return case_of_question(case, task.question, job.results)
+    if _is_to_target(job.settings):
+        target = source_images.load_named(task.sample.target, task.sample, job.results)
+        return replace(case, target=target)
+    return case
 
 
-def _answers(
-    tasks: Sequence[_Task], job: ScoreJob, judge: Judge, store: Store
-) -> Iterator[Answered[_Task]]:
-    """The answers to ``tasks``: in batches of a judge on a device, as they come of a server."""
-
-    def read_case(task: _Task) -> Case:
-        case = case_of(task.sample, task.edit, task.rubric, job.results)
-        if isinstance(task.question, Question):
-            return case_of_question(case, task.question, job.results)
-        return case
-
-    if isinstance(job.settings, ServedJudgeSettings):
-
-        def ask(task: _Task) -> Answered[_Task]:
-            with replies.of(store.replies(task.key)):
-                return ask_one(task, read_case, judge)
-
-        yield from as_they_come(tasks, job.at_once or job.settings.concurrency, ask)
-        return
-    places = {task.name: store.endings_path(task.key) for task in tasks}
-    supervision.note_endings(places)
-    # Those that were under way when a job was ended come last, each alone: the next end is its own.
-    suspects = [task for task in tasks if places[task.name].exists()]
-    others = [task for task in tasks if task not in suspects]
-    yield from in_batches(others, job.settings.batch_size, read_case, judge)
-    for task in suspects:
-        yield from in_batches([task], 1, read_case, judge)
-
-
-def _unusable(job: ScoreJob, failures: Sequence[str]) -> UserError:
-    return UserError(
-        f"the first {len(failures)} answers of judge {job.name} cannot be used, the first because: "
-        f"{failures[0]}; use a judge that follows the rubric, or another method, and run the same "
-        "command again."
-    )
-
-
-def _row_of_answer(
-    task: _Task, job: ScoreJob, answer: Answer | SampleError, seconds: float, store: Store
-) -> Score:
-    """The row of a fresh answer. What the judge answered is kept, whether it is a score or not."""
-    if not isinstance(answer, Answer | Unreadable):
-        return Score.of_edit(
-            task.edit, job.name, status=JUDGE_FAILED, reason=str(answer), judge_seconds=seconds
-        )
-    content = {
-        **content_of(answer, job.settings),
-        "seconds": seconds,
-        "key_fields": task.key_fields,
-    }
-    try:
-        store.put(task.key, content)
-    except OSError as error:
-        stop_if_fatal(error)
-        raise
-    return _row(task, job, content)
+def _row_of(told: Told[_Task], job: ScoreJob) -> Score:
+    """The row of a fresh answer."""
+    if told.content is not None:
+        return _row(told.task, job, told.content)
+    return Score.of_edit(
+        told.task.edit, job.name,
+        status=JUDGE_FAILED, reason=told.problem, judge_seconds=told.seconds,
+    )  # fmt: skip
 
 
 def case_of(sample: Sample, edit: Edit, rubric: Rubric, results: Path) -> Case:
-    """What a judge is shown of an edit.
-
-    Raises
-    ------
-    UserError
-        If an image is missing or is not the one that was edited.
-    SampleError
-        If the edited image is none that can be read.
-    """
-    data = edited_images.read(edit, results)
+    """What a judge is shown of an edit; errors as of :func:`edited_image`."""
+    edited = edited_image(edit.image, edit.image_sha256, sample, results)
     given = source_images.load(sample, results)
-    try:
-        edited = images.load(data, edit.image)
-    except ImageError as error:
-        # Edits are checked when they are made; this one is of an earlier version.
-        redo = f"make it again with scripts/redo.py --sample {sample.id}"
-        raise SampleError("unusable_image", f"{str(error).removesuffix('.')}; {redo}") from None
     return Case(
         sample, given.first, edited, rubric, edit.repeat, more_sources=given.more, mask=given.mask
     )

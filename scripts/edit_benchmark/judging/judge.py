@@ -50,6 +50,8 @@ class Case:
     more_sources, mask
         The other source images in their order; a grey image (mode ``L``), white where ``source``
         was to be edited, None without one.
+    target
+        The image that the edit should come to, where the judge measures against it.
     prepared
         What :meth:`Judge.prepare` made of the case ahead, None if nothing.
     turn
@@ -66,6 +68,7 @@ class Case:
     more_sources: tuple[Image.Image, ...] = ()
     mask: Image.Image | None = None
     turn: Turn | None = None
+    target: Image.Image | None = None
 
     @property
     def sources(self) -> tuple[Image.Image, ...]:

@@ -80,6 +80,8 @@ class Prompts:
             self._read[path] = self._content(path)
         found = self._read[path]
         for key in [name] if path.suffix == ".py" else name.split("."):
+            if isinstance(found, list):
+                found = dict(zip(map(str, range(len(found))), found, strict=True))
             found = found.get(key) if isinstance(found, dict) else None
         if not isinstance(found, str) or not found.strip():
             raise UserError(f"{path}: there is no text {name}; {self._advice()}")

@@ -7,7 +7,16 @@ from collections.abc import Callable, Mapping, Sequence
 
 from edit_benchmark.errors import SampleError
 from edit_benchmark.judging.parsing import behind_thinking
-from edit_benchmark.official import complex_edit, gedit, imgedit, kris, re_edit, rise, unicbench
+from edit_benchmark.official import (
+    complex_edit,
+    gedit,
+    gedit_v2,
+    imgedit,
+    kris,
+    re_edit,
+    rise,
+    unicbench,
+)
 from edit_benchmark.official.answers import number, unparsable
 
 # A number, emphasised or the end of a sentence or not; a sign would not be of the scale.
@@ -52,6 +61,8 @@ def _re_edit(text: str, scores: Sequence[str], category: str) -> list[float]:
     return list(value) if isinstance(value, tuple) else [value]
 
 
+#: The first edit's share of the win, by what the judge prefers.
+PREFERENCES = {gedit_v2.FIRST: 1.0, gedit_v2.TIE: 0.5, gedit_v2.SECOND: 0.0}
 _Parser = Callable[[str, Sequence[str], str], list[float]]
 _PARSERS: Mapping[str, _Parser] = {
     "number": _single,
@@ -63,6 +74,7 @@ _PARSERS: Mapping[str, _Parser] = {
     "complex_edit": lambda text, scores, category: [
         complex_edit.parse(text, name) for name in scores
     ],
+    "winner": lambda text, scores, category: [PREFERENCES[gedit_v2.parse(text)]],
     "unicbench": lambda text, scores, category: [unicbench.parse(text)],
 }
 

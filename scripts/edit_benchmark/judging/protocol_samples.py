@@ -11,8 +11,9 @@ from edit_benchmark.config import protocols as files
 from edit_benchmark.errors import SampleError
 from edit_benchmark.records import Sample
 
-#: In the place of a path: the edit itself.
+#: In the place of a path: the edit itself, or one of two that are compared.
 EDITED = "edited"
+EDITS = (EDITED, files.FIRST, files.SECOND)
 # The number of a frame in the name of its file, such as 1-3.jpg.
 _FRAME = re.compile(r"\d+-(\d+)\.")
 _FRAMES = 4
@@ -20,7 +21,7 @@ _FRAMES = 4
 
 @dataclass(frozen=True)
 class Shown:
-    """An image of a call: its path below the results folder, or :data:`EDITED`."""
+    """An image of a call: its path below the results folder, or one of :data:`EDITS`."""
 
     path: str
 
@@ -72,8 +73,8 @@ def parts_of(entry: str | files.Part, sample: Sample) -> Sequence[str | Shown]:
         ]
     if entry == "frames":
         return _all_frames(sample)
-    if entry == EDITED:
-        return [Shown(EDITED)]
+    if entry in EDITS:
+        return [Shown(entry)]
     path = sample.judged_source if entry == "source" else sample.fields.get(entry, "")
     if not path:
         raise SampleError("no_image", f"the protocol shows {entry}, which the sample lacks")

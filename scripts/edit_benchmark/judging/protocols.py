@@ -22,7 +22,6 @@ from edit_benchmark.errors import SampleError
 from edit_benchmark.judging import protocol_parsers, rubrics
 from edit_benchmark.judging.prompts import Prompts
 from edit_benchmark.judging.protocol_samples import (
-    EDITED,
     Shown,
     fields_of,
     fits,
@@ -58,14 +57,19 @@ class Question:
     measurement: int
     rubric: Rubric
 
-    def fields(self, sample: Sample, edit: Edit) -> dict[str, Any]:
+    def fields(self, sample: Sample, edits: Mapping[str, str]) -> dict[str, Any]:
         """What is asked, word for word: the question's part of an answer's key.
 
         The names here are hashed into the keys of stored answers: another name is another key.
+
+        Parameters
+        ----------
+        edits
+            The hash of each edit that is shown, by its place in the content.
         """
         fields: dict[str, Any] = {
             "content": [
-                {"text": part} if isinstance(part, str) else self._image(part, sample, edit)
+                {"text": part} if isinstance(part, str) else self._image(part, sample, edits)
                 for part in self.content
             ]
         }
@@ -75,14 +79,14 @@ class Question:
             fields["measurement"] = self.measurement
         return fields
 
-    def _image(self, image: Shown, sample: Sample, edit: Edit) -> dict[str, Any]:
+    def _image(self, image: Shown, sample: Sample, edits: Mapping[str, str]) -> dict[str, Any]:
         changes = self.images.model_dump(exclude_defaults=True)
-        if image.path != EDITED:
+        if image.path not in edits:
             changes.pop("edit_as_source", None)
             return {"sha256": digest_of(image.path, sample), **changes}
         if changes.pop("edit_as_source", False):
             changes["as_large_as"] = digest_of(sample.judged_source, sample)
-        return {"sha256": edit.image_sha256, **changes}
+        return {"sha256": edits[image.path], **changes}
 
 
 @dataclass(frozen=True)
@@ -124,11 +128,14 @@ class Protocol:
             if way is None:
                 continue
             prompt = self.prompts.text(way.prompt, fields)
-            content = [
-                part
-                for entry in way.content
-                for part in ([prompt] if entry == "prompt" else parts_of(entry, sample))
-            ]
+            content: list[str | Shown] = []
+            for entry in way.content:
+                if entry == "prompt":
+                    content.append(prompt)
+                elif isinstance(entry, files.Part) and entry.prompt is not None:
+                    content.append(self.prompts.text(entry.prompt, fields))
+                else:
+                    content += parts_of(entry, sample)
             system = self.prompts.text(way.system, fields) if way.system else ""
             for number in range(call.times if self.samples_answers else 1):
                 questions.append(

@@ -49,7 +49,7 @@ def _build_transformers(
     from edit_benchmark.judging.generated import GeneratedJudge
 
     writes = {"labels": ChosenJudge, "text": GeneratedJudge}[settings.answer]
-    judge_class = {"expected": ExpectedJudge, "generated": writes}[settings.method]
+    judge_class = ExpectedJudge if settings.method == "expected" else writes
     return judge_class(settings, checkpoint, device, prefetch)
 
 
@@ -78,7 +78,7 @@ def _transformers_key_fields(
     fields = _repeat(settings, checkpoint)
     if settings.variant is not None:
         fields["variant"] = settings.variant
-    if settings.method == "generated":
+    if settings.method != "expected":
         fields["answer"] = settings.answer
         if settings.answer == "text":
             # Answers are padded to the length of the batch's longest, which changes their rounding.
@@ -121,8 +121,9 @@ def _pixels_libraries(settings: PixelsJudgeSettings) -> tuple[str, ...]:
 def _pixels_key_fields(
     settings: PixelsJudgeSettings, checkpoint: Checkpoint | None
 ) -> dict[str, Any]:
-    """Without weights their type is nothing."""
-    return {"dtype": settings.dtype} if checkpoint is not None else {}
+    """Without weights their type is nothing. Against the source is what measures were before."""
+    fields = {"dtype": settings.dtype} if checkpoint is not None else {}
+    return fields | ({"against": settings.against} if settings.against != "source" else {})
 
 
 def _connect(settings: ServedJudgeSettings, caller: Caller) -> AbstractContextManager[Judge]:
@@ -136,7 +137,7 @@ def _served_key_fields(
 ) -> dict[str, Any]:
     """What determines an answer by some methods and formats only."""
     fields = _repeat(settings, checkpoint) | settings.serve_fields
-    if settings.method == "generated":
+    if settings.method != "expected":
         fields |= {
             "response_format": settings.response_format,
             "max_tokens": settings.max_tokens,

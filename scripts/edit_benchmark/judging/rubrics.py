@@ -48,6 +48,8 @@ class Scale:
         where the rubric names them.
     measure
         The measure between images whose values these are; empty for a rubric's scores.
+    to_target
+        Whether it is measured against target images.
     """
 
     lowest: float = _LOWEST
@@ -55,6 +57,12 @@ class Scale:
     neutral: float | None = None
     violation: float | None = None
     measure: str = ""
+    to_target: bool = False
+
+    @property
+    def is_lower_better(self) -> bool:
+        """Whether the lower of two scores is that of the better edit."""
+        return self.to_target and self.measure == "l1"
 
     @property
     def ends(self) -> tuple[float, float]:

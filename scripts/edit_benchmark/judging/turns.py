@@ -1,7 +1,8 @@
-"""The calls of a protocol as judges are shown them, with their images."""
+"""What judges are shown: an edit, and the calls of a protocol with their images."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,13 +11,29 @@ from PIL import Image
 from edit_benchmark import images
 from edit_benchmark.config.protocols import Images
 from edit_benchmark.dataset import source_images
+from edit_benchmark.errors import ImageError, SampleError
 from edit_benchmark.judging.judge import Case, Turn
 from edit_benchmark.judging.protocol_samples import EDITED
 from edit_benchmark.judging.protocols import Question
+from edit_benchmark.records import Sample
+from edit_benchmark.results import edited_images
 
 
 def case_of_question(case: Case, question: Question, results: Path) -> Case:
-    """``case`` with the one call that is asked about it.
+    """``case`` with the one call that is asked about it; errors as of :func:`turn_of`."""
+    turn = turn_of(question, case.sample, {EDITED: case.edited}, results)
+    return replace(case, rubric=question.rubric, turn=turn)
+
+
+def turn_of(
+    question: Question, sample: Sample, edits: Mapping[str, Image.Image], results: Path
+) -> Turn:
+    """A call as it is shown.
+
+    Parameters
+    ----------
+    edits
+        Each edit that is shown, by its place in the question's content.
 
     Raises
     ------
@@ -25,18 +42,36 @@ def case_of_question(case: Case, question: Question, results: Path) -> Case:
     """
     size = None
     if question.images.edit_as_source:
-        size = source_images.load_named(case.sample.judged_source, case.sample, results).size
+        size = source_images.load_named(sample.judged_source, sample, results).size
     content: list[str | Image.Image] = []
     for part in question.content:
         if isinstance(part, str):
             content.append(part)
-        elif part.path == EDITED:
-            content.append(_shown(case.edited, question.images, size))
+        elif part.path in edits:
+            content.append(_shown(edits[part.path], question.images, size))
         else:
-            image = source_images.load_named(part.path, case.sample, results)
+            image = source_images.load_named(part.path, sample, results)
             content.append(_shown(image, question.images, None))
-    turn = Turn(question.name, tuple(content), question.system, question.measurement)
-    return replace(case, rubric=question.rubric, turn=turn)
+    return Turn(question.name, tuple(content), question.system, question.measurement)
+
+
+def edited_image(path: str, sha256: str, sample: Sample, results: Path) -> Image.Image:
+    """An edit of a sample, from its path relative to the results folder.
+
+    Raises
+    ------
+    UserError
+        If the file is missing or is not the one that was edited.
+    SampleError
+        If it is none that can be read.
+    """
+    data = edited_images.read(path, sha256, results)
+    try:
+        return images.load(data, path)
+    except ImageError as error:
+        # Edits are checked when they are made; this one is of an earlier version.
+        redo = f"make it again with scripts/redo.py --sample {sample.id}"
+        raise SampleError("unusable_image", f"{str(error).removesuffix('.')}; {redo}") from None
 
 
 def _shown(image: Image.Image, settings: Images, size: tuple[int, int] | None) -> Image.Image:

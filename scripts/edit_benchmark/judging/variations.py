@@ -45,7 +45,7 @@ def rubric_of(settings: JudgeSettings, category: str, language: str) -> Rubric:
         As :func:`rubrics.load`, or if there is nothing to vary.
     """
     if isinstance(settings, PixelsJudgeSettings):
-        return rubric_of_measure(settings.measure, category, language)
+        return rubric_of_measure(settings.measure, settings.against, category, language)
     assert settings.rubric_file is not None
     rubric = rubrics.load(settings.rubric_file, category, language)
     if settings.vary == "order":

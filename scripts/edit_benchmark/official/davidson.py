@@ -16,11 +16,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import optimize
 
 Array = NDArray[np.float64]
-# log nu is kept within these, so that a dimension without ties has a finite one.
-_LOG_NU = (-12.0, 8.0)
+#: log nu is kept within these, so that a dimension without ties has a finite one.
+LOG_NU = (-12.0, 8.0)
 
 
 @dataclass(frozen=True)
@@ -64,12 +63,15 @@ def fit(
     ValueError
         If the maximum is not found.
     """
+    # Whoever only reads a judge's answers needs no scipy.
+    from scipy import optimize
+
     models = len(dimensions[0].wins)
     counts = np.array([part.count for part in dimensions])
     present = counts > 0
     weights = np.divide(counts[present].mean(), counts, where=present, out=np.zeros_like(counts))
     rates = np.array([part.ties.sum() / max(part.count, 1) for part in dimensions]).clip(1e-6, 0.5)
-    start = np.concatenate([np.zeros(models - 1), np.log(rates / (1 - rates)).clip(*_LOG_NU)])
+    start = np.concatenate([np.zeros(models - 1), np.log(rates / (1 - rates)).clip(*LOG_NU)])
 
     def loss_and_gradient(parameters: Array) -> tuple[float, Array]:
         theta = np.append(parameters[: models - 1], 0.0)
@@ -90,7 +92,7 @@ def fit(
             slopes_nu[number] = tied.sum()
         return loss, np.concatenate([slope[:-1], slopes_nu])
 
-    bounds = [(None, None)] * (models - 1) + [_LOG_NU] * len(dimensions)
+    bounds = [(None, None)] * (models - 1) + [LOG_NU] * len(dimensions)
     found = optimize.minimize(loss_and_gradient, start, method="L-BFGS-B", jac=True, bounds=bounds)
     if not found.success:
         raise ValueError(f"the abilities of the models cannot be fitted ({found.message})")

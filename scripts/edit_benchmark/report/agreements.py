@@ -122,7 +122,7 @@ def _judges(
     model: str, a: str, b: str, ratings: Ratings, images: Mapping[str, str], scales: Scales
 ) -> AgreementRow:
     first, second = (scales.get(judge, Scale()) for judge in (a, b))
-    one_scale = (first.ends, first.measure) == (second.ends, second.measure)
+    one_scale = first == second if first.measure or second.measure else first.ends == second.ends
     pair = agreement.agree(a, b, ratings[a], ratings[b], images, one_scale=one_scale)
     return AgreementRow(model=model, raters=2, **asdict(pair))
 

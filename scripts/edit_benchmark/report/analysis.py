@@ -19,7 +19,9 @@ from edit_benchmark.report.comparisons import comparison_rows, rank_rows
 from edit_benchmark.report.costs import cost_rows
 from edit_benchmark.report.grouping import by_model_and_judge
 from edit_benchmark.report.inputs import Inputs
-from edit_benchmark.report.official import Official, official
+from edit_benchmark.report.official import Official, benchmark_format, official
+from edit_benchmark.report.pairwise import Pairwise, pair_warnings, pairwise
+from edit_benchmark.report.people import people_rows
 from edit_benchmark.report.per_sample import per_sample
 from edit_benchmark.report.rows import (
     EQUAL_MARK,
@@ -31,6 +33,7 @@ from edit_benchmark.report.rows import (
     ComparisonRow,
     CostRow,
     FailureRow,
+    PeopleRow,
     RankRow,
     ScoreRow,
     SummaryRow,
@@ -53,7 +56,9 @@ NAMED = 10
 class Analysis:
     """The tables of a report; ``warnings`` are sentences in its language.
 
-    ``official`` are the public benchmark's own tables, of each judge that follows its protocol.
+    ``official`` are the public benchmark's own tables, of each judge that follows its protocol;
+    ``pairwise`` those of judges that compare pairs;
+    ``people`` how far judges agree with people, of a benchmark that says which edits they prefer.
     ``alpha`` is Krippendorff's alpha over all judges, of which none is another one
     asked again; None with one judge or several scales.
     """
@@ -71,6 +76,8 @@ class Analysis:
     alpha: Alpha | None
     warnings: list[str]
     official: list[Official]
+    pairwise: Pairwise
+    people: list[PeopleRow]
 
 
 def analyse(inputs: Inputs, words: Words, equal_share: float = EQUAL_SHARE) -> Analysis:
@@ -82,12 +89,13 @@ def analyse(inputs: Inputs, words: Words, equal_share: float = EQUAL_SHARE) -> A
     repeats = repeat_rows(ratings, inputs.judges)
     again = {name for row in repeats for name in row.judges[1:]}
     once = {name: rated for name, rated in ratings.items() if name not in again}
+    pairs = pairwise(samples, inputs.preferences)
     return Analysis(
         scores=score_rows(samples, scores),
         summary=summary,
         breakdown=breakdown_rows(samples, means, instruction_languages(inputs.run), inputs.scales),
         comparison=comparison_rows(samples, means, inputs.scales),
-        ranks=rank_rows(samples, means),
+        ranks=rank_rows(samples, means, inputs.scales),
         agreement=agreement_rows(inputs, ratings),
         repeats=repeats,
         failures=_failures(scores),
@@ -96,10 +104,13 @@ def analyse(inputs: Inputs, words: Words, equal_share: float = EQUAL_SHARE) -> A
         alpha=alpha_of_judges(inputs, once),
         warnings=[
             *_unreadable(samples, words),
-            *_warnings(summary, scores, words),
+            *_warnings(summary, inputs, words),
+            *pair_warnings(pairs, words),
             *_not_compared(inputs, words),
         ],
         official=official(inputs, words),
+        pairwise=pairs,
+        people=people_rows(benchmark_format(inputs.run), inputs),
     )
 
 
@@ -109,8 +120,8 @@ def _failures(scores: Sequence[Score]) -> list[FailureRow]:
     ids: dict[tuple[str, str, str, str], dict[str, None]] = {}
     for row in scores:
         if row.status != SCORED:
-            # A failed edit fails under every judge alike.
-            judge = row.judge if row.status == JUDGE_FAILED else ""
+            # A failed edit fails under every judge alike; one that a judge leaves out does not.
+            judge = row.judge if row.status == JUDGE_FAILED or row.image else ""
             ids.setdefault((row.model, judge, row.status, row.reason), {})[row.id] = None
     rows = [FailureRow(*key, count=len(failed), ids=tuple(failed)) for key, failed in ids.items()]
     order = {status: position for position, status in enumerate(STATUSES)}
@@ -129,8 +140,9 @@ def _unreadable(samples: Sequence[Sample], words: Words) -> list[str]:
     return [words.sentence("unreadable", missing=len(ids), n=len(samples), ids=named)]
 
 
-def _warnings(summary: Sequence[SummaryRow], scores: Sequence[Score], words: Words) -> list[str]:
+def _warnings(summary: Sequence[SummaryRow], inputs: Inputs, words: Words) -> list[str]:
     warnings = []
+    scores, preferences = inputs.scores, inputs.preferences
     scores_of = by_model_and_judge(scores)
     for (model, judge), rows in by_model_and_judge(summary).items():
         names = {"model": model, "judge": judge}
@@ -156,8 +168,8 @@ def _warnings(summary: Sequence[SummaryRow], scores: Sequence[Score], words: Wor
         warnings.append(words.sentence("rare", below=RARE_BELOW))
     return [
         *warnings,
-        *provenance.mixed(scores, words),
-        *provenance.accepted(scores, words),
+        *provenance.mixed(scores, words, preferences),
+        *provenance.accepted(scores, words, preferences),
         *provenance.readings(scores, words),
     ]
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from edit_benchmark.config.servers import WAYS_OF_ASKING
 from edit_benchmark.errors import UserError
-from edit_benchmark.records import Sample, Score
+from edit_benchmark.records import Preference, Sample, Score
 from edit_benchmark.report.grouping import by_model_and_judge
 from edit_benchmark.report.recorded_settings import normalised
 
@@ -26,7 +26,7 @@ _NOT_COMPARED = {
     *WAYS_OF_ASKING,
 }
 
-Run = tuple[Mapping[str, Any], Sequence[Score]]
+Run = tuple[Mapping[str, Any], Sequence[Score | Preference]]
 
 
 def check_complete(samples: Sequence[Sample], scores: Sequence[Score]) -> None:
@@ -65,12 +65,40 @@ def check_complete(samples: Sequence[Sample], scores: Sequence[Score]) -> None:
             )
 
 
+def check_pairs(samples: Sequence[Sample], preferences: Sequence[Preference]) -> None:
+    """Each two models that a judge compared have a row of every sample, and none twice.
+
+    Raises
+    ------
+    UserError
+        Naming the first row that is missing, there twice or of no sample.
+    """
+    ids = {sample.id for sample in samples}
+    seen = Counter((row.judge, row.a, row.b, row.id, row.call, row.repeat) for row in preferences)
+    found: dict[tuple[str, str, str], set[str]] = {}
+    for judge, a, b, key, call, repeat in seen:
+        found.setdefault((judge, a, b), set()).add(key)
+        if seen[judge, a, b, key, call, repeat] > 1:
+            raise UserError(
+                f"sample {key} was compared twice by judge {judge}, of models {a} and {b}; give "
+                "each table once, or rename the judge in one of the merged runs."
+            )
+    for (judge, a, b), keys in found.items():
+        if keys != ids:
+            raise UserError(
+                f"judge {judge} has no row, or one too many, of models {a} and {b} about sample "
+                f"{min(keys ^ ids)}; run the workflow again."
+            )
+
+
 def check_same_sample(mine: Sample, other: Sample, folder: Path) -> None:
     """Refuse two samples of one id that are not one sample."""
     # Not the instruction as given: runs in two languages can share samples, under other names.
     keys = ["category", "instruction_en", "instruction_zh"]
     if not (mine.problem or other.problem):
         keys += ["source_sha256", "more_source_sha256", "mask_sha256"]
+        if mine.target and other.target:  # named by their hashes
+            keys.append("target")
     for key in keys:
         if getattr(mine, key) != getattr(other, key):
             raise UserError(
@@ -96,7 +124,7 @@ def check_comparable(mine: Run, other: Run, folder: Path) -> None:
     (run, scores), (other_run, rows) = mine, other
     for kind, here, there in (
         ("judges", {row.judge for row in scores}, {row.judge for row in rows}),
-        ("models", {row.model for row in scores}, {row.model for row in rows}),
+        ("models", _models(scores), _models(rows)),
     ):
         for name in sorted(here & there):
             one, two = _compared(run, kind, name), _compared(other_run, kind, name)
@@ -107,6 +135,11 @@ def check_comparable(mine: Run, other: Run, folder: Path) -> None:
                         f"{key} is {one.get(key)!r} here and {two.get(key)!r} there, so "
                         "their numbers cannot share a column; rename it in one of the configs."
                     )
+
+
+def _models(rows: Sequence[Score | Preference]) -> set[str]:
+    # Whatever is compared has scores too.
+    return {row.model for row in rows if isinstance(row, Score)}
 
 
 def _compared(run: Mapping[str, Any], kind: str, name: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from edit_benchmark.dataset.samples import clusters
 from edit_benchmark.judging.rubrics import Scale
@@ -34,12 +35,14 @@ def comparison_rows(
     sources = clusters(samples)
     rows = []
     for judge, models in _by_model(scores).items():
-        scale = scales.get(judge, Scale()).ends
+        scale = scales.get(judge, Scale())
         ends = {
-            model: {key: row.ends(scale) for key, row in entries.items()}
+            model: {key: row.ends(scale.ends) for key, row in entries.items()}
             for model, entries in models.items()
         }
-        for pair in compare(_known(models), categories, sources, MICRO, MACRO, scale, ends):
+        for pair in compare(_known(models), categories, sources, MICRO, MACRO, scale.ends, ends):
+            if scale.is_lower_better:
+                pair = replace(pair, wins=pair.losses, losses=pair.wins)
             scope = [
                 key
                 for key, category in categories.items()
@@ -49,9 +52,12 @@ def comparison_rows(
     return rows
 
 
-def rank_rows(samples: Sequence[Sample], scores: Sequence[SampleScore]) -> list[RankRow]:
+def rank_rows(
+    samples: Sequence[Sample], scores: Sequence[SampleScore], scales: Scales = NO_SCALES
+) -> list[RankRow]:
     """The places of the models under each judge."""
     sources = clusters(samples)
+    signs = {judge: -1 if scale.is_lower_better else 1 for judge, scale in scales.items()}
     return [
         RankRow(
             judge=judge,
@@ -60,11 +66,12 @@ def rank_rows(samples: Sequence[Sample], scores: Sequence[SampleScore]) -> list[
             rank=row.rank,
             ci95_low=row.low,
             ci95_high=row.high,
-            mean=row.mean,
+            mean=None if row.mean is None else sign * row.mean,
         )
         for judge, models in _by_model(scores).items()
         if len(models) > 1
-        for row in ranks(_known(models), sources)
+        for sign in [signs.get(judge, 1)]
+        for row in ranks(_known(models, sign), sources)
     ]
 
 
@@ -76,10 +83,10 @@ def _by_model(scores: Sequence[SampleScore]) -> dict[str, dict[str, dict[str, Sa
     return table
 
 
-def _known(models: _Rows) -> dict[str, dict[str, float]]:
-    """Model, sample id: score."""
+def _known(models: _Rows, sign: int = 1) -> dict[str, dict[str, float]]:
+    """Model, sample id: score, times ``sign``."""
     return {
-        model: {key: row.score for key, row in rows.items() if row.score is not None}
+        model: {key: sign * row.score for key, row in rows.items() if row.score is not None}
         for model, rows in models.items()
     }
 

@@ -72,6 +72,9 @@ def to_json(analysis: Analysis, run: Mapping[str, Any]) -> dict[str, Any]:
         "comparison": [cells(row) for row in analysis.comparison],
         "agreement": [cells(row) for row in analysis.agreement],
         "agreement_of_all_judges": analysis.alpha and asdict(analysis.alpha),
+        "pairwise": [cells(row) for row in analysis.pairwise.pairs],
+        "strengths": [cells(row) for row in analysis.pairwise.strengths],
+        "position_bias": [cells(row) for row in analysis.pairwise.bias],
         "repeats": [asdict(row) for row in analysis.repeats],
         "warnings": analysis.warnings,
     }

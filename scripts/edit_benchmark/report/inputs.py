@@ -13,9 +13,14 @@ from edit_benchmark.config.run import HumanRatings
 from edit_benchmark.dataset.human_ratings import Rating, read_ratings
 from edit_benchmark.errors import UserError
 from edit_benchmark.judging.rubrics import Scale
-from edit_benchmark.records import Sample, Score
+from edit_benchmark.records import Preference, Sample, Score
 from edit_benchmark.report import timings, verdicts
-from edit_benchmark.report.checks import check_comparable, check_complete, check_same_sample
+from edit_benchmark.report.checks import (
+    check_comparable,
+    check_complete,
+    check_pairs,
+    check_same_sample,
+)
 from edit_benchmark.report.scales import Scales, scales_of
 from edit_benchmark.report.verdicts import SelfTest
 from edit_benchmark.results import spending
@@ -32,6 +37,8 @@ class Sources:
     ----------
     samples, scores
         The samples table, and score tables; each of these is named for its category.
+    preferences
+        Tables of compared pairs.
     results
         The results folder of the run.
     run
@@ -57,6 +64,7 @@ class Sources:
     selftests: Sequence[Path] = ()
     judges: Mapping[str, Any] = field(default_factory=dict)
     human: HumanRatings | None = None
+    preferences: Sequence[Path] = ()
 
 
 @dataclass(frozen=True)
@@ -79,7 +87,7 @@ class Inputs:
     self-tests, ``timings`` what the jobs wrote of their time, ``judges`` the judges' settings by
     name, by which a self-test is known to be of the present judge, ``scales`` the scale of each
     judge's scores where it is known, ``human`` people's ratings, None if there are none,
-    ``spending`` what was asked of servers.
+    ``spending`` what was asked of servers, ``preferences`` the rows of compared pairs.
     """
 
     samples: list[Sample]
@@ -93,6 +101,7 @@ class Inputs:
     scales: Scales = field(default_factory=dict)
     human: Human | None = None
     spending: Spending = field(default_factory=Spending)
+    preferences: Sequence[Preference] = ()
 
 
 def load(sources: Sources) -> Inputs:
@@ -120,6 +129,7 @@ def load(sources: Sources) -> Inputs:
         scales=scales_of(judges, run, scores),
         timings=timings.read(sources.results),
         spending=spending.read(Layout(sources.results).spending),
+        preferences=[row for path in sources.preferences for row in read_rows(path, Preference)],
     )
     for folder in sources.merged:
         inputs = _merge(inputs, folder)
@@ -130,9 +140,11 @@ def load(sources: Sources) -> Inputs:
         inputs,
         samples=samples,
         scores=[row for row in inputs.scores if row.category in inputs.categories],
+        preferences=[row for row in inputs.preferences if row.category in inputs.categories],
         human=_human(sources.human, inputs, {row.id for row in samples}),
     )
     check_complete(chosen.samples, chosen.scores)
+    check_pairs(chosen.samples, chosen.preferences)
     return _with_approximations(chosen)
 
 
@@ -179,6 +191,10 @@ def _with_approximations(inputs: Inputs) -> Inputs:
     return replace(
         inputs,
         scores=[replace(row, model=shown.get(row.model, row.model)) for row in inputs.scores],
+        preferences=[
+            replace(row, a=shown.get(row.a, row.a), b=shown.get(row.b, row.b))
+            for row in inputs.preferences
+        ],
         selftests=[
             replace(record, model=shown.get(record.model, record.model))
             for record in inputs.selftests
@@ -230,7 +246,10 @@ def _merge(mine: Inputs, folder: Path) -> Inputs:
         if known.problem:  # the other run may have had its source image
             samples[sample.id] = sample
     rows = [row for path in tables for row in read_rows(path, Score)]
-    check_comparable((mine.run, mine.scores), (other_run, rows), folder)
+    pairs = [row for path in layout.preference_tables() for row in read_rows(path, Preference)]
+    check_comparable(
+        (mine.run, [*mine.scores, *mine.preferences]), (other_run, [*rows, *pairs]), folder
+    )
     present = {(row.model, row.judge, row.id) for row in mine.scores}
     for row in rows:
         if (row.model, row.judge, row.id) in present:
@@ -247,6 +266,7 @@ def _merge(mine: Inputs, folder: Path) -> Inputs:
         scores=[*mine.scores, *rows],
         categories=list(dict.fromkeys([*mine.categories, *(path.stem for path in tables)])),
         timings=[*mine.timings, *timings.read(folder)],
+        preferences=[*mine.preferences, *pairs],
         scales=_merged_scales(mine, scales, {row.judge for row in rows}),
         run=mine.run | {"merged": {**mine.run.get("merged", {}), str(folder): other_run}},
     )

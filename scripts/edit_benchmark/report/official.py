@@ -9,12 +9,16 @@ from typing import Any
 
 from edit_benchmark.config import protocols
 from edit_benchmark.errors import UserError
+from edit_benchmark.official import gedit_v2
 from edit_benchmark.official.outcome import Outcome, Table
 from edit_benchmark.records import EDIT_FAILED, SKIPPED, Score
+from edit_benchmark.report import people
 from edit_benchmark.report.inputs import Inputs
 from edit_benchmark.report.official_rows import BENCHMARKS, Benchmark
 from edit_benchmark.report.rows import NOT_APPLICABLE, OfficialRow
 from edit_benchmark.report.words import Words
+
+_WINNERS = {1.0: gedit_v2.FIRST, 0.5: gedit_v2.TIE, 0.0: gedit_v2.SECOND, None: ""}
 
 
 @dataclass(frozen=True)
@@ -24,7 +28,7 @@ class Official:
     Attributes
     ----------
     outcomes
-        What the benchmark's aggregator says of each model.
+        What the benchmark's aggregator says of each model; under an empty name, of all together.
     notes
         Sentences about the judge, and about edits that were not judged.
     """
@@ -39,7 +43,10 @@ class Official:
         tables: dict[str, Table] = {}
         for model, outcome in self.outcomes.items():
             for table in outcome.tables:
-                rows = {f"{model}, {label}": values for label, values in table.rows.items()}
+                rows = {
+                    f"{model}, {label}" if model else label: values
+                    for label, values in table.rows.items()
+                }
                 known = tables.get(table.title)
                 before = known.rows if known else {}
                 tables[table.title] = Table(
@@ -47,12 +54,15 @@ class Official:
                 )
         notes = [*self.notes]
         for model, outcome in self.outcomes.items():
-            notes += [f"{model}: {part.sentence()}." for part in outcome.coverage]
+            who = f"{model}: " if model else ""
+            notes += [f"{who}{part.sentence()}." for part in outcome.coverage]
         told: dict[str, list[str]] = {}
         for model, outcome in self.outcomes.items():
             for note in outcome.notes:
                 told.setdefault(note, []).append(model)
-        notes += [f"{', '.join(models)}: {note}" for note, models in told.items()]
+        for note, models in told.items():
+            who = ", ".join(filter(None, models))
+            notes.append(f"{who}: {note}" if who else note)
         return Outcome(tuple(tables.values()), (), tuple(notes))
 
     def rows(self) -> list[OfficialRow]:
@@ -67,13 +77,26 @@ class Official:
 
 
 def official(inputs: Inputs, words: Words) -> list[Official]:
-    """The official tables of each judge whose protocol is that of the run's benchmark."""
+    """The official tables of each judge whose protocol is that of the run's benchmark.
+
+    Of a benchmark of people's preferences, which has no models, those of every judge.
+    """
+    format = benchmark_format(inputs.run)
+    if format is not None and people.is_of_people(format):
+        return [
+            Official(
+                judge,
+                {"": people.outcome_of(format, inputs.samples, of_judge)},
+                [words.sentence("official_people", judge=judge)],
+            )
+            for judge, of_judge in people.verdicts(inputs).items()
+        ]
     found = []
     for judge in dict.fromkeys(row.judge for row in inputs.scores):
         settings = inputs.judges.get(judge) or {}
         protocol = _protocol(settings)
         name = _benchmark(inputs.run)
-        if protocol is None or name is None or protocol.benchmark != name:
+        if protocol is None or name not in BENCHMARKS or protocol.benchmark != name:
             continue
         rows = [row for row in inputs.scores if row.judge == judge]
         benchmark = BENCHMARKS[name]
@@ -90,6 +113,29 @@ def official(inputs: Inputs, words: Words) -> list[Official]:
         if any(row.repeat for row in rows):
             notes.append(words.sentence("official_repeats"))
         found.append(Official(judge, outcomes, notes))
+    return found + _of_pairs(inputs, words)
+
+
+def _of_pairs(inputs: Inputs, words: Words) -> list[Official]:
+    """The same of judges that compare pairs: one table for all models together."""
+    found = []
+    for judge in dict.fromkeys(row.judge for row in inputs.preferences):
+        settings = inputs.judges.get(judge) or {}
+        protocol = _protocol(settings)
+        if protocol is None or not (protocol.benchmark == _benchmark(inputs.run) == "gedit_v2"):
+            continue
+        rows = [
+            gedit_v2.Row(row.call, row.id, row.a, row.b, _WINNERS[row.win], row.reason)
+            for row in inputs.preferences
+            if row.judge == judge and not row.repeat
+        ]
+        if any(row.winner for row in rows):
+            notes = [
+                _judge_note(judge, settings, protocol, words),
+                words.sentence("official_pairs"),
+            ]
+            # Its interval is of a thousand fits; ours are in the tables behind.
+            found.append(Official(judge, {"": gedit_v2.aggregate(rows, resamples=0)}, notes))
     return found
 
 
@@ -102,12 +148,16 @@ def _protocol(settings: Mapping[str, Any]) -> protocols.Protocol | None:
         return None  # of a merged run it may be gone
 
 
-def _benchmark(run: Mapping[str, Any]) -> str | None:
+def benchmark_format(run: Mapping[str, Any]) -> str | None:
+    """The format of the run's benchmark, where there is a record that says it."""
+    return ((run.get("config") or {}).get("benchmark") or {}).get("format")
+
+
+def _benchmark(run: Mapping[str, Any]) -> str:
     """The run's benchmark, as protocols name it."""
     settings = (run.get("config") or {}).get("benchmark") or {}
     name = settings.get("format")
-    name = f"{name}_uge" if (name, settings.get("subset")) == ("imgedit", "uge") else name
-    return name if name in BENCHMARKS else None
+    return "imgedit_uge" if (name, settings.get("subset")) == ("imgedit", "uge") else str(name)
 
 
 def _outcome(inputs: Inputs, benchmark: Benchmark, rows: Sequence[Score]) -> Outcome | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from edit_benchmark.records import Score
+from edit_benchmark.records import Preference, Score
 from edit_benchmark.report.rows import DEVICES_MARK, SummaryRow
 from edit_benchmark.report.words import Words
 
@@ -13,13 +13,17 @@ from edit_benchmark.report.words import Words
 _PLAIN = frozenset({"strict", "labels", "probabilities"})
 
 
-def mixed(scores: Sequence[Score], words: Words) -> list[str]:
+def mixed(
+    scores: Sequence[Score], words: Words, preferences: Sequence[Preference] = ()
+) -> list[str]:
     """Warnings of models and judges that are not one thing: set up in several ways."""
     edits: dict[str, set[str]] = {}
     answers: dict[str, set[str]] = {}
     for row in scores:
         edits.setdefault(row.model, set()).update({row.recipe} - {""})
         answers.setdefault(row.judge, set()).update({row.answer_recipe} - {""})
+    for pair in preferences:
+        answers.setdefault(pair.judge, set()).update({pair.answer_recipe} - {""})
     return [
         words.sentence(f"mixed_{kind}", who=name, ways=len(recipes))
         for kind, recipes_of in (("edits", edits), ("answers", answers))
@@ -42,7 +46,9 @@ def several_devices(
     return sentences
 
 
-def accepted(scores: Sequence[Score], words: Words) -> list[str]:
+def accepted(
+    scores: Sequence[Score], words: Words, preferences: Sequence[Preference] = ()
+) -> list[str]:
     """Warnings of edits and answers that other library versions made and that were kept."""
     edits: Counter[tuple[str, str]] = Counter()
     answers: Counter[tuple[str, str]] = Counter()
@@ -54,6 +60,10 @@ def accepted(scores: Sequence[Score], words: Words) -> list[str]:
         counted.add(edit)
         if row.judged_with:
             answers[row.judge, row.judged_with] += 1
+    for pair in preferences:
+        for answer in pair.answers:
+            if answer["judged_with"]:
+                answers[pair.judge, answer["judged_with"]] += 1
     return [
         words.sentence(f"accepted_{kind}", who=name, n=count, versions=versions)
         for kind, found in (("edits", edits), ("answers", answers))

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from edit_benchmark.report.pair_rows import BiasRow, PairRow, PreferenceRow, StrengthRow
 from edit_benchmark.stats.comparison import SIZES
 
 #: The two rows over all categories: all samples pooled, and the mean of the categories' means.
@@ -320,8 +321,39 @@ class OfficialRow:
     value: float | None
 
 
+@dataclass(frozen=True)
+class PeopleRow:
+    """How often a judge finds better what people find better.
+
+    Attributes
+    ----------
+    scope
+        Part of the benchmark, or dimension; ``all`` of them together.
+    unit
+        What is right or not: a ``comparison``, or a ``group`` of which all comparisons have to be.
+    n, source_images, left_out
+        Units with all answers, their source images, and units without.
+    ties
+        Comparisons that count in which the judge finds neither better.
+    accuracy
+        Percent of ``n``, with its interval over source images.
+    """
+
+    judge: str
+    scope: str
+    unit: str
+    n: int
+    source_images: int
+    left_out: int
+    ties: int
+    accuracy: float | None
+    ci95_low: float | None
+    ci95_high: float | None
+
+
 Row = (
-    ScoreRow
+    PeopleRow
+    | ScoreRow
     | SummaryRow
     | BreakdownRow
     | ComparisonRow
@@ -331,6 +363,10 @@ Row = (
     | TimingRow
     | CostRow
     | OfficialRow
+    | PreferenceRow
+    | PairRow
+    | StrengthRow
+    | BiasRow
 )
 
 

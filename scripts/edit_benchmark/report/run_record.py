@@ -20,7 +20,7 @@ from edit_benchmark.editing import registry as editors
 from edit_benchmark.errors import UserError
 from edit_benchmark.judging import registry as judges
 from edit_benchmark.judging.variations import asked_hash
-from edit_benchmark.records import Score
+from edit_benchmark.records import Preference, Score
 from edit_benchmark.results.layout import Layout
 from edit_benchmark.results.recipes import used
 from edit_benchmark.results.tables import read_rows
@@ -40,14 +40,15 @@ class Recorded:
         The benchmark file.
     checkpoints
         Records of the resolved checkpoints, ``<model>.json`` and ``<judge>.json``.
-    scores
-        The score tables.
+    scores, preferences
+        The score tables, and those of pairs.
     """
 
     results: Path
     benchmark: Path
     checkpoints: Sequence[Path]
     scores: Sequence[Path]
+    preferences: Sequence[Path] = ()
 
 
 def run_record(settings: Config, files: Recorded) -> dict[str, Any]:
@@ -65,13 +66,16 @@ def run_record(settings: Config, files: Recorded) -> dict[str, Any]:
     """
     layout = Layout(files.results)
     rows = [row for path in files.scores for row in read_rows(path, Score)]
+    answers = [(row.judge, row.answer_recipe) for row in rows]
+    for path in files.preferences:
+        answers += [(row.judge, row.answer_recipe) for row in read_rows(path, Preference)]
     made_by = {
         "models": {
             name: used(layout, [row.recipe for row in rows if row.model == name])
             for name in settings.models
         },
         "judges": {
-            name: used(layout, [row.answer_recipe for row in rows if row.judge == name])
+            name: used(layout, [recipe for judge, recipe in answers if judge == name])
             for name in settings.judges
         },
     }

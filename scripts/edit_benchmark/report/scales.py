@@ -10,7 +10,7 @@ from edit_benchmark.config.judges import rubric_file
 from edit_benchmark.config.protocols import protocol_file
 from edit_benchmark.errors import UserError
 from edit_benchmark.judging import protocols, rubrics
-from edit_benchmark.judging.pixels.scales import SCALES
+from edit_benchmark.judging.pixels.scales import SCALES, scale_of
 from edit_benchmark.judging.rubrics import Scale
 from edit_benchmark.records import Score
 from edit_benchmark.report.words import Words
@@ -24,6 +24,7 @@ _KINDS = dict.fromkeys(("psnr", "ssim", "clip_i", "dino"), "similarity") | {
     "clip_t": "text",
 }
 
+_NUMBERS = ("lowest", "highest", "neutral", "violation")
 Scales = Mapping[str, Scale]
 NO_SCALES: Scales = MappingProxyType({})
 
@@ -63,7 +64,8 @@ def scales_of(
 
 def _scale(settings: Mapping[str, Any], run: Mapping[str, Any]) -> Scale | None:
     if measures := settings.get("measures"):
-        return SCALES.get(measures[0])
+        known = measures[0] in SCALES
+        return scale_of(measures[0], settings.get("against", "source")) if known else None
     if protocol := settings.get("protocol"):
         try:
             return protocols.scale(protocol_file(str(protocol)))
@@ -87,10 +89,11 @@ def sentence(judges: Iterable[str], scales: Scales, words: Words) -> str:
         alike.setdefault(scales.get(judge, Scale()), []).append(judge)
     parts = []
     for scale, names in alike.items():
-        numbers = {name: value for name, value in vars(scale).items() if name != "measure"}
+        numbers = {name: value for name, value in vars(scale).items() if name in _NUMBERS}
         values = {name: f"{value:g}" for name, value in numbers.items() if value is not None}
         kind = "scale_words" if len(values) == 4 else "scale"
         if scale.measure:
             kind, values["measure"] = f"scale_{_KINDS[scale.measure]}", words.cell(scale.measure)
+            kind += "_to_target" if scale.to_target else ""
         parts.append(words.sentence(kind, judges=words.list_separator.join(names), **values))
     return " ".join(parts)

@@ -114,7 +114,8 @@ def summary_rows(
             parts.append(_summary_row(group[0], category, members, sources, equal_share, scale))
         # The pooled scores are not marked: what is wrong is in a category.
         micro = _summary_row(group[0], MICRO, group, sources, 1, scale)
-        rows += [*_with_extremes(parts), micro, _macro_row(micro, parts, group, sources, scale)]
+        parts = _with_extremes(parts, scale)
+        rows += [*parts, micro, _macro_row(micro, parts, group, sources, scale)]
     return rows
 
 
@@ -188,12 +189,13 @@ def _scored(rows: Iterable[Score]) -> list[tuple[Score, float]]:
     return [(row, row.score) for row in rows if row.score is not None]
 
 
-def _with_extremes(parts: Sequence[SummaryRow]) -> list[SummaryRow]:
+def _with_extremes(parts: Sequence[SummaryRow], scale: Scale) -> list[SummaryRow]:
     """The rows of the categories, the best and the worst of several different means named."""
     means = [part.mean for part in parts if part.mean is not None]
     if len(means) < 2 or max(means) == min(means):
         return list(parts)
-    names = {max(means): "best", min(means): "worst"}
+    first, last = ("worst", "best") if scale.is_lower_better else ("best", "worst")
+    names = {max(means): first, min(means): last}
     return [
         part if part.mean is None else replace(part, extreme=names.get(part.mean, ""))
         for part in parts

@@ -104,22 +104,30 @@ def read(paths: Sequence[Path]) -> list[SelfTest]:
 
 
 def verdicts(
-    records: Sequence[SelfTest], judges: Sequence[str], settings: Mapping[str, Any], words: Words
+    records: Sequence[SelfTest],
+    judges: Sequence[str],
+    settings: Mapping[str, Any],
+    words: Words,
+    comparing: Sequence[str] = (),
 ) -> list[Verdict]:
     """The worst first; a judge without a self-test of its present settings has the state missing.
 
-    Measures between images are put to no test, nor are judges with a benchmark's protocol.
+    Measures between images are put to no test, nor are judges that score by a
+    benchmark's protocol.
 
     Parameters
     ----------
     judges
-        The judges of the report.
+        The judges of the report that score edits.
     settings
         The present settings of judges by name.
+    comparing
+        The judges that compare pairs: what they are asked in their test needs no rubric.
     """
     result = []
-    for judge in judges:
-        if settings.get(judge, {}).keys() & {"measures", "protocol"}:
+    for judge in (*judges, *comparing):
+        untested = settings.get(judge, {}).keys() & {"measures", "protocol"}
+        if untested and judge not in comparing:
             continue
         present = normalised(settings[judge], "judges") if judge in settings else None
         of_judge = [

@@ -14,12 +14,15 @@ from edit_benchmark.report.formats import to_csv, to_json, to_latex, to_markdown
 from edit_benchmark.report.inputs import Inputs
 from edit_benchmark.report.official_files import write_official
 from edit_benchmark.report.page import Content, write_page
+from edit_benchmark.report.pair_rows import BiasRow, PairRow, PreferenceRow, StrengthRow
+from edit_benchmark.report.pairwise_latex import pairs_to_latex
 from edit_benchmark.report.rows import (
     NEEDED,
     AgreementRow,
     BreakdownRow,
     ComparisonRow,
     CostRow,
+    PeopleRow,
     RankRow,
     ScoreRow,
     SummaryRow,
@@ -66,6 +69,8 @@ def write_report(
     markdown = to_markdown(analysis.summary, spoken, analysis.warnings, inputs.scales)
     write_text(out / "summary.md", markdown)
     write_text(out / "summary.tex", to_latex(analysis.summary, spoken, inputs.scales))
+    if inputs.preferences:
+        write_text(out / "pairwise.tex", pairs_to_latex(analysis.pairwise, spoken))
     write_text(out / "summary.json", _json(to_json(analysis, inputs.run)))
     if inputs.run:
         write_text(out / "run.json", _json(inputs.run))
@@ -93,6 +98,15 @@ def _write_csv(inputs: Inputs, analysis: Analysis, out: Path) -> None:
     to_csv(analysis.comparison, columns(ComparisonRow, needed=NEEDED), out / "comparison.csv")
     to_csv(analysis.ranks, columns(RankRow), out / "ranks.csv")
     to_csv(analysis.agreement, columns(AgreementRow), out / "agreement.csv")
+    if inputs.preferences:
+        pairs = analysis.pairwise
+        to_csv(pairs.preferences, columns(PreferenceRow), out / "preferences.csv")
+        to_csv(pairs.pairs, columns(PairRow), out / "pairwise.csv")
+        to_csv(pairs.strengths, columns(StrengthRow), out / "strengths.csv")
+        to_csv(pairs.bias, columns(BiasRow), out / "position_bias.csv")
+    (out / "people.csv").unlink(missing_ok=True)
+    if analysis.people:
+        to_csv(analysis.people, columns(PeopleRow), out / "people.csv")
     if analysis.costs:
         to_csv(analysis.costs, columns(CostRow), out / "costs.csv")
     to_csv(analysis.timings.rows, columns(TimingRow, stages=stages), out / "timings.csv")

@@ -6,29 +6,25 @@ from pathlib import Path
 
 from edit_benchmark import images
 from edit_benchmark.errors import UserError
-from edit_benchmark.records import Edit
 from edit_benchmark.results.files import read_bytes
 
 
-def read(edit: Edit, results: Path) -> bytes:
-    """The bytes of the image of an ``edit`` that has one.
+def read(path: str, sha256: str, results: Path) -> bytes:
+    """The bytes of an edited image, from its path relative to the results folder.
 
     Raises
     ------
     UserError
         If it is missing or is not the one that was edited.
     """
-    path = results / edit.image
+    file = results / path
+    advice = "run again with --forcerun edit, which makes only what is missing."
     try:
-        data = read_bytes(path)
+        data = read_bytes(file)
     except OSError as error:
         raise UserError(
-            f"{path}: the edited image cannot be read ({error.strerror}); run again with "
-            "--forcerun edit, which makes only what is missing."
+            f"{file}: the edited image cannot be read ({error.strerror}); {advice}"
         ) from None
-    if images.sha256(data) != edit.image_sha256:
-        raise UserError(
-            f"{path}: not the image that was edited (another hash); run again with --forcerun "
-            "edit, which makes only what is missing."
-        )
+    if images.sha256(data) != sha256:
+        raise UserError(f"{file}: not the image that was edited (another hash); {advice}")
     return data

@@ -108,6 +108,24 @@ class Layout:
         """The tables of :meth:`score_table` that exist, of all judges, sorted."""
         return iter(sorted(self.root.glob(f"scores/*/{model}/{category}.jsonl")))
 
+    def preference_parts(self) -> Iterator[Path]:
+        """Tables of finished jobs that compared two models' edits, sorted."""
+        return iter(sorted(self.root.glob("preferences/*/*/*/*/part-*.jsonl")))
+
+    def preference_table(self, judge: str, first: str, second: str, category: str) -> Path:
+        """Which of two models' edits of a category a judge prefers, a row a pair and question."""
+        return self.root / "preferences" / judge / first / second / f"{category}.jsonl"
+
+    def preference_tables(self, model: str = "*", category: str = "*") -> Iterator[Path]:
+        """The tables of :meth:`preference_table` that exist, those of a model's pairs, sorted."""
+        pairs = {f"{model}/*", f"*/{model}"}
+        found = {
+            path
+            for pair in pairs
+            for path in self.root.glob(f"preferences/*/{pair}/{category}.jsonl")
+        }
+        return iter(sorted(found))
+
     # ----- Records -----
 
     def selftest_part(self, judge: str, model: str, part: str) -> Path:

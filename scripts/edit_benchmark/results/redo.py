@@ -9,13 +9,21 @@ from typing import TypeVar
 
 from edit_benchmark.categories import canonical
 from edit_benchmark.errors import UserError
-from edit_benchmark.records import EDIT_FAILED, EDITED, JUDGE_FAILED, Edit, Sample, Score
+from edit_benchmark.records import (
+    EDIT_FAILED,
+    EDITED,
+    JUDGE_FAILED,
+    Edit,
+    Preference,
+    Sample,
+    Score,
+)
 from edit_benchmark.results import former_keys
 from edit_benchmark.results.layout import Layout
 from edit_benchmark.results.store import Store
 from edit_benchmark.results.tables import read_rows
 
-Row = TypeVar("Row", Edit, Score)
+Row = TypeVar("Row", Edit, Score, Preference)
 
 
 @dataclass(frozen=True)
@@ -88,6 +96,7 @@ def _remove_edits(
         # Snakemake makes a missing table again only if a table that depends on it is missing too.
         tables |= {path, layout.edit_table(edit.model, edit.category)}
         tables |= set(layout.score_tables(model=edit.model, category=edit.category))
+        tables |= set(layout.preference_tables(edit.model, edit.category))
     return tables
 
 
@@ -104,6 +113,13 @@ def _remove_answers(
         if score.status == JUDGE_FAILED:
             removed.failures += 1
         tables |= {path, layout.score_table(score.judge, score.model, score.category)}
+    for path, row in _rows(layout.preference_parts(), Preference):
+        if row.id not in ids or (only_failed and row.status != JUDGE_FAILED):
+            continue
+        removed.answers += sum(map(store.remove, row.answer_keys(only_failed)))
+        if row.status == JUDGE_FAILED:
+            removed.failures += 1
+        tables |= {path, layout.preference_table(row.judge, row.a, row.b, row.category)}
     return tables
 
 

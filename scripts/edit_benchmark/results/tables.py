@@ -13,16 +13,16 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from edit_benchmark.errors import UserError
-from edit_benchmark.records import Edit, Sample, Score
+from edit_benchmark.records import Edit, Preference, Sample, Score
 from edit_benchmark.results.files import write_text
 
-Record = TypeVar("Record", Sample, Edit, Score)
+Record = TypeVar("Record", Sample, Edit, Score, Preference)
 
 #: Names of fields before 0.2, so that a run that was started then can be continued.
 _FORMER_NAMES = {"picture": "image", "picture_sha256": "image_sha256"}
 
 
-def write_rows(path: Path, rows: Iterable[Sample | Edit | Score]) -> None:
+def write_rows(path: Path, rows: Iterable[Sample | Edit | Score | Preference]) -> None:
     """Write records as JSON lines, atomically."""
     lines = [json.dumps(asdict(row), ensure_ascii=False, allow_nan=False) for row in rows]
     write_text(path, "".join(f"{line}\n" for line in lines))

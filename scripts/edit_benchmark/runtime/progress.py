@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from statistics import fmean
 
 from edit_benchmark.categories import CATEGORIES
-from edit_benchmark.records import EDIT_FAILED, JUDGE_FAILED, Edit, Score
+from edit_benchmark.records import EDIT_FAILED, JUDGE_FAILED, Edit, Preference, Score
 
 
 def edit_line(model: str, category: str, rows: Sequence[Edit], wanted: int, at_once: int) -> str:
@@ -43,6 +43,17 @@ def score_line(
     if seconds:
         parts.append(f"{at_once / fmean(seconds):.3g} images/s")
     return f"{_name(category)} · {model}: {', '.join(parts)}"
+
+
+def pair_line(
+    first: str, second: str, category: str, judge: str, rows: Sequence[Preference]
+) -> str:
+    """What a job did that compared two models' edits."""
+    failed = [row.reason for row in rows if row.status == JUDGE_FAILED]
+    return (
+        f"{_name(category)} · {first} and {second}: {len(rows)} compared by "
+        f"{judge}{_reasons(failed)}"
+    )
 
 
 def _name(category: str) -> str:

@@ -170,10 +170,11 @@ def _in_order(chosen: Sequence[Chosen], *, reverse: bool) -> list[tuple[int, Cho
 
 def _differs(shown: Case | SampleError, unchanged: Case) -> bool:
     """Whether the judge was shown another image than the unchanged edit."""
-    return isinstance(shown, Case) and not _same_pixels(shown.edited, unchanged.edited)
+    return isinstance(shown, Case) and not same_pixels(shown.edited, unchanged.edited)
 
 
-def _same_pixels(image: Image.Image, other: Image.Image) -> bool:
+def same_pixels(image: Image.Image, other: Image.Image) -> bool:
+    """Whether two images are one to a judge."""
     return image.size == other.size and image.tobytes() == other.tobytes()
 
 

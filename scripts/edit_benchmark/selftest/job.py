@@ -13,11 +13,13 @@ from tqdm import tqdm
 from edit_benchmark.config.judges import JudgeSettings
 from edit_benchmark.dataset.samples import clusters
 from edit_benchmark.errors import SampleError, UserError
-from edit_benchmark.judging import rubrics
+from edit_benchmark.judging import protocols
 from edit_benchmark.judging.batching import answers_of, count_answers, read_ahead
 from edit_benchmark.judging.job import case_of
+from edit_benchmark.judging.judge import Answer, Case
 from edit_benchmark.judging.registry import KINDS
-from edit_benchmark.judging.variations import rubric_of
+from edit_benchmark.judging.rubrics import Rubric
+from edit_benchmark.judging.variations import asked_hash, asked_of, rubric_of
 from edit_benchmark.records import Edit, Sample
 from edit_benchmark.results import replies
 from edit_benchmark.results.replies import Replies
@@ -25,6 +27,7 @@ from edit_benchmark.runtime.job import Job, delegated, loaded
 from edit_benchmark.runtime.keeping.resident import stop_if_asked
 from edit_benchmark.selftest import probes
 from edit_benchmark.selftest.asking import Answered, Asked, Chosen, Question, ask_about
+from edit_benchmark.selftest.pairs import PairQuestion, ask_about_pairs
 from edit_benchmark.selftest.parts import Part
 
 
@@ -77,17 +80,19 @@ def self_test(job: SelfTestJob) -> Part:
     UserError
         If the judge cannot be loaded.
     """
-    if job.settings.rubric_file is None:
+    if job.settings.rubric_file is None and not job.settings.compares:
         raise UserError(
-            f"judge {job.name} measures images and has no opinion that could be put to the test; "
-            "leave it out of the self-test."
+            f"judge {job.name} measures images, or scores them by a benchmark's protocol, and "
+            "there is no test of that; leave it out of the self-test."
         )
-    rubric_sha256 = rubrics.rubric_hash(job.settings.rubric_file)
+    rubric_sha256 = asked_hash(job.settings)
+    assert rubric_sha256 is not None
     began = time.monotonic()
     rows = _rows(job)
-    if rubrics.rubric_hash(job.settings.rubric_file) != rubric_sha256:
+    if asked_hash(job.settings) != rubric_sha256:
+        file = job.settings.rubric_file or job.settings.protocol_file
         raise UserError(
-            f"rubric {job.settings.rubric_file} changed while judge {job.name} was put to the test "
+            f"{file} changed while judge {job.name} was put to the test "
             "with it; run the same command again."
         )
     return Part(
@@ -121,10 +126,10 @@ def _rows(job: SelfTestJob) -> list[Answered]:
         tqdm(desc=f"self-test of {job.name}", unit="image", mininterval=5, file=sys.stderr) as bar,
     ):
 
-        def ask(questions: Sequence[Question]) -> Iterator[Asked]:
+        def ask(questions: Sequence[Question | PairQuestion]) -> Iterator[Asked]:
             size = job.settings.batch_size
             # Images are changed and prepared by threads, one batch ahead.
-            for batch in read_ahead(questions, size, Question.case, judge.model):
+            for batch in read_ahead(questions, size, _case, judge.model):
                 stop_if_asked()
                 began = time.monotonic()
                 answers = answers_of(judge.model, batch.cases)
@@ -133,21 +138,44 @@ def _rows(job: SelfTestJob) -> list[Answered]:
                 bar.update(len(answers))
                 yield from zip(batch.cases, answers, strict=True)
 
-        return ask_about(ask, chosen)
+        if not job.settings.compares:
+            return ask_about(ask, chosen)
+
+        def ask_pairs(questions: Sequence[PairQuestion]) -> Iterator[Answer | SampleError]:
+            for _, answer in ask(questions):
+                yield answer
+
+        questions = [_first_question(job, edit.case.sample) for edit in chosen]
+        return ask_about_pairs(ask_pairs, chosen, questions, job.settings, job.results)
 
 
 def _chosen(job: SelfTestJob, edits: Sequence[Edit], places: Sequence[int]) -> list[Chosen]:
     """The edits at ``places`` with their images; those that cannot be read are left out."""
     by_id, images = {sample.id: sample for sample in job.samples}, clusters(job.samples)
     others = probes.partners([by_id[edit.id] for edit in edits], job.samples)
-    asked = {
-        category: rubric_of(job.settings, category, job.language)
-        for category in {edits[place].category for place in places}
-    }
+    asked: dict[str, Rubric] = {}
+    if not job.settings.compares:
+        asked = {
+            category: rubric_of(job.settings, category, job.language)
+            for category in {edits[place].category for place in places}
+        }
     chosen = []
     for place in places:
         edit = edits[place]
         with suppress(SampleError):
-            case = case_of(by_id[edit.id], edit, asked[edit.category], job.results)
+            sample = by_id[edit.id]
+            rubric = asked.get(edit.category) or _first_question(job, sample).rubric
+            case = case_of(sample, edit, rubric, job.results)
             chosen.append(Chosen(place, case, others[place], images[edit.id]))
     return chosen
+
+
+def _case(question: Question | PairQuestion) -> Case:
+    return question.case()
+
+
+def _first_question(job: SelfTestJob, sample: Sample) -> protocols.Question:
+    """The first of what a judge that compares is asked about a sample."""
+    asked = asked_of(job.settings, sample.category, job.language)
+    assert isinstance(asked, protocols.Protocol)
+    return asked.questions(sample)[0]

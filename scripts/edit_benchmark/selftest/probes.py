@@ -252,4 +252,27 @@ PROBES = (
     ),
 )  # fmt: skip
 
-BY_NAME = {probe.name: probe for probe in PROBES}
+#: The checks of a judge that compares: each edit beside what it is changed to, in both orders.
+PAIR_PROBES = (
+    Probe(
+        "answers", None, "share", 0.9, "has an answer about {value:.0%} of the edits",
+        essential=True,
+    ),
+    Probe(
+        "pair_black", _edited_is(_black), "wins", 0.9,
+        "{value:.0%}{interval} of the edits are preferred to a black image in both orders; AUC "
+        "{auc}", against=_keep, essential=True,
+    ),
+    Probe(
+        "pair_noise", _edited_is(_noise), "wins", 0.9,
+        "{value:.0%}{interval} of the edits are preferred to noise in both orders; AUC {auc}",
+        against=_keep, essential=True,
+    ),
+    Probe(
+        "pair_source", _edited_is(_source), "wins", 0.7,
+        "{value:.0%}{interval} of the edits are preferred to their own untouched source in both "
+        "orders; AUC {auc}", against=_keep, needs_difference=True,
+    ),
+)  # fmt: skip
+
+BY_NAME = {probe.name: probe for probe in (*PAIR_PROBES, *PROBES)}

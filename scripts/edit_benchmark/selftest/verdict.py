@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edit_benchmark.selftest.asking import Answered, Probed
-from edit_benchmark.selftest.probes import AT_MOST, BY_NAME, PROBES, REPEATED, Probe
+from edit_benchmark.selftest.probes import AT_MOST, BY_NAME, PAIR_PROBES, PROBES, REPEATED, Probe
 from edit_benchmark.stats.auc import auc, win_rate
 from edit_benchmark.stats.estimates import HIGHEST, LOWEST, Floats, estimate
 
@@ -76,7 +76,9 @@ def judge(rows: Sequence[Answered]) -> dict[str, Any]:
     """
     # One order, so that sums do not depend on how the test was divided.
     rows = sorted(rows, key=lambda row: row.place)
-    checks = [check for probe in PROBES if (check := _check(probe, rows))] if rows else []
+    compares = any(probe.name in row.probes for row in rows for probe in PAIR_PROBES)
+    probes = PAIR_PROBES if compares else PROBES
+    checks = [check for probe in probes if (check := _check(probe, rows))] if rows else []
     return {
         "verdict": verdict(checks) if rows else UNTESTED,
         "n": len(rows),

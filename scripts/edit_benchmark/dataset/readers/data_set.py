@@ -60,7 +60,7 @@ def _rows(
             },
             fields={"key": key} | ({"target_caption": caption} if caption else {}),
             pictures={"target_image": parquet.picture(place, file, target, row[target])}
-            if target
+            if target and parquet.has_picture(row[target])
             else {},
         )
 

@@ -1,4 +1,7 @@
-"""The JSON list of the earlier program and of RE-Edit: one object a sample, images inline."""
+"""The JSON list of the earlier program and of RE-Edit: one object a sample, images inline.
+
+RE-Edit's own loader also takes an object of such lists, by category.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from typing import Any, BinaryIO
 
 import ijson
 
+from edit_benchmark.categories import canonical
 from edit_benchmark.dataset.readers.raw_image import RawImage, decode_image
 from edit_benchmark.dataset.readers.raw_sample import (
     BYTE_ORDER_MARK,
@@ -36,18 +40,25 @@ def read_original(path: Path) -> Iterator[RawSample]:
     Raises
     ------
     UserError
-        For the first item that is wrong, or if the file is not one JSON list of objects.
+        For the first item that is wrong, or if the file is neither one JSON list of objects nor one
+        object of such lists by category.
     """
     next_index: Counter[str] = Counter()
     position = 0
     with path.open("rb") as file:
-        _find_list(path, file)
+        is_list = _find_value(file)
+        items = ijson.items(file, "item", use_float=True, map_type=Row)
         try:
-            items = ijson.items(file, "item", use_float=True, map_type=Row)
-            for position, row in enumerate(items, start=1):
+            found = ((None, row) for row in items) if is_list else _of_lists(path, file)
+            for position, (key, row) in enumerate(found, start=1):
                 place = f"{path}, item {position}"
                 unknown = check_fields(place, row, FIELDS)
                 category = text(place, row, "subset", required=True)
+                if key is not None and (canonical(key) or key) != (canonical(category) or category):
+                    raise UserError(
+                        f"{place}: subset {shorten(category)!r} stands in the list of "
+                        f"{shorten(key)!r}; put it where it belongs."
+                    )
                 yield _from_item(place, row, category, next_index[category], unknown)
                 next_index[category] += 1
         except (ijson.JSONError, UnicodeDecodeError, RecursionError) as error:
@@ -59,17 +70,39 @@ def read_original(path: Path) -> Iterator[RawSample]:
         raise UserError(f"{path}: no items; the file has to be one JSON list of objects.")
 
 
-def _find_list(path: Path, file: BinaryIO) -> None:
-    """Leave ``file`` where its JSON value begins, if that is not an object."""
+def _find_value(file: BinaryIO) -> bool:
+    """Leave ``file`` where its JSON value begins; whether that is no object."""
     if file.read(len(BYTE_ORDER_MARK)) != BYTE_ORDER_MARK:
         file.seek(0)
     begin = file.tell()
-    if file.read(1000).lstrip().startswith(b"{"):
-        raise UserError(
-            f"{path}: an object, not one list of objects; join the lists of an object of lists to "
-            "one list, and for one object a line say format: jsonl."
-        )
+    is_object = file.read(1000).lstrip().startswith(b"{")
     file.seek(begin)
+    return not is_object
+
+
+def _of_lists(path: Path, file: BinaryIO) -> Iterator[tuple[str, Any]]:
+    """Key and item of an object of lists, an item in memory at a time."""
+    keys: set[str] = set()
+    key, builder = "", None
+    for prefix, event, value in ijson.parse(file, use_float=True):
+        if builder is None and event == "map_key":
+            key = value
+            if key in keys:
+                raise UserError(f"{path}: the list {shorten(key)!r} stands there twice.")
+            keys.add(key)
+        elif builder is None and event == "start_map" and prefix == f"{key}.item":
+            builder = ijson.ObjectBuilder(map_type=Row)
+        elif builder is None and prefix and (prefix, event[-6:]) != (key, "_array"):
+            raise UserError(
+                f"{path}: an object, and what it has under {shorten(key)!r} is no list of objects; "
+                "give one list of objects, or an object of such lists by category; for one object "
+                "a line say format: jsonl."
+            )
+        if builder is not None:
+            builder.event(event, value)
+            if event == "end_map" and prefix == f"{key}.item":
+                yield key, builder.value
+                builder = None
 
 
 def _problem(error: Exception) -> str:

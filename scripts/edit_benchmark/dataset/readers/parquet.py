@@ -152,6 +152,11 @@ def _not_whole(file: Path, error: Exception) -> UserError:
     )
 
 
+def has_picture(value: Any) -> bool:
+    """Whether a row has anything in a column of images: ``datasets`` writes null for none."""
+    return any(map(value.get, ("bytes", "path"))) if isinstance(value, Mapping) else bool(value)
+
+
 def picture(place: str, file: Path, name: str, value: Any) -> RawImage:
     """The image in the column ``name``: bytes, or what ``datasets`` writes, bytes or a path."""
     if isinstance(value, Mapping):

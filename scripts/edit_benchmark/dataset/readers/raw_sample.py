@@ -19,7 +19,7 @@ BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 FIELDS = (
     "id", "category", "instruction", "instruction_en", "instruction_zh", "image", "images", "mask",
     "description", "description_zh", "rationale", "rationale_zh", "difficulty", "tags",
-    "human_score",
+    "human_score", "target",
 )  # fmt: skip
 #: Source images of a sample, at most.
 MOST_IMAGES = 10
@@ -113,7 +113,7 @@ def from_row(path: Path, place: str, row: Any) -> RawSample:
         If the row is no object, or one of its fields is missing or of another type.
     """
     unknown = check_fields(place, row, FIELDS)
-    mask = text(place, row, "mask")
+    mask, target = text(place, row, "mask"), text(place, row, "target")
     english, also = text(place, row, "instruction"), text(place, row, "instruction_en")
     if english and also and english != also:
         raise UserError(f"{place}: fields instruction and instruction_en differ; leave one out.")
@@ -123,6 +123,7 @@ def from_row(path: Path, place: str, row: Any) -> RawSample:
         category=text(place, row, "category", required=True),
         sources=_sources(path, place, row),
         mask=_image(path, place, "mask", mask) if mask.strip() else None,
+        pictures={"target_image": _image(path, place, "target", target)} if target.strip() else {},
         unknown=unknown,
         texts={
             "instruction_en": english or also,

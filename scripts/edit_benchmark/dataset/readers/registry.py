@@ -12,6 +12,11 @@ from pathlib import Path
 from edit_benchmark.dataset.readers.complex_edit import complex_edit_files, read_complex_edit
 from edit_benchmark.dataset.readers.csv_table import read_csv
 from edit_benchmark.dataset.readers.data_set import data_set_files, read_data_set, read_gedit_v2
+from edit_benchmark.dataset.readers.editreward import (
+    editreward_files,
+    read_editscore,
+    read_tiger,
+)
 from edit_benchmark.dataset.readers.gedit import gedit_files, read_gedit
 from edit_benchmark.dataset.readers.imgedit import imgedit_files, read_imgedit
 from edit_benchmark.dataset.readers.jsonl import read_jsonl
@@ -91,6 +96,10 @@ FORMATS: dict[str, Format] = {
         read_unicbench, unicbench_files, have_images=True, published={None: 1100}
     ),
     "gedit_v2": Format(read_gedit_v2, data_set_files, is_text=False, published={None: 1200}),
+    "editreward": Format(
+        read_tiger, editreward_files, is_text=False, published={None: 1524}
+    ),
+    "editreward_editscore": Format(read_editscore, editreward_files, is_text=False),
     "parquet": Format(read_data_set, data_set_files, is_text=False),
 }  # fmt: skip
 

@@ -14,7 +14,7 @@ from edit_benchmark.judging.pixels.measures import compare, fitted
 
 
 class PixelsJudge(Judge):
-    """Measures edits against their source images."""
+    """Measures edits against their source or target images."""
 
     def __init__(self, settings: PixelsJudgeSettings, checkpoint: Checkpoint | None) -> None:
         torch.set_num_threads(1)  # rounding must not depend on the number of cores
@@ -35,12 +35,14 @@ class PixelsJudge(Judge):
         return answers
 
     def _answer(self, case: Case) -> Answer:
+        # Of a target all pixels count: it says what the edit should be within the mask, too.
+        other, mask = (case.target, None) if case.target else (case.source, case.mask)
         if self._features is None:
-            value = compare(self._measure, case.edited, case.source, case.mask)
+            value = compare(self._measure, case.edited, other, mask)
         elif self._measure == "clip_t":
             value = self._features.text_cosine(case.edited, case.sample.instruction)
         else:
-            value = self._features.images_cosine(fitted(case.edited, case.source), case.source)
-        is_resized = case.edited.size != case.source.size
+            value = self._features.images_cosine(fitted(case.edited, other), other)
+        is_resized = case.edited.size != other.size
         details = {"resized_from": list(case.edited.size)} if is_resized else {}
         return Answer({self._measure: value}, details=details)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from edit_benchmark.judging.rubrics import Criterion, Rubric, Scale
 
 #: The PSNR in dB that stands for more: equal images would have an infinite one.
@@ -18,7 +20,12 @@ SCALES = {
 }
 
 
-def rubric_of_measure(measure: str, category: str, language: str) -> Rubric:
+def scale_of(measure: str, against: str) -> Scale:
+    """The scale of a measure against the ``source`` or the ``target``."""
+    return replace(SCALES[measure], to_target=against == "target")
+
+
+def rubric_of_measure(measure: str, against: str, category: str, language: str) -> Rubric:
     """The one criterion of a measure, in the place of a rubric; nothing is asked."""
     return Rubric(
         name="pixels",
@@ -28,5 +35,5 @@ def rubric_of_measure(measure: str, category: str, language: str) -> Rubric:
         not_applicable="",
         see_source=True,
         texts={"language": language},
-        scale=SCALES[measure],
+        scale=scale_of(measure, against),
     )

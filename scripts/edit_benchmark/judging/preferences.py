@@ -1,0 +1,106 @@
+"""Two models' edits of a category compared: a row for each pair and each question about it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+from edit_benchmark.errors import SampleError
+from edit_benchmark.judging.pairs import BothOrders, Pair, PairJob, Picture, ask_pairs, verdict
+from edit_benchmark.judging.protocols import Protocol
+from edit_benchmark.judging.registry import KINDS
+from edit_benchmark.records import (
+    COMPARED,
+    EDIT_FAILED,
+    EDITED,
+    JUDGE_FAILED,
+    SKIPPED,
+    Edit,
+    Preference,
+    Sample,
+)
+from edit_benchmark.results import recipes
+
+#: Two models' edits of one sample, and of one repeat.
+Edits = tuple[Edit, Edit]
+
+
+def pairs_of(edits: Sequence[Edits], samples: Sequence[Sample]) -> list[Pair]:
+    """The pairs that a judge is asked about: both are edited, and they are not one file."""
+    by_id = {sample.id: sample for sample in samples}
+    return [
+        Pair(
+            by_id[first.id],
+            Picture(first.image, first.image_sha256),
+            Picture(second.image, second.image_sha256),
+            f"{first.model} and {second.model}"
+            + (f" ({first.repeat + 1})" if first.repeat else ""),
+        )
+        for first, second in edits
+        if _is_asked(first, second)
+    ]
+
+
+def compare_edits(
+    job: PairJob, edits: Sequence[Edits], samples: Sequence[Sample]
+) -> list[Preference]:
+    """The rows of ``edits``, whose :func:`pairs_of` are the job's; errors of :func:`ask_pairs`."""
+    answered = iter(ask_pairs(job))
+    kind = KINDS[job.settings.judge]
+    common = kind.key_fields(job.settings, job.checkpoint)
+    recipe = recipes.keep(job.layout, {**common, "rubric_sha256": job.asked.sha256})
+    by_id = {sample.id: sample for sample in samples}
+    rows: list[Preference] = []
+    for first, second in edits:
+        if _is_asked(first, second):
+            rows += [
+                replace(_answered(job.name, first, second, call, both), answer_recipe=recipe)
+                for call, both in next(answered).items()
+            ]
+        else:
+            calls = _calls(job.asked, by_id[first.id])
+            rows += [_not_asked(job.name, first, second, call) for call in calls]
+    return rows
+
+
+def _is_asked(first: Edit, second: Edit) -> bool:
+    both_edited = first.status == second.status == EDITED
+    return both_edited and first.image_sha256 != second.image_sha256
+
+
+def _calls(asked: Protocol, sample: Sample) -> list[str]:
+    """The names of the questions about a sample."""
+    try:
+        return [question.name for question in asked.questions(sample)]
+    except SampleError:
+        return list(asked.file.calls)
+
+
+def _row(judge: str, first: Edit, second: Edit, call: str, **fields: Any) -> Preference:
+    return Preference(
+        id=first.id, category=first.category, judge=judge, a=first.model, b=second.model,
+        call=call, repeat=first.repeat, **fields,
+    )  # fmt: skip
+
+
+def _answered(judge: str, first: Edit, second: Edit, call: str, both: BothOrders) -> Preference:
+    win = verdict(both)
+    outcome: dict[str, Any] = {"status": COMPARED, "win": win}
+    if win is None:
+        reason = next(heard.problem for heard in both if heard.preference is None)
+        outcome = {"status": JUDGE_FAILED, "reason": reason}
+    answers = [asdict(heard) for heard in both]
+    return _row(judge, first, second, call, answers=answers, **outcome)
+
+
+def _not_asked(judge: str, first: Edit, second: Edit, call: str) -> Preference:
+    problems = [edit for edit in (first, second) if edit.status != EDITED]
+    if not problems:
+        return _row(judge, first, second, call, status=COMPARED, win=0.5, identical=True)
+    # What was never tried is no failure of a model.
+    skipped = [edit for edit in problems if edit.status == SKIPPED]
+    status = SKIPPED if skipped else EDIT_FAILED
+    edit = (skipped or problems)[0]
+    reason = f"{edit.model}: {edit.reason}"
+    return _row(judge, first, second, call, status=status, reason=reason)
