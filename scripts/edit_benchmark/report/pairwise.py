@@ -217,7 +217,8 @@ def _share(row: Preference, model: str) -> float:
 
 
 def _elo(theta: float) -> float:
-    return float(1000 + _ELO * theta)
+    # No finer than what the fit leaves open.
+    return round(float(1000 + _ELO * theta), 2)
 
 
 def _grouped(
