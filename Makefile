@@ -82,6 +82,7 @@ schema: $(INSTALLED)
 # --no-config: what is pinned comes from the public index, whatever this machine is set up for.
 lock: $(INSTALLED)
 	uv pip compile --no-config --universal --python-version 3.11 --extra dev --extra slurm \
+	  --extra kubernetes \
 	  --no-annotate --no-header --no-emit-index-url --no-emit-find-links --upgrade --quiet \
 	  pyproject.toml --output-file requirements.lock
 	@echo "now give environment.yml the same versions; tests/test_packaging.py names what differs"
