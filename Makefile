@@ -64,7 +64,7 @@ statistics: $(INSTALLED)
 lint: models
 	ruff check .
 	ruff format --check .
-	snakefmt --check Snakefile workflow
+	snakefmt --check workflow
 	mypy
 	@imports=$$(PYTHONPATH=scripts lint-imports --no-logo --no-cache 2>&1) || { echo "$$imports"; exit 1; }
 	snakemake --lint --configfile config/demo.yaml
@@ -74,7 +74,7 @@ lint: models
 format: $(INSTALLED)
 	ruff check --fix .
 	ruff format .
-	snakefmt --no-sort Snakefile workflow
+	snakefmt --no-sort workflow
 
 schema: $(INSTALLED)
 	@PYTHONPATH=scripts python -m edit_benchmark.config.schema > workflow/schemas/config.schema.yaml
@@ -82,6 +82,7 @@ schema: $(INSTALLED)
 # --no-config: what is pinned comes from the public index, whatever this machine is set up for.
 lock: $(INSTALLED)
 	uv pip compile --no-config --universal --python-version 3.11 --extra dev --extra slurm \
+	  --extra kubernetes \
 	  --no-annotate --no-header --no-emit-index-url --no-emit-find-links --upgrade --quiet \
 	  pyproject.toml --output-file requirements.lock
 	@echo "now give environment.yml the same versions; tests/test_packaging.py names what differs"

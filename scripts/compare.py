@@ -68,6 +68,7 @@ def _job(arguments: argparse.Namespace) -> tuple[PairJob, list[Edits], list[Samp
         checkpoint_record=arguments.checkpoint,
         results=arguments.results.absolute(),
         devices=device_request(arguments, purpose, settings.gpu),
+        stage_checkpoints=arguments.stage_checkpoints or None,
         at_once=arguments.at_once or None,
         budget=arguments.budget or None,
         pairs=pairs_of(edits, samples),

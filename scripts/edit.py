@@ -69,6 +69,7 @@ def _job(arguments: argparse.Namespace, category: Sequence[Sample]) -> EditJob:
         checkpoint_record=arguments.checkpoint,
         results=arguments.results.absolute(),
         devices=device_request(arguments, purpose, settings.gpu),
+        stage_checkpoints=arguments.stage_checkpoints or None,
         at_once=arguments.at_once or None,
         budget=arguments.budget or None,
         samples=[row for row in category if shard_of(row, shards) == number - 1],

@@ -59,6 +59,7 @@ def _job(arguments: argparse.Namespace) -> ScoreJob:
         checkpoint_record=arguments.checkpoint,
         results=arguments.results.absolute(),
         devices=device_request(arguments, purpose, settings.gpu),
+        stage_checkpoints=arguments.stage_checkpoints or None,
         at_once=arguments.at_once or None,
         budget=arguments.budget or None,
         edits=chunk(read_rows(arguments.edits, Edit), arguments.chunk, arguments.chunk_size),

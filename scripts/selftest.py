@@ -55,6 +55,7 @@ def _job(arguments: argparse.Namespace) -> SelfTestJob:
         checkpoint_record=arguments.checkpoint,
         results=arguments.results.absolute(),
         devices=device_request(arguments, purpose, settings.gpu),
+        stage_checkpoints=arguments.stage_checkpoints or None,
         at_once=arguments.at_once or None,
         budget=arguments.budget or None,
         model=arguments.model,

@@ -94,6 +94,14 @@ def refused(project: Project, *sentence: str, arguments: tuple[str, ...] = ()) -
         ({"load_slots": True}, ["config: load_slots: True is not of type 'integer'"]),
         ({"load_slots": None}, ["config: load_slots: None is not of type 'integer'"]),
         (
+            {"stage_checkpoints": "scratch"},
+            ["config: stage_checkpoints: 'scratch' is neither a whole path nor begins with a var"],
+        ),
+        (
+            {"stage_checkpoints": "$1"},
+            ["config: stage_checkpoints: '$1' holds a $ that names no variable; write $NAME or"],
+        ),
+        (
             {"models": {"a b": PAINTER}},
             ["config: models: 'a b' cannot be a name"],
         ),

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tomllib
 from pathlib import Path
 
@@ -16,7 +17,9 @@ from packaging.markers import Marker
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from conftest import ROOT
+from conftest import ROOT, Project
+from edit_benchmark.config.run import Config
+from runs import one_category
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
@@ -42,7 +45,7 @@ def locked(python: str) -> dict[str, str]:
 def test_the_lock_satisfies_every_requirement(python: str) -> None:
     versions = locked(python)
     extras = PROJECT["optional-dependencies"]
-    for line in PROJECT["dependencies"] + extras["dev"] + extras["slurm"]:
+    for line in sum(extras.values(), PROJECT["dependencies"]):
         requirement = Requirement(line)
         version = versions[canonicalize_name(requirement.name)]
         assert requirement.specifier.contains(version), line
@@ -136,6 +139,88 @@ def test_a_machine_without_a_python_of_3_11_is_told(clone: Path) -> None:
     result = make(clone, ".venv", "PYTHON=")
     assert result.returncode != 0
     assert "no Python 3.11 or later" in result.stderr
+
+
+def test_a_container_is_made_of_the_lock_and_of_what_is_listed() -> None:
+    steps = (ROOT / "Containerfile").read_text(encoding="utf-8")
+    assert "pip install --no-cache-dir --disable-pip-version-check -r requirements.lock" in steps
+    lines = (ROOT / ".containerignore").read_text(encoding="utf-8").splitlines()
+    rules = [line for line in lines if not line.startswith("#")]
+    assert rules[0] == "*"
+    listed = {rule.removeprefix("!") for rule in rules if rule.startswith("!")}
+    assert listed >= {"workflow", "scripts", "profiles", "requirements.lock"}
+    for name in listed:
+        assert (ROOT / name).exists(), name
+
+
+def test_the_workflow_catalog_lists_it_with_how_to_use_it() -> None:
+    """Its rules: https://snakemake.github.io/snakemake-workflow-catalog/docs/about/adding_workflows.html"""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8").lower()
+    assert "snakemake" in readme
+    assert "workflow" in readme
+    assert (ROOT / "workflow" / "Snakefile").is_file()
+    assert list((ROOT / "workflow" / "rules").glob("*.smk"))
+    entry = yaml.safe_load((ROOT / ".snakemake-workflow-catalog.yml").read_text(encoding="utf-8"))
+    usage = entry.pop("usage")
+    assert not entry
+    assert set(usage) == {"mandatory-flags", "software-stack-deployment"}
+    assert set(usage["mandatory-flags"]) == {"desc", "flags"}
+    ways = usage["software-stack-deployment"]
+    assert set(ways) == {"conda", "apptainer", "apptainer+conda", "report"}
+    assert all(isinstance(works, bool) for works in ways.values())
+    instructions = (ROOT / "config" / "README.md").read_text(encoding="utf-8")
+    for key in Config.model_fields:
+        assert f"`{key}`" in instructions, key
+
+
+# A stand-in for conda: its environments have the libraries of this one, and a Python of their own.
+CONDA = """#!/bin/sh
+case "$1" in
+  info) echo '{"conda_prefix": "FOLDER", "platform": "linux-64"}' ;;
+  --version) echo "conda 25.1.0" ;;
+  config) echo '{"get": {"channel_priority": "strict"}}' ;;
+  env)
+    while [ "$1" != --prefix ]; do shift; done
+    "PYTHON" -m venv --without-pip "$2"
+    echo "LIBRARIES" > "$2/lib/pythonVERSION/site-packages/libraries.pth" ;;
+esac
+"""
+WHERE = """
+import sys
+from pathlib import Path
+import toys
+
+class Painter(toys.Painter):
+    def __init__(self, checkpoint, dtype, device):
+        super().__init__(checkpoint, dtype, device)
+        Path("prefix.txt").write_text(sys.prefix)
+"""
+
+
+def test_with_sdm_conda_jobs_run_in_the_environment_of_the_file(project: Project) -> None:
+    folder = project.root / "conda"
+    (folder / "bin").mkdir(parents=True)
+    conda = folder / "bin" / "conda"
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    facts = {
+        "FOLDER": folder,
+        "PYTHON": sys.executable,
+        "LIBRARIES": sysconfig.get_path("purelib"),
+        "VERSION": version,
+    }
+    text = CONDA
+    for name, value in facts.items():
+        text = text.replace(name, str(value))
+    conda.write_text(text)
+    conda.chmod(0o755)
+    (folder / "bin" / "activate").write_text('export PATH="$1/bin:$PATH"\n')
+    (project.root / "where.py").write_text(WHERE)
+    one_category(project, 1, models={"m": {"editor": "class_path", "class_path": "where.Painter"}})
+    path = {"PATH": f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}"}
+    project.run("--sdm", "conda", **path)
+    assert "/.snakemake/conda/" in (project.root / "prefix.txt").read_text()
+    made = project.snakemake("--containerize", "--configfile", "config/test.yaml", env=path)
+    assert "COPY environment.yml " in made.stdout
 
 
 def test_every_command_says_what_it_does() -> None:

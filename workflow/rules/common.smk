@@ -11,7 +11,8 @@ from snakemake.logging import logger
 from snakemake.utils import update_config
 
 # The library lies beside the commands; nothing that is imported here knows torch.
-sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
+SCRIPTS = Path(workflow.basedir).parent / "scripts"
+sys.path.insert(0, str(SCRIPTS))
 
 from edit_benchmark import categories
 from edit_benchmark.checkpoints.resolve import weights_state
@@ -397,7 +398,9 @@ def begin_run():
             )
     # A run that only makes a report anew needs none.
     models_needed = {job.rule.name for job in workflow.dag.needrun_jobs()} & USE_MODELS
-    if KEEP_LOADED and workflow.local_exec and models_needed:
+    # With --sdm jobs have another Python than this one, which may lack their libraries.
+    is_own_python = not workflow.deployment_settings.deployment_method
+    if KEEP_LOADED and workflow.local_exec and models_needed and is_own_python:
         warm_up()
 
 
@@ -419,7 +422,7 @@ def warm_up():
     subprocess.run(
         [
             sys.executable,
-            Path(workflow.basedir, "scripts", "warm.py"),
+            SCRIPTS / "warm.py",
             f"--results={config['results']}",
             f"--each={len(ahead)}",
             f"--device-ids={DEVICE_IDS}",

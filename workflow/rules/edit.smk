@@ -23,6 +23,7 @@ rule edit:
         # Where a job may run is no reason to run it again, so this is no parameter.
         device_ids=DEVICE_IDS,
         load_slots=config["load_slots"],
+        stage_checkpoints=config["stage_checkpoints"] or "",
         keep_loaded=KEEP_LOADED,
         at_once=at_once_of("models"),
         budget=BUDGET,
@@ -36,6 +37,7 @@ rule edit:
         " --settings {params.settings:q} --checkpoint {input.checkpoint:q}"
         " --results {params.results:q} --out {output.table:q} --gpu {resources.gpu}"
         " --device-ids {resources.device_ids} --load-slots {resources.load_slots}"
+        " --stage-checkpoints={resources.stage_checkpoints:q}"
         " --keep-loaded {resources.keep_loaded} --at-once {resources.at_once}"
         " --budget {resources.budget} 2> {log:q}"
 

@@ -23,6 +23,7 @@ rule selftest_part:
         gpu=judge_gpus,
         device_ids=DEVICE_IDS,
         load_slots=config["load_slots"],
+        stage_checkpoints=config["stage_checkpoints"] or "",
         keep_loaded=KEEP_LOADED,
         at_once=at_once_of("judges"),
         budget=BUDGET,
@@ -42,6 +43,7 @@ rule selftest_part:
         " --results {params.results:q} --out {output:q}"
         " --gpu {resources.gpu} --device-ids {resources.device_ids}"
         " --load-slots {resources.load_slots}"
+        " --stage-checkpoints={resources.stage_checkpoints:q}"
         " --keep-loaded {resources.keep_loaded} --at-once {resources.at_once}"
         " --budget {resources.budget} 2> {log:q}"
 

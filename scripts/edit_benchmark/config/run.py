@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from string import Template
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from edit_benchmark.config.base import (
+    Location,
     Name,
     NotNegative,
     Number,
@@ -52,6 +54,17 @@ def _one_kind_of_device(device_ids: list[int | str]) -> list[int | str]:
     return device_ids
 
 
+def _node_local(folder: str) -> str:
+    if not folder.startswith(("/", "$", "~")):
+        raise mistake(
+            f"{folder!r} is neither a whole path nor begins with a variable such as $SLURM_TMPDIR: "
+            "each node needs a folder on a disk of its own"
+        )
+    if not Template(folder).is_valid():
+        raise mistake(f"{folder!r} holds a $ that names no variable; write $NAME or ${{NAME}}")
+    return folder
+
+
 DeviceId = Annotated[Annotated[int, Field(ge=0)] | Literal["cpu"], BeforeValidator(_device_id, Any)]
 
 
@@ -93,6 +106,11 @@ class Config(Section):
     load_slots: Positive = 2
     """How many models may be loading at once on a host; two hardly slow each other down
     (tests/performance/RESULTS.md), more help where memory and disk are fast."""
+    stage_checkpoints: Annotated[Location, AfterValidator(_node_local)] | None = None
+    """A folder on each node's own disk, such as $SLURM_TMPDIR, where the first job of a node copies
+    the checkpoint that it loads, for all jobs there that do. Variables are those of the job; where
+    one is not set, or the disk too small, the job's log says so and the checkpoint is loaded from
+    where it lies. null for no copies."""
     keep_loaded: Annotated[NotNegative, Field(le=3600)] = 60
     """Seconds for which a loaded model waits for another job on its device, until the run ends; 0
     has each job load its own."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -48,7 +49,8 @@ def collect(
             f"{what}: the shards are of another benchmark; run again with --forcerun edit."
         )
     shutil.rmtree(images, ignore_errors=True)
-    images.mkdir(parents=True)
+    # A network file system keeps what a process of this host still has open.
+    images.mkdir(parents=True, exist_ok=True)
     collected = []
     for key in wanted:
         edit = rows[key]
@@ -64,7 +66,10 @@ def collect(
 
 def _link(source: Path, target: Path) -> None:
     # A hard link costs no space, and survives when the results are moved or archived.
+    target.unlink(missing_ok=True)
     try:
         os.link(source, target)
     except OSError:
-        shutil.copyfile(source, target)
+        # Linked, and the answer lost, on a network file system.
+        with suppress(shutil.SameFileError):
+            shutil.copyfile(source, target)

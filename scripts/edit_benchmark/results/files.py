@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO, Any
 from uuid import uuid4
 
 from edit_benchmark.errors import UserError
@@ -45,10 +48,43 @@ def write_bytes(path: Path, data: bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(path)
+        try:
+            temporary.replace(path)
+        except FileNotFoundError:
+            # A network file system may have renamed it, lost the answer, and been asked again.
+            if not path.is_file() or read_bytes(path) != data:
+                raise
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def locked(file: IO[Any]) -> Iterator[bool]:
+    """Hold an open file's lock, which ends with the process; False where there are no locks.
+
+    It is seen on all hosts that share the file system, if that has locks at all; it waits as long
+    as another process has it.
+    """
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX)
+    except OSError:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        fcntl.flock(file, fcntl.LOCK_UN)
+
+
+def append(path: Path, line: str) -> None:
+    """Add a line to a file to which other jobs add theirs, on other hosts too.
+
+    Hosts that share a file each have their own notion of where it ends, but for the one with the
+    lock.
+    """
+    with path.open("ab", buffering=0) as file, locked(file):
+        file.write((line + "\n").encode())
 
 
 def state(paths: Iterable[Path]) -> str:

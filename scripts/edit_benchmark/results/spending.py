@@ -7,7 +7,6 @@ may have been paid, so a budget counts it with its most, and a report says how m
 
 from __future__ import annotations
 
-import fcntl
 import json
 import time
 from collections.abc import Iterable, Mapping
@@ -17,6 +16,7 @@ from typing import Any
 from uuid import uuid4
 
 from edit_benchmark.errors import UserError
+from edit_benchmark.results.files import locked
 
 _MILLION = 1_000_000
 
@@ -179,9 +179,14 @@ class Ledger:
             If the budget could be exceeded.
         """
         request, most = uuid4().hex, self._at_most(most)
-        fcntl.flock(self._file, fcntl.LOCK_EX)
-        try:
+        with locked(self._file) as is_alone:
             if self._budget is not None and self._price is not None:
+                if not is_alone:
+                    raise UserError(
+                        f"{self._file.name}: its file system cannot lock files, so that jobs at "
+                        "once could exceed the budget; put the results folder elsewhere, or leave "
+                        "budget out."
+                    )
                 self._catch_up()
                 spent, more = self._spending.cost_at_most, most.cost(self._price)
                 if spent + more > self._budget:
@@ -192,21 +197,20 @@ class Ledger:
                         "command again."
                     )
             self._write({"id": request, "most": vars(most), **self._asked})
-        finally:
-            fcntl.flock(self._file, fcntl.LOCK_UN)
         return request
 
     def answered(self, request: str, usage: Usage | None) -> None:
         """Note the tokens that the answer counts; None if it counts none."""
         if usage is not None:
             self.largest = self.largest.or_more(usage)
-        self._write(
-            {"id": request, "answered": 1, "usage": vars(usage) if usage is not None else None}
-        )
+        counted = vars(usage) if usage is not None else None
+        with locked(self._file):
+            self._write({"id": request, "answered": 1, "usage": counted})
 
     def refused(self, request: str) -> None:
         """Note that the server did nothing for the request."""
-        self._write({"id": request, "answered": 0, "usage": {}})
+        with locked(self._file):
+            self._write({"id": request, "answered": 0, "usage": {}})
 
     def close(self) -> None:
         self._file.close()

@@ -82,6 +82,12 @@ def add_device_arguments(parser: argparse.ArgumentParser) -> None:
         "--load-slots", type=int, default=1, help="models loading at once on this host"
     )
     group.add_argument(
+        "--stage-checkpoints",
+        default="",
+        metavar="FOLDER",
+        help="where this node's copies of checkpoints lie, with variables; empty for none",
+    )
+    group.add_argument(
         "--keep-loaded",
         type=int,
         default=0,

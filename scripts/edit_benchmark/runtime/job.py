@@ -12,7 +12,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
-from edit_benchmark.checkpoints import record
+from edit_benchmark.checkpoints import record, staging
 from edit_benchmark.checkpoints.record import Checkpoint
 from edit_benchmark.errors import UserError
 from edit_benchmark.records import dumps
@@ -55,6 +55,9 @@ class Job(Generic[Settings]):
         The results folder.
     devices
         The device, or devices, that the job asks for.
+    stage_checkpoints
+        Where the node's copies of checkpoints lie, see :mod:`edit_benchmark.checkpoints.staging`;
+        None for no copies.
     at_once, budget
         Of a job that asks a server, see :class:`Caller`.
     """
@@ -64,6 +67,7 @@ class Job(Generic[Settings]):
     checkpoint_record: Path
     results: Path
     devices: DeviceRequest
+    stage_checkpoints: str | None = None
     at_once: int | None = None
     budget: float | None = None
 
@@ -128,9 +132,10 @@ def loaded(
 ) -> Iterator[Loaded[Model]]:
     """Load the job's model and hold its device for the ``with`` block.
 
-    In this order: the checkpoint is compared with its record, a device is leased, a load slot is
-    taken, the device's free memory is compared with the weights, the model is loaded. Telemetry is
-    sampled within the block, and written into the log and the results when the block is done.
+    In this order: the checkpoint is compared with its record, and copied to this node if the job is
+    told where; a device is leased, a load slot is taken, the device's free memory is compared with
+    the weights, the model is loaded. Telemetry is sampled within the block, and written into the
+    log and the results when the block is done.
 
     In a process that is kept for several jobs the device is its own, and the model is that of the
     first job. Otherwise the process goes on in a child that is watched.
@@ -149,6 +154,9 @@ def loaded(
     checkpoint = job.checkpoint
     if checkpoint is not None:
         record.check_unchanged(checkpoint, str(job.checkpoint_record))
+        is_loaded = resident.current is not None and resident.current.model is not None
+        if job.stage_checkpoints is not None and not is_loaded:
+            checkpoint = staging.stage(checkpoint, job.stage_checkpoints)
     if kind.connect is not None:
         section = {"editor": "models", "judge": "judges"}[kind.role]
         caller = Caller(section, job.name, job.layout, job.devices, job.at_once, job.budget)

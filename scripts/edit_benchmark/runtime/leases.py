@@ -185,6 +185,13 @@ def take(name: str, purpose: str) -> IO[str] | None:
     except BlockingIOError:
         os.close(descriptor)
         return None
+    except OSError as error:
+        os.close(descriptor)
+        raise UserError(
+            f"{lease_folder()}: its file system cannot lock files ({error.strerror}), so that two "
+            "jobs could take one device; set EDIT_BENCHMARK_LEASES to a folder on a disk of this "
+            "host."
+        ) from None
     with suppress(OSError):  # another user's file
         os.fchmod(descriptor, 0o666)  # whatever the umask: other users take leases too
     # A cleaner of /tmp may have removed the file between open and flock: then the lock is on a

@@ -44,7 +44,8 @@ def hold(results: Path) -> IO[str]:
     except OSError as error:
         print(
             f"warning: {results}: its file system cannot lock files ({error.strerror}), so that a "
-            "second run in it is not refused: start none.",
+            "second run in it is not refused: start none. Of timings and costs that jobs of "
+            "several hosts write at once some may be lost.",
             file=sys.stderr,
         )
     line = {

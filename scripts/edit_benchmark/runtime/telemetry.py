@@ -14,6 +14,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from edit_benchmark.results.files import append
 from edit_benchmark.runtime.devices import Device
 from edit_benchmark.runtime.keeping.place import start_time
 
@@ -127,8 +128,6 @@ class Telemetry:
     def append_to(self, path: Path, kind: str, name: str, made_by: Mapping[str, Any]) -> None:
         """Append one line of JSON to ``path``, for the report.
 
-        Jobs share the file: the line is written in one call, which the kernel does not divide.
-
         Parameters
         ----------
         kind
@@ -156,8 +155,7 @@ class Telemetry:
             "made_by": made_by,
         }
         try:
-            with path.open("ab", buffering=0) as file:
-                file.write((json.dumps(row, ensure_ascii=False) + "\n").encode())
+            append(path, json.dumps(row, ensure_ascii=False))
         except OSError as error:
             # The job's work is done and stored; a line less in a table is no reason to fail.
             log.warning("the job's timings are not kept: %s", error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import socket
@@ -104,7 +105,7 @@ def _code_hash() -> str:
 
 
 def folder() -> Path | None:
-    """A folder for sockets that only this user can enter; None if none can be had."""
+    """A folder for sockets and locks that only this user can enter; None if none can be had."""
     name = f"image-edit-benchmark-{os.getuid()}"
     return next((place for parent in _PARENTS if (place := _private(parent / name))), None)
 
@@ -118,8 +119,13 @@ def _private(path: Path) -> Path | None:
     is_private = stat.S_ISDIR(status.st_mode) and stat.S_IMODE(status.st_mode) & 0o777 == 0o700
     if not is_private or status.st_uid != os.getuid():
         return None
-    # Not what is mounted for reading only by now.
-    return path if os.access(path, os.W_OK | os.X_OK) else None
+    # Not what is mounted for reading only by now, nor a file system without locks.
+    try:
+        with (path / "probe.lock").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_SH)
+    except OSError:
+        return None
+    return path
 
 
 @contextmanager
