@@ -64,7 +64,7 @@ statistics: $(INSTALLED)
 lint: models
 	ruff check .
 	ruff format --check .
-	snakefmt --check workflow
+	snakefmt --check Snakefile workflow
 	mypy
 	@imports=$$(PYTHONPATH=scripts lint-imports --no-logo --no-cache 2>&1) || { echo "$$imports"; exit 1; }
 	snakemake --lint --configfile config/demo.yaml
@@ -74,7 +74,7 @@ lint: models
 format: $(INSTALLED)
 	ruff check --fix .
 	ruff format .
-	snakefmt --no-sort workflow
+	snakefmt --no-sort Snakefile workflow
 
 schema: $(INSTALLED)
 	@PYTHONPATH=scripts python -m edit_benchmark.config.schema > workflow/schemas/config.schema.yaml

@@ -34,7 +34,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # Where a scheduler started the tests, its devices would stand for those that they name.
 for _mark in schedulers.MARKS:
     os.environ.pop(_mark, None)
-_FILES = ["workflow", "scripts", "config", "profiles", "environment.yml"]
+_FILES = ["Snakefile", "workflow", "scripts", "config", "profiles", "environment.yml"]
 
 
 @dataclass

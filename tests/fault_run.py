@@ -30,7 +30,7 @@ import pandas as pd
 import psutil
 
 ROOT = Path(__file__).parents[1]
-_NEEDED = ["workflow", "scripts", "config", "profiles", "resources", "environment.yml"]
+_NEEDED = ["Snakefile", "workflow", "scripts", "config", "profiles", "resources", "environment.yml"]
 #: Where a kill of this kind finds what it kills: the scripts' names.
 SCRIPTS = {
     "kill -9 a job": ("edit.py", "score.py"),

@@ -148,7 +148,7 @@ def test_a_container_is_made_of_the_lock_and_of_what_is_listed() -> None:
     rules = [line for line in lines if not line.startswith("#")]
     assert rules[0] == "*"
     listed = {rule.removeprefix("!") for rule in rules if rule.startswith("!")}
-    assert listed >= {"workflow", "scripts", "profiles", "requirements.lock"}
+    assert listed >= {"Snakefile", "workflow", "scripts", "profiles", "requirements.lock"}
     for name in listed:
         assert (ROOT / name).exists(), name
 

@@ -280,3 +280,15 @@ def test_a_command_reads_a_configuration_as_a_run_does(
     result = subprocess.run(command, cwd=here, capture_output=True, text=True, check=False)
     assert result.returncode == 2
     assert result.stderr.startswith(f"error: {sentence}"), result.stderr
+
+
+def test_the_catalogs_snakefile_is_the_workflow(project: Project) -> None:
+    project.benchmark(five_each())
+    project.configure()
+    ours, catalogs = (
+        [line.strip() for line in dry_run(project, "--quiet", "host", *snakefile).splitlines()
+         if line.startswith(("rule ", "localrule ", "checkpoint ", "    output:"))]
+        for snakefile in ([], ["--snakefile", "workflow/Snakefile"])
+    )  # fmt: skip
+    assert sorted(catalogs) == sorted(ours)
+    assert "rule edit:" in ours

@@ -11,7 +11,7 @@ from snakemake.logging import logger
 from snakemake.utils import update_config
 
 # The library lies beside the commands; nothing that is imported here knows torch.
-SCRIPTS = Path(workflow.basedir).parent / "scripts"
+SCRIPTS = Path(workflow.current_basedir).parents[1] / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
 from edit_benchmark import categories

@@ -17,7 +17,7 @@ from shapes.setup import CATEGORIES, Setup
 
 ROOT = Path(__file__).parents[3]
 #: What a run of the workflow reads, beside rubrics, benchmark and checkpoints.
-FILES = ["workflow", "scripts", "config", "profiles", "environment.yml"]
+FILES = ["Snakefile", "workflow", "scripts", "config", "profiles", "environment.yml"]
 
 
 def measure(setup: Setup, benchmark: Path, folder: Path, targets: Sequence[str]) -> dict[str, Any]:
