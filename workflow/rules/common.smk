@@ -25,7 +25,9 @@ from edit_benchmark.dataset.readers.options import Options
 from edit_benchmark.editing import registry as editors
 from edit_benchmark.errors import UserError
 from edit_benchmark.records import Edit, dumps
-from edit_benchmark.results.files import check_folder
+from edit_benchmark.results import plan
+from edit_benchmark.results.files import check_folder, state
+from edit_benchmark.results.layout import Layout
 from edit_benchmark.results.tables import read_rows
 from edit_benchmark.judging import registry as judges
 from edit_benchmark.judging.chunks import chunk_count, pair_chunk_count
@@ -397,8 +399,41 @@ def begin_run():
             )
     # A run that only makes a report anew needs none.
     models_needed = {job.rule.name for job in workflow.dag.needrun_jobs()} & USE_MODELS
+    layout = Layout(Path(config["results"]))
+    if models_needed or not layout.plan.exists():
+        plan.write(layout, this_plan())
     if KEEP_LOADED and workflow.local_exec and models_needed:
         warm_up()
+
+
+def this_plan():
+    """What this run is to make, for scripts/status.py."""
+    to_make = set(workflow.dag.needrun_jobs())
+    tables = {"edit": [], "score": [], "selftest": []}
+    for job in workflow.dag.jobs:
+        if job.rule.name in tables:
+            # Wildcards come in the order of the output's path.
+            place = list(job.wildcards_dict.values())
+            tables[job.rule.name].append(plan.Table(place, job in to_make))
+    return plan.Plan(
+        # By the clock of the file system, which gives the times of the tables.
+        begun=(Path(config["results"]) / ".run.lock").stat().st_mtime,
+        models={
+            name: plan.Maker(MODELS[name] + EDITOR_SURROUNDINGS[name], model.repeats)
+            for name, model in settings.models.items()
+        },
+        judges={
+            name: plan.Maker(
+                JUDGES[name]
+                + JUDGE_SURROUNDINGS[name]
+                + state(map(Path, RUBRICS[name]))
+            )
+            for name in JUDGES
+        },
+        edits=tables["edit"],
+        scores=tables["score"],
+        selftests=tables["selftest"],
+    )
 
 
 def warm_up():
