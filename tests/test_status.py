@@ -94,6 +94,7 @@ class Folder:
                 [Table(("painter", "physical", f"{k}-of-2"), to_make=True) for k in (1, 2)],
                 [Table(("ruler", "painter", "physical", "1"), to_make=True)],
                 [],
+                [],
             ),
         )
 

@@ -33,6 +33,7 @@ from edit_benchmark.judging import registry as judges
 from edit_benchmark.judging.chunks import chunk_count, pair_chunk_count
 from edit_benchmark.runtime import devices, interpreter, run_lock
 from edit_benchmark.runtime.keeping import place, room
+from edit_benchmark.runtime.schedulers import given_jobs
 
 interpreter.put_first_on_path()
 interpreter.keep_caches_together()
@@ -124,8 +125,12 @@ MOST_GPUS = max(
 )
 DEVICE_IDS = ",".join(map(str, config["device_ids"]))
 # Here workflow.local_exec is always true: which executor there is, is known when jobs are planned.
-# A scheduler ends all processes of a job with it: then each job loads its model.
-KEEP_LOADED = 0 if workflow.remote_exec else config["keep_loaded"]
+# A scheduler ends all processes of a job with it: then each job loads its model, unless it was given
+# with others as a group. They have the process that was given them for their run on this host.
+if workflow.remote_exec and len(given_jobs(sys.argv)) > 1:
+    os.environ[place.RUN] = place.this_run()
+IS_ALONE = workflow.remote_exec and place.run_pid() is None
+KEEP_LOADED = 0 if IS_ALONE else config["keep_loaded"]
 # In an allocation of a scheduler it is what that handed out, whatever device_ids says.
 DEVICE_COUNT = (
     devices.worker_count(config["device_ids"])
@@ -409,7 +414,7 @@ def begin_run():
 def this_plan():
     """What this run is to make, for scripts/status.py."""
     to_make = set(workflow.dag.needrun_jobs())
-    tables = {"edit": [], "score": [], "selftest": []}
+    tables = {"edit": [], "score": [], "compare": [], "selftest": []}
     for job in workflow.dag.jobs:
         if job.rule.name in tables:
             # Wildcards come in the order of the output's path.
@@ -429,9 +434,11 @@ def this_plan():
                 + state(map(Path, RUBRICS[name]))
             )
             for name in JUDGES
+            if name not in COMPARING
         },
         edits=tables["edit"],
         scores=tables["score"],
+        comparisons=tables["compare"],
         selftests=tables["selftest"],
     )
 

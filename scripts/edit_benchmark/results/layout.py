@@ -112,6 +112,13 @@ class Layout:
         """The tables of :meth:`score_table` that exist, of all judges, sorted."""
         return iter(sorted(self.root.glob(f"scores/*/{model}/{category}.jsonl")))
 
+    def preference_part(
+        self, judge: str, first: str, second: str, category: str, chunk: str
+    ) -> Path:
+        """What one job that compares did."""
+        folder = self.root / "preferences" / judge / first / second / category
+        return folder / f"part-{chunk}.jsonl"
+
     def preference_parts(self) -> Iterator[Path]:
         """Tables of finished jobs that compared two models' edits, sorted."""
         return iter(sorted(self.root.glob("preferences/*/*/*/*/part-*.jsonl")))

@@ -51,9 +51,12 @@ class Plan:
     ----------
     begun
         When it began, in seconds since 1970 by the clock of the results' file system.
-    edits, scores, selftests
-        The tables of edit jobs (model, category, shard) and of score jobs (judge, model, category,
-        part) as far as known as it began, and the records of self-tests (judge, model).
+    judges
+        Those that score; of those that compare there are tables alone.
+    edits, scores, comparisons, selftests
+        The tables of edit jobs (model, category, shard), of score jobs (judge, model, category,
+        part) and of jobs that compare (judge, first, second, category, part) as far as known as it
+        began, and the records of self-tests (judge, model).
     """
 
     begun: float
@@ -61,6 +64,7 @@ class Plan:
     judges: Mapping[str, Maker]
     edits: Sequence[Table]
     scores: Sequence[Table]
+    comparisons: Sequence[Table]
     selftests: Sequence[Table]
 
 
@@ -95,6 +99,7 @@ def read(layout: Layout) -> Plan:
             judges={name: Maker(**maker) for name, maker in content["judges"].items()},
             edits=[Table(**table) for table in content["edits"]],
             scores=[Table(**table) for table in content["scores"]],
+            comparisons=[Table(**table) for table in content["comparisons"]],
             selftests=[Table(**table) for table in content["selftests"]],
         )
     except (FileNotFoundError, NotADirectoryError):

@@ -56,6 +56,8 @@ class Status:
         The run's process, in words.
     at_work
         Jobs that wrote into their logs lately and have made no table yet.
+    comparisons
+        Finished jobs that compare two models' edits, of those known as the run began.
     selftests
         Finished verdicts on judges, and how many there will be.
     seconds_left
@@ -72,6 +74,7 @@ class Status:
     stations: Sequence[Station]
     paces: Sequence[Pace]
     at_work: Sequence[str]
+    comparisons: tuple[int, int]
     selftests: tuple[int, int]
     seconds_left: float | None
     unmeasured: Sequence[str]
@@ -95,6 +98,9 @@ def look(results: Path) -> Status:
     seconds_left, unmeasured = _left(stations, paces)
     under_way, where = _process(results)
     verdicts = [counting.is_made(layout.selftest(*one.place), one) for one in plan.selftests]
+    compared = [
+        counting.is_made(layout.preference_part(*one.place), one) for one in plan.comparisons
+    ]
     return Status(
         results=str(results),
         begun=plan.begun,
@@ -104,6 +110,7 @@ def look(results: Path) -> Status:
         stations=stations,
         paces=paces,
         at_work=_at_work(layout, plan, now - AT_WORK),
+        comparisons=(sum(compared), len(compared)),
         selftests=(sum(verdicts), len(verdicts)),
         seconds_left=seconds_left,
         unmeasured=unmeasured,
@@ -157,6 +164,11 @@ def lines(status: Status) -> list[str]:
             f"{station.skipped:>9}{rate:>10}  {until}"
         )
     text += [_in_all(status)]
+    if status.comparisons[1]:
+        text.append(
+            f"comparisons: {status.comparisons[0]} of {status.comparisons[1]} known jobs done; "
+            "no time that is left has them in it"
+        )
     if status.selftests[1]:
         text.append(f"self-tests of judges: {status.selftests[0]} of {status.selftests[1]} done")
     if status.at_work:
@@ -173,7 +185,7 @@ def _in_all(status: Status) -> str:
     if any(station.wanted is None for station in status.stations):
         return "in all: the benchmark has not been read yet"
     if all(station.left == 0 for station in status.stations):
-        return "in all: everything is edited and judged"
+        return "in all: everything is edited and scored"
     if status.under_way is False:
         return "in all: the run has ended with this left; the same command goes on"
     if status.seconds_left is None:
