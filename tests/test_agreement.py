@@ -277,3 +277,21 @@ def test_ratings_reach_the_report_of_a_run(project: Project) -> None:
     path.write_text("sample,model,rater,score\nphysical-0,painter,ann,7\n")
     output = project.run(code=1)
     assert "line 2: the rating 7 is not within 1 to 5" in output
+
+
+def test_the_interval_of_many_edits_is_that_of_fewer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where pairs of edits are too many, a jackknife stands for the bootstrap, and agrees."""
+    generator = np.random.default_rng(1)
+    x = np.round(generator.normal(5, 1, 2000), 1)
+    y = np.round(x + generator.normal(0, 1, 2000), 1)
+    keys = [("model", str(number), 0) for number in range(2000)]
+    images = {str(number): str(number % 700) for number in range(2000)}
+    a, b = dict(zip(keys, x, strict=True)), dict(zip(keys, y, strict=True))
+    few = agreement.agree("a", "b", a, b, images, one_scale=True)
+    monkeypatch.setattr(resampled_agreement, "MANY_CLUSTERS", 100)
+    many = agreement.agree("a", "b", a, b, images, one_scale=True)
+    for name in ("spearman", "kendall", "kappa", "alpha"):
+        value, low, high = (getattr(few, name + end) for end in ("", "_low", "_high"))
+        assert getattr(many, name) == value
+        assert getattr(many, f"{name}_low") == pytest.approx(low, abs=0.3 * (value - low))
+        assert getattr(many, f"{name}_high") == pytest.approx(high, abs=0.3 * (high - value))

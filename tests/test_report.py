@@ -301,3 +301,22 @@ def test_ratings_of_other_categories_are_not_of_the_one_that_is_reported(tmp_pat
     table = pd.read_csv(tmp_path / "report" / "agreement.csv")
     people = table[(table["model"] == "(all)") & (table["a"] == "(human)")]
     assert people["n"].tolist() == [3]
+
+
+def test_a_page_shows_no_more_than_a_browser_can_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inputs = small(tmp_path / "results", each=6)
+    rows = len(inputs.scores)
+    monkeypatch.setattr("edit_benchmark.report.shown.MOST_ROWS", rows // 2)
+    write_report(inputs, tmp_path / "report", [], "en")
+    page = (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
+    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)
+    assert found is not None
+    samples = json.loads(found[1])["samples"]
+    # Every second one of each category; the tables have all.
+    assert [sample["id"] for sample in samples] == [
+        sample.id for sample in inputs.samples if sample.index % 2 == 0
+    ]
+    assert f"{len(samples)} of {len(inputs.samples)} samples" in page
+    assert len(pd.read_csv(tmp_path / "report" / "scores.csv")) == rows

@@ -311,3 +311,11 @@ def test_a_clusters_job_loads_its_model_itself_and_is_not_one_of_the_heads_host(
     assert "scripts/edit.py" in plan
     assert "--keep-loaded 60" not in plan
     assert "--keep-loaded 0" in plan
+
+
+def test_jobs_that_a_scheduler_was_given_are_not_mistaken_for_settings() -> None:
+    words = ["snakemake", "--set-resources", "edit:mem_mb=1", "edit:runtime=2", "--target-jobs",
+             "edit:model=m,category=physical", "edit:model=m,category=social", "--allowed-rules",
+             "edit"]  # fmt: skip
+    assert schedulers.given_jobs(words) == [words[5], words[6]]
+    assert schedulers.given_jobs(words[:4]) == []

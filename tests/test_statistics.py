@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from edit_benchmark.stats import agreement, comparison
+from edit_benchmark.stats import agreement, comparison, estimates, permutation
 from edit_benchmark.stats.estimates import (
     bounds,
     cluster_sums,
@@ -298,3 +298,26 @@ def test_sums_of_clusters_skip_what_is_missing() -> None:
     sums, counts = cluster_sums(table, ["a", "b", "a"])
     assert sums.tolist() == [[4.0, 0.0], [2.0, 5.0]]
     assert counts.tolist() == [[2.0, 0.0], [1.0, 1.0]]
+
+
+def test_many_clusters_have_the_interval_and_p_value_of_fewer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Student's t and the normal law stand for draws and flips that would fill the memory."""
+    generator = np.random.default_rng(2)
+    values = generator.exponential(2, 1500)
+    images = [str(number % 1200) for number in range(1500)]
+    few = estimates.estimate(values.tolist(), images, (0, 100))
+    monkeypatch.setattr(estimates, "MANY", 100)
+    many = estimates.estimate(values.tolist(), images, (0, 100))
+    assert few.low is not None
+    assert few.high is not None
+    width = few.high - few.low
+    assert many.low == pytest.approx(few.low, abs=width / 50)
+    assert many.high == pytest.approx(few.high, abs=width / 50)
+    differences = generator.standard_normal(800) + 0.08
+    flipped = permutation_p(differences)
+    monkeypatch.setattr(permutation, "NORMAL_ABOVE", 100)
+    assert permutation_p(differences) == pytest.approx(flipped, rel=0.1)
+    assert permutation_p(differences + 1) == 1 / (permutation.FLIPS + 1)
+    assert permutation_p(np.zeros(800)) == 1

@@ -286,9 +286,12 @@ def test_the_catalogs_snakefile_is_the_workflow(project: Project) -> None:
     project.benchmark(five_each())
     project.configure()
     ours, catalogs = (
-        [line.strip() for line in dry_run(project, "--quiet", "host", *snakefile).splitlines()
-         if line.startswith(("rule ", "localrule ", "checkpoint ", "    output:"))]
+        [
+            line
+            for line in dry_run(project, *snakefile).splitlines()
+            if line.startswith("    output:")
+        ]
         for snakefile in ([], ["--snakefile", "workflow/Snakefile"])
-    )  # fmt: skip
+    )
     assert sorted(catalogs) == sorted(ours)
-    assert "rule edit:" in ours
+    assert any("edits/painter/causal" in line for line in ours)

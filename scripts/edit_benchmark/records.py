@@ -18,7 +18,7 @@ STATUSES = (SCORED, EDIT_FAILED, JUDGE_FAILED, SKIPPED)
 PAIR_STATUSES = (COMPARED, EDIT_FAILED, JUDGE_FAILED, SKIPPED)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Sample:
     """One row of the benchmark, as every later station sees it.
 
@@ -83,7 +83,7 @@ def edit_name(sample_id: str, repeat: int) -> str:
     return f"{sample_id} (repeat {repeat + 1})" if repeat else sample_id
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Edit:
     """What became of one sample under one model, in one of its repeats.
 
@@ -120,7 +120,7 @@ class Edit:
         return edit_name(self.id, self.repeat)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Score:
     """What one judge made of one sample's edit by one model, in one of its repeats.
 

@@ -34,6 +34,13 @@ _SLURM = (
     "--slurm-init-seconds-before-status-checks", "3", "--seconds-between-status-checks", "3",
 )  # fmt: skip
 _LIMIT_SECONDS = 400.0
+# As workflow/profiles/slurm says behind a #. Logs of jobs are looked at afterwards.
+_GROUPED = (
+    "--groups", "edit=edit_{model}_{scatteritem}",
+    "--group-components", "edit_{model}_{scatteritem}=1000",
+    "--set-resource-scopes", "gpu=local", "--resources", "gpu=1", "--jobs", "6",
+    "--slurm-keep-successful-logs",
+)  # fmt: skip
 _JOBS = ("edit.py", "score.py", "selftest.py")
 _SAMPLES = 24
 # How Slurm ends a job that asked for too little memory depends on who notices it.
@@ -173,6 +180,38 @@ def show_the_demo(folder: Path, slurm: Slurm) -> list[str]:
     return differ
 
 
+def show_groups(folder: Path, slurm: Slurm) -> list[str]:
+    """A shard of all categories is one job of Slurm with one load, and the tables are the same."""
+    problems = []
+    runs = []
+    for name, cluster in (("singly", None), ("grouped", slurm)):
+        project = clone(folder / name)
+        project.benchmark(five_each(4))
+        painter = {"editor": "class_path", "class_path": "toys.Painter", "params": {"delay": 0.3}}
+        models = {"painter": painter, "other": painter | {"seed": 1}}
+        project.configure(models=models, shards=2, device_ids=[0, 1, 2, 3, 4, 5])
+        env, results = project.environment(), folder / name / "results"
+        runs.append(_run(folder / name, cluster, env, results, *_GROUPED))
+    here, there = runs
+    here.finish(Tally())
+    process = there.start()
+    process.wait(_LIMIT_SECONDS)
+    there.check(process)
+    made, loads = calls(there), (there.root / "calls.txt").read_text().count("load ")
+    differ = differences(here, there)
+    jobs = len(_edit_logs(there))
+    say(f"groups: 20 edit jobs were {jobs} of Slurm with {loads} loads, {made - 40} edits were "
+        f"repeated, {len(differ)} images and tables differ")  # fmt: skip
+    if (jobs, loads, made) != (4, 4, 40):
+        problems.append("groups were not 4 jobs with a load each")
+    return problems + differ
+
+
+def _edit_logs(run: Run) -> list[Path]:
+    """What Slurm's jobs that edit wrote, a file a job."""
+    return list((run.root / ".snakemake/slurm_logs").glob("group_edit*/*.log"))
+
+
 class Faults:
     """A run that is disturbed again and again, and what that costs."""
 
@@ -272,6 +311,7 @@ def main() -> None:
         with watch.looking():
             beside.start()
             problems += show_the_demo(folder, slurm)
+            problems += show_groups(folder, slurm)
             problems += Faults(folder, slurm).show()
             beside.join()
     say(f"GPUs: {len(watch.gpus)} were handed out, {len(watch.shared)} to two jobs at once; at "

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
@@ -40,7 +41,7 @@ def measure(edit_jobs: int, samples: int, whole: bool) -> dict[str, float | int 
         root = Path(folder)
         copy_workflow(root)
         (root / "noop.py").write_text(JUDGE)
-        _benchmark(root, samples)
+        write_benchmark(root, samples)
         config = {
             "benchmark": {"path": "data/benchmark.jsonl"},
             "device_ids": ["cpu"] * (os.cpu_count() or 1),
@@ -51,30 +52,32 @@ def measure(edit_jobs: int, samples: int, whole: bool) -> dict[str, float | int 
         }
         (root / "config" / "growth.yaml").write_text(yaml.safe_dump(config))
         row: dict[str, float | int | None] = {"edit_jobs": edit_jobs, "samples": samples}
-        row |= _timed(root, "dry_run", "-n")
+        row |= timed(root, "dry_run", "-n")
         if whole:
-            row |= _timed(root, "whole_run")
-            row |= _timed(root, "nothing_to_do")
+            row |= timed(root, "whole_run")
+            row |= timed(root, "nothing_to_do")
             files = [path for path in (root / "results").rglob("*") if path.is_file()]
             row["files"] = len(files)
     return row
 
 
-def _benchmark(root: Path, samples: int) -> None:
+def write_benchmark(root: Path, samples: int, images: int = 100) -> None:
+    """Small images, few unless said otherwise: what is measured is bookkeeping, not decoding."""
     (root / "data").mkdir()
     lines = []
     for number in range(samples):
-        # A hundred images: what is measured is bookkeeping, not decoding.
-        name = f"{number % 100}.png"
-        if number < 100:
-            Image.new("RGB", (16, 16), (number, 80, 200)).save(root / "data" / name)
+        name = f"{number % images}.png"
+        if number < images:
+            colour = (number % 256, number // 256 % 256, number // 65536)
+            Image.new("RGB", (16, 16), colour).save(root / "data" / name)
         row = {"id": f"s{number}", "category": CATEGORIES[number % 5],
                "instruction": f"do nothing {number}", "image": name}  # fmt: skip
         lines.append(json.dumps(row) + "\n")
     (root / "data" / "benchmark.jsonl").write_text("".join(lines))
 
 
-def _timed(root: Path, name: str, *arguments: str) -> dict[str, float]:
+def timed(root: Path, name: str, *arguments: str, command: Sequence[str] = ()) -> dict[str, float]:
+    """Seconds and megabytes of a run of the workflow, or of another command."""
     # A process between, so that the peak memory is that of this run alone.
     code = (
         "import json, resource, subprocess, sys\n"
@@ -83,8 +86,9 @@ def _timed(root: Path, name: str, *arguments: str) -> dict[str, float]:
         "usage = resource.getrusage(resource.RUSAGE_CHILDREN)\n"
         "print(json.dumps([done.returncode, usage.ru_maxrss / 1000]))\n"
     )
-    command = [sys.executable, "-m", "snakemake", "--cores", "all", "--quiet",
-               "--configfile", "config/growth.yaml", *arguments]  # fmt: skip
+    snakemake = ["-m", "snakemake", *arguments, "--cores", "all", "--quiet",
+               "--configfile", "config/growth.yaml"]  # fmt: skip
+    command = [sys.executable, *(command or snakemake)]
     environment = os.environ | {
         "EDIT_BENCHMARK_LEASES": str(root / "leases"), "PYTHONPATH": str(root)
     }  # fmt: skip

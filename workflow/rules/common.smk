@@ -26,12 +26,15 @@ from edit_benchmark.dataset.readers.options import Options
 from edit_benchmark.editing import registry as editors
 from edit_benchmark.errors import UserError
 from edit_benchmark.records import Edit, dumps
-from edit_benchmark.results.files import check_folder
+from edit_benchmark.results import plan
+from edit_benchmark.results.files import check_folder, state
+from edit_benchmark.results.layout import Layout
 from edit_benchmark.results.tables import read_rows
 from edit_benchmark.judging import registry as judges
 from edit_benchmark.judging.chunks import chunk_count, pair_chunk_count
 from edit_benchmark.runtime import devices, interpreter, run_lock
 from edit_benchmark.runtime.keeping import place, room
+from edit_benchmark.runtime.schedulers import given_jobs
 
 interpreter.put_first_on_path()
 interpreter.keep_caches_together()
@@ -123,8 +126,12 @@ MOST_GPUS = max(
 )
 DEVICE_IDS = ",".join(map(str, config["device_ids"]))
 # Here workflow.local_exec is always true: which executor there is, is known when jobs are planned.
-# A scheduler ends all processes of a job with it: then each job loads its model.
-KEEP_LOADED = 0 if workflow.remote_exec else config["keep_loaded"]
+# A scheduler ends all processes of a job with it: then each job loads its model, unless it was given
+# with others as a group. They have the process that was given them for their run on this host.
+if workflow.remote_exec and len(given_jobs(sys.argv)) > 1:
+    os.environ[place.RUN] = place.this_run()
+IS_ALONE = workflow.remote_exec and place.run_pid() is None
+KEEP_LOADED = 0 if IS_ALONE else config["keep_loaded"]
 # In an allocation of a scheduler it is what that handed out, whatever device_ids says.
 DEVICE_COUNT = (
     devices.worker_count(config["device_ids"])
@@ -398,10 +405,45 @@ def begin_run():
             )
     # A run that only makes a report anew needs none.
     models_needed = {job.rule.name for job in workflow.dag.needrun_jobs()} & USE_MODELS
+    layout = Layout(Path(config["results"]))
+    if models_needed or not layout.plan.exists():
+        plan.write(layout, this_plan())
     # With --sdm jobs have another Python than this one, which may lack their libraries.
     is_own_python = not workflow.deployment_settings.deployment_method
     if KEEP_LOADED and workflow.local_exec and models_needed and is_own_python:
         warm_up()
+
+
+def this_plan():
+    """What this run is to make, for scripts/status.py."""
+    to_make = set(workflow.dag.needrun_jobs())
+    tables = {"edit": [], "score": [], "compare": [], "selftest": []}
+    for job in workflow.dag.jobs:
+        if job.rule.name in tables:
+            # Wildcards come in the order of the output's path.
+            place = list(job.wildcards_dict.values())
+            tables[job.rule.name].append(plan.Table(place, job in to_make))
+    return plan.Plan(
+        # By the clock of the file system, which gives the times of the tables.
+        begun=(Path(config["results"]) / ".run.lock").stat().st_mtime,
+        models={
+            name: plan.Maker(MODELS[name] + EDITOR_SURROUNDINGS[name], model.repeats)
+            for name, model in settings.models.items()
+        },
+        judges={
+            name: plan.Maker(
+                JUDGES[name]
+                + JUDGE_SURROUNDINGS[name]
+                + state(map(Path, RUBRICS[name]))
+            )
+            for name in JUDGES
+            if name not in COMPARING
+        },
+        edits=tables["edit"],
+        scores=tables["score"],
+        comparisons=tables["compare"],
+        selftests=tables["selftest"],
+    )
 
 
 def warm_up():

@@ -113,7 +113,7 @@ def _mask(raw: RawImage, place: str, size: tuple[int, int]) -> images.ImageFile:
 def _keep(file: images.ImageFile, folder: Path, results: Path) -> tuple[str, str]:
     """Path, relative to ``results``, and hash of a file that is kept."""
     digest = images.sha256(file.data)
-    path = folder / f"{digest}.{file.ending}"
+    path = folder / digest[:2] / f"{digest}.{file.ending}"
     if not path.exists():
         write_bytes(path, file.data)
     return path.relative_to(results).as_posix(), digest

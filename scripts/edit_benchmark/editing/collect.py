@@ -12,6 +12,9 @@ from pathlib import Path
 from edit_benchmark.errors import UserError
 from edit_benchmark.records import EDITED, Edit, Sample
 
+# The most images in one folder.
+_IN_A_FOLDER = 10_000
+
 
 def collect(
     samples: Sequence[Sample], edits: Sequence[Edit], images: Path, results: Path
@@ -20,6 +23,7 @@ def collect(
 
     The image of the first repeat is ``images/<id>.png``, of the others
     ``images/repeat-<number>/<id>.png``, counted from 2: an id cannot be mistaken for a folder.
+    Of a category with more than 10,000 samples they lie in ``part-1`` and so on there.
 
     Parameters
     ----------
@@ -51,12 +55,15 @@ def collect(
     shutil.rmtree(images, ignore_errors=True)
     # A network file system keeps what a process of this host still has open.
     images.mkdir(parents=True, exist_ok=True)
+    positions = {sample.id: position for position, sample in enumerate(samples)}
     collected = []
     for key in wanted:
         edit = rows[key]
         if edit.status == EDITED:
             folder = images / f"repeat-{edit.repeat + 1}" if edit.repeat else images
-            folder.mkdir(exist_ok=True)
+            if len(samples) > _IN_A_FOLDER:
+                folder /= f"part-{positions[edit.id] // _IN_A_FOLDER + 1}"
+            folder.mkdir(parents=True, exist_ok=True)
             target = folder / f"{edit.id}.png"
             _link(results / edit.image, target)
             edit = replace(edit, image=target.relative_to(results).as_posix())

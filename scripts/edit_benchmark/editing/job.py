@@ -273,6 +273,12 @@ class _Shard:
             "device": self.loaded.device,
             "key_fields": task.key_fields,
             "details": details,
+            # For whom it was made first; others that want the same find it.
+            "made_for": {
+                "model": self.job.name,
+                "sample": task.sample.id,
+                "repeat": task.repeat,
+            },
         }
         data = images.encode_png(edited, texts)
         try:

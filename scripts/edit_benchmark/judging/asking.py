@@ -62,6 +62,11 @@ class Task(Protocol):
         """What messages call it, as of its case."""
         ...
 
+    @property
+    def made_for(self) -> dict[str, Any]:
+        """Of whose edit it is, for the record; what is equal is found by others too."""
+        ...
+
 
 Asked = TypeVar("Asked", bound=Task)
 
@@ -130,7 +135,7 @@ def ask(
                 log.info("first answers %.1f s after the job began", job_seconds())
             is_first = False
             for task, answer in zip(answered.tasks, answered.answers, strict=True):
-                told = _kept(task, job.settings, answer, seconds, store)
+                told = _kept(task, job, answer, seconds, store)
                 if told.problem:
                     log.warning("sample %s: %s", task.sample.id, told.problem)
                     if not source_images.has_odd_shape(task.sample):
@@ -170,22 +175,27 @@ def _answers(
 
 
 def _kept(
-    task: Asked, settings: JudgeSettings, answer: Answer | SampleError, seconds: float, store: Store
+    task: Asked,
+    job: Job[JudgeSettings],
+    answer: Answer | SampleError,
+    seconds: float,
+    store: Store,
 ) -> Told[Asked]:
     """A fresh answer. What the judge answered is kept, whether it is a score or not."""
     if not isinstance(answer, Answer | Unreadable):
         return Told(task, None, str(answer), seconds)
     content = {
-        **content_of(answer, settings),
+        **content_of(answer, job.settings),
         "seconds": seconds,
         "key_fields": task.key_fields,
+        "made_for": {"judge": job.name, **task.made_for},
     }
     try:
         store.put(task.key, content)
     except OSError as error:
         stop_if_fatal(error)
         raise
-    return _told(task, settings, content)
+    return _told(task, job.settings, content)
 
 
 def _told(task: Asked, settings: JudgeSettings, content: dict[str, Any]) -> Told[Asked]:

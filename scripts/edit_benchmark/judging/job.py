@@ -63,6 +63,8 @@ class _Task:
     ----------
     key_fields, key
         The fields of the answer's key, and the key.
+    questions
+        How many are asked about the edit.
     """
 
     sample: Sample
@@ -70,6 +72,18 @@ class _Task:
     question: Rubric | Question
     key_fields: dict[str, Any]
     key: str
+    questions: int
+
+    @property
+    def made_for(self) -> dict[str, Any]:
+        """The edit, and how many questions are asked about it."""
+        return {
+            "model": self.edit.model,
+            "sample": self.edit.id,
+            "repeat": self.edit.repeat,
+            "edit": self.edit.key,
+            "questions": self.questions,
+        }
 
     @property
     def rubric(self) -> Rubric:
@@ -120,7 +134,7 @@ def score_edits(job: ScoreJob) -> list[Score]:
             asked = question_fields(job.settings, question, sample, edit)
             fields = {**common, **asked}
             stored = store.find(fields, former_keys(former, asked))
-            task = _Task(sample, edit, question, fields, stored.key)
+            task = _Task(sample, edit, question, fields, stored.key, len(questions))
             given_up = supervision.given_up(store.endings_path(stored.key))
             if stored.content is None and given_up is not None:
                 of_edit[task.call] = Score.of_edit(

@@ -130,6 +130,10 @@ class _Task:
         return self.question.rubric
 
     @property
+    def made_for(self) -> dict[str, Any]:
+        return {"pair": self.pair.name, "sample": self.sample.id}
+
+    @property
     def name(self) -> str:
         return f"{self.sample.id}, {_call_name(self.pair, self.question, self.is_swapped)}"
 

@@ -44,6 +44,8 @@ class Content:
 
     Attributes
     ----------
+    shown
+        The samples that the gallery has, and their rows.
     thumbnails
         Copies of the images by the paths that the records have.
     figures
@@ -53,6 +55,7 @@ class Content:
     """
 
     inputs: Inputs
+    shown: Inputs
     analysis: Analysis
     thumbnails: Mapping[str, Thumbnail]
     figures: Mapping[str, Figure]
@@ -94,6 +97,7 @@ def write_page(content: Content, out: Path) -> None:
         finished=inputs.run.get("finished"),
         run_details=_run_details(inputs),
         counts={"samples": len(inputs.samples), "few": FEW},
+        linked={sample.id for sample in content.shown.samples},
         names={
             "micro": MICRO,
             "macro": MACRO,
@@ -102,7 +106,7 @@ def write_page(content: Content, out: Path) -> None:
             "criteria": CRITERIA_MARK,
             "devices": DEVICES_MARK,
         },
-        data=_embedded(gallery(inputs, content.thumbnails, words, out)),
+        data=_embedded(gallery(content.shown, content.thumbnails, words, out)),
         style=Markup(_read("report.css")),
         script=Markup(_read("report.js")),
     )

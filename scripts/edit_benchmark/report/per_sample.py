@@ -9,7 +9,7 @@ from statistics import fmean
 from edit_benchmark.records import SCORED, Score
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class SampleScore(Score):
     """One model, judge and sample, over all repeats of its edit.
 

@@ -26,7 +26,7 @@ RUN = "run"
 NEEDED = tuple(f"needed_{size}" for size in SIZES)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ScoreRow:
     """One model, judge, sample and repeat of its edit, counted from 0.
 

@@ -26,8 +26,8 @@ _UNREADABLE = (200, 200, 200)
 
 @dataclass(frozen=True)
 class Thumbnail:
-    """Copies of one image: ``name`` is the stem of the files in :data:`FOLDER`, ``width`` and
-    ``height`` are the larger one's in pixels."""
+    """Copies of one image: ``name`` is the files' path in :data:`FOLDER` without its ending,
+    ``width`` and ``height`` are the larger one's in pixels."""
 
     name: str
     width: int
@@ -64,7 +64,7 @@ def make(paths: Iterable[Path], out: Path) -> dict[Path, Thumbnail]:
     kept = {
         out / copy for thumbnail in copies.values() for copy in (thumbnail.small, thumbnail.large)
     }
-    for path in folder.iterdir():
+    for path in list(folder.rglob("*.jpg")):
         if path not in kept:
             path.unlink()
     return copies
@@ -77,7 +77,9 @@ def _copy(path: Path, out: Path) -> Thumbnail:
         raise UserError(
             f"{path}: the image cannot be read ({error.strerror}); run the workflow again."
         ) from None
-    name = images.sha256(data)[:24]
+    digest = images.sha256(data)
+    # In folders, so that none has too many files.
+    name = f"{digest[:2]}/{digest[2:24]}"
     small, large = out / FOLDER / f"{name}-small.jpg", out / FOLDER / f"{name}.jpg"
     if not (small.exists() and large.exists()):
         try:

@@ -29,6 +29,7 @@ from edit_benchmark.report.rows import (
     TimingRow,
     columns,
 )
+from edit_benchmark.report.shown import shown
 from edit_benchmark.report.tables import EQUAL_SHARE, criteria
 from edit_benchmark.results.files import write_text
 
@@ -80,12 +81,13 @@ def write_report(
             analysis.summary, judge, spoken, inputs.scales.get(judge, Scale()).ends
         )
         plots.save(figures[judge], out / "plots" / f"overview-{judge}")
-    paths = [path for sample in inputs.samples for path in (*sample.sources, sample.mask) if path]
-    paths += [row.image for row in inputs.scores if row.image and not row.repeat]
+    part = shown(inputs)
+    paths = [path for sample in part.samples for path in (*sample.sources, sample.mask) if path]
+    paths += [row.image for row in part.scores if row.image and not row.repeat]
     copies = thumbnails.make([inputs.results / path for path in paths], out)
     by_path = {path: copies[inputs.results / path] for path in paths}
-    write_contact_sheets(inputs, by_path, out)
-    write_page(Content(inputs, analysis, by_path, figures, notes, spoken), out)
+    write_contact_sheets(part, by_path, out)
+    write_page(Content(inputs, part, analysis, by_path, figures, notes, spoken), out)
     return to_terminal(analysis, spoken)
 
 

@@ -96,6 +96,10 @@ class Layout:
         """Folder of a category's edited images, named by their samples."""
         return self.root / "edits" / model / category / "images"
 
+    def score_part(self, judge: str, model: str, category: str, chunk: str) -> Path:
+        """What one score job did."""
+        return self.root / "scores" / judge / model / category / f"part-{chunk}.jsonl"
+
     def score_parts(self) -> Iterator[Path]:
         """Tables of finished score jobs, sorted."""
         return iter(sorted(self.root.glob("scores/*/*/*/part-*.jsonl")))
@@ -107,6 +111,13 @@ class Layout:
     def score_tables(self, model: str = "*", category: str = "*") -> Iterator[Path]:
         """The tables of :meth:`score_table` that exist, of all judges, sorted."""
         return iter(sorted(self.root.glob(f"scores/*/{model}/{category}.jsonl")))
+
+    def preference_part(
+        self, judge: str, first: str, second: str, category: str, chunk: str
+    ) -> Path:
+        """What one job that compares did."""
+        folder = self.root / "preferences" / judge / first / second / category
+        return folder / f"part-{chunk}.jsonl"
 
     def preference_parts(self) -> Iterator[Path]:
         """Tables of finished jobs that compared two models' edits, sorted."""
@@ -148,6 +159,15 @@ class Layout:
     def selftests(self) -> Iterator[Path]:
         """Records of the judges' self-tests, sorted."""
         return iter(sorted(self.root.glob("selftest/*/*.json")))
+
+    @property
+    def plan(self) -> Path:
+        """What the last run was to make, written as it began."""
+        return self.root / "plan.json"
+
+    def job_log(self, rule: str, *place: str) -> Path:
+        """The log of a job; ``place`` are its wildcards in the order of its table's path."""
+        return self.root.joinpath("logs", rule, *place[:-1], f"{place[-1]}.log")
 
     @property
     def timings(self) -> Path:

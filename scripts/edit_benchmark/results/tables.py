@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
+from sys import intern
 from typing import Any, TypeVar
 
 from edit_benchmark.errors import UserError
@@ -47,7 +48,11 @@ def read_rows(path: Path, kind: type[Record]) -> list[Record]:
             continue
         try:
             fields: dict[str, Any] = json.loads(line)
-            current = {_FORMER_NAMES.get(name, name): value for name, value in fields.items()}
+            current: dict[str, Any] = {
+                # Of an id or a key that many rows name there is one text in memory.
+                _FORMER_NAMES.get(name, name): intern(value) if type(value) is str else value
+                for name, value in fields.items()
+            }
             rows.append(kind(**current))
         except (ValueError, TypeError, AttributeError) as error:
             raise UserError(

@@ -29,7 +29,7 @@ def edit_line(model: str, category: str, rows: Sequence[Edit], wanted: int, at_o
         parts.append(f"{at_once / fmean(seconds):.3g} images/s")
         if len(rows) < wanted:
             left = (wanted - len(rows)) * fmean(seconds) / at_once
-            parts.append(f"about {_duration(left)} left")
+            parts.append(f"about {duration(left)} left")
     return f"{_name(category)} · {model}: {', '.join(parts)}"
 
 
@@ -70,7 +70,8 @@ def _reasons(failed: Iterable[str]) -> str:
     return f" ({kinds.total()} failed: {counted})"
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Seconds in words."""
     minutes = round(seconds / 60)
     if minutes < 1:
         return f"{seconds:.0f} s"

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import re
 import socket
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
@@ -78,3 +80,12 @@ def named_devices() -> tuple[str, list[str]] | None:
     if _GRID_ENGINE in os.environ:
         return _GRID_ENGINE, os.environ[_GRID_ENGINE].split()
     return None
+
+
+def given_jobs(words: Sequence[str]) -> list[str]:
+    """The jobs that a Snakemake which a scheduler started was given on its command line.
+
+    As the workflow is parsed they stand nowhere else.
+    """
+    behind = list(words[words.index("--target-jobs") + 1 :]) if "--target-jobs" in words else []
+    return list(takewhile(lambda word: not word.startswith("-"), behind))

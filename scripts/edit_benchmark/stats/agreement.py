@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edit_benchmark.stats import resampled_agreement as resampled
 from edit_benchmark.stats.components import components, variances
@@ -24,7 +25,7 @@ class Agreement:
     """Two raters on the edits that both scored; coefficients that do not exist are None.
 
     The interval of a coefficient is that of a bootstrap over source images, see
-    :func:`~edit_benchmark.stats.estimates.interval`.
+    :func:`~edit_benchmark.stats.estimates.interval`; of a jackknife if there are many.
 
     Attributes
     ----------
@@ -126,7 +127,7 @@ def agree(
         return Agreement(a, b, len(both), count)
     x = np.array([scores_a[key] for key in both])
     y = np.array([scores_b[key] for key in both])
-    draws = resampled.Draws.of(images)
+    band = _Bands(images)
     # Each with its interval.
     spearman = kendall = kappa = both_alpha = _NO_COEFFICIENT
     # Against a rater who gives everything the same score there is no correlation.
@@ -134,23 +135,57 @@ def agree(
         # Most reports have one judge and no people, and need not wait for its import.
         from scipy import stats
 
-        rho, tau = stats.spearmanr(x, y).statistic, stats.kendalltau(x, y).statistic
-        spearman = (float(rho), *_band(resampled.spearman(x, y, draws), count))
-        kendall = (float(tau), *_band(resampled.kendall(x, y, draws), count))
+        def rho(x: Floats, y: Floats) -> float:
+            return float(stats.spearmanr(x, y).statistic)
+
+        def tau(x: Floats, y: Floats) -> float:
+            return float(stats.kendalltau(x, y).statistic)
+
+        spearman = (rho(x, y), *band(rho, resampled.spearman, x, y))
+        kendall = (tau(x, y), *band(tau, resampled.kendall, x, y))
     if one_scale:
-        kappa = (quadratic_kappa(x, y), *_band(resampled.kappa(x, y, draws), count))
+        kappa = (quadratic_kappa(x, y), *band(quadratic_kappa, resampled.kappa, x, y))
         table = np.array([x, y])
-        both_alpha = (alpha(table), *_band(resampled.alpha(table, draws), count))
+        both_alpha = (alpha(table), *band(alpha, resampled.alpha, table))
     difference = float((x - y).mean()) if one_scale else None
     return Agreement(a, b, len(both), count, difference, *spearman, *kendall, *kappa, *both_alpha)
 
 
-def _band(values: Floats, clusters: int) -> Interval:
-    """The interval of a bootstrap distribution; draws in which nothing varies have no value.
+class _Bands:
+    """Intervals of coefficients of edits with these source ``images``.
 
-    There is none where most have no value, so that there is none without a coefficient.
+    Of a bootstrap, or of a jackknife where they are many.
     """
-    return NO_INTERVAL if np.isnan(values).mean() > 0.5 else interval(values, clusters)
+
+    def __init__(self, images: Sequence[str]) -> None:
+        self._images = images
+        self._draws = None if resampled.are_many(images) else resampled.Draws.of(images)
+
+    def __call__(
+        self,
+        statistic: Callable[..., float | None],
+        distribution: Callable[..., Floats],
+        *data: Floats,
+    ) -> Interval:
+        """The interval of a ``statistic`` of ``data`` (..., n) with this bootstrap distribution.
+
+        Draws in which nothing varies have no value. There is no interval where most have none, so
+        that there is none without a coefficient.
+        """
+        if self._draws is None:
+            if statistic(*data) is None:
+                return NO_INTERVAL
+
+            def without(keep: NDArray[np.bool_]) -> float:
+                value = statistic(*(part[..., keep] for part in data))
+                return float("nan") if value is None else value
+
+            low, high = resampled.jackknife_interval(without, self._images)
+            return NO_INTERVAL if low is None or np.isnan(low) else (low, high)
+        values = distribution(*data, self._draws)
+        if np.isnan(values).mean() > 0.5:
+            return NO_INTERVAL
+        return interval(values, len(set(self._images)))
 
 
 def quadratic_kappa(x: Floats, y: Floats) -> float | None:
@@ -200,9 +235,8 @@ def alpha_of_all(ratings: Ratings, clusters: Mapping[str, str]) -> Alpha | None:
         return Alpha(0, 0, None, None, None)
     table = np.array([[scores.get(key, np.nan) for key in keys] for scores in ratings.values()])
     images = [clusters[key[1]] for key in keys]
-    value, size = alpha(table), len(set(images))
-    draws = resampled.Draws.of(images)
-    return Alpha(len(keys), size, value, *_band(resampled.alpha(table, draws), size))
+    band = _Bands(images)(alpha, resampled.alpha, table)
+    return Alpha(len(keys), len(set(images)), alpha(table), *band)
 
 
 def repeats(ratings: Ratings) -> Repeats:

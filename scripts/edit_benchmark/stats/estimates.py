@@ -21,6 +21,9 @@ LEVEL = 0.95
 FEW = 5
 #: The widest scale that scores may have.
 LOWEST, HIGHEST = SCALE = 0.0, 10.0
+#: With more clusters an interval is Student's t alone: there the bootstrap's is the same to a
+#: hundredth of its width, and its draws would take gigabytes.
+MANY = 5000
 RESAMPLES = 4999
 SEED = 20_240_501
 # Resampling multiplies so many entries at a time, 64 MB of them.
@@ -125,8 +128,10 @@ def cluster_sums(values: Floats, clusters: Sequence[str]) -> tuple[Floats, Float
     return sums, counts
 
 
-def resampled_means(sums: Floats, counts: Floats) -> Floats:
+def resampled_means(sums: Floats, counts: Floats) -> Floats | None:
     """Means of bootstrap samples that draw clusters with replacement.
+
+    None with more than :data:`MANY` clusters.
 
     Parameters
     ----------
@@ -139,6 +144,8 @@ def resampled_means(sums: Floats, counts: Floats) -> Floats:
         Shape (RESAMPLES,) or (RESAMPLES, columns); NaN where a bootstrap sample drew nothing of a
         column. All columns are of the same draws.
     """
+    if len(sums) > MANY:
+        return None
     weights = draws(len(sums))
     means = np.empty((RESAMPLES, *sums.shape[1:]))
     rows = max(1, _BATCH_ENTRIES // max(1, len(sums)))
@@ -153,10 +160,16 @@ def resampled_means(sums: Floats, counts: Floats) -> Floats:
 @lru_cache(maxsize=8)
 def draws(clusters: int) -> NDArray[np.uint16]:
     """How often each bootstrap sample draws each cluster, shape (RESAMPLES, clusters)."""
-    drawn = np.random.default_rng(SEED).integers(0, clusters, (RESAMPLES, clusters))
-    offsets = clusters * np.arange(RESAMPLES)[:, None]
-    flat = np.bincount((drawn + offsets).ravel(), minlength=RESAMPLES * clusters)
-    return flat.reshape(RESAMPLES, clusters).astype(np.uint16)
+    generator = np.random.default_rng(SEED)
+    weights = np.empty((RESAMPLES, clusters), np.uint16)
+    # In parts, which draw the same numbers as the whole.
+    rows = max(1, _BATCH_ENTRIES // max(1, clusters))
+    for start in range(0, RESAMPLES, rows):
+        part = weights[start : start + rows]
+        drawn = generator.integers(0, clusters, part.shape)
+        drawn += clusters * np.arange(len(part))[:, None]
+        part[:] = np.bincount(drawn.ravel(), minlength=part.size).reshape(part.shape)
+    return weights
 
 
 def interval(resampled: Floats, clusters: int) -> Interval:
@@ -176,7 +189,7 @@ def interval(resampled: Floats, clusters: int) -> Interval:
 def mean_interval(
     mean: float,
     error: float | None,
-    resampled: Floats,
+    resampled: Floats | None,
     clusters: float,
     scale: tuple[float, float],
 ) -> Interval:
@@ -194,7 +207,7 @@ def mean_interval(
     error
         Cluster-robust standard error; None with fewer than two clusters: then no interval.
     resampled
-        Bootstrap means, as of :func:`resampled_means`.
+        Bootstrap means, as of :func:`resampled_means`; None for t alone.
     clusters
         Their number: one more than the degrees of freedom of t, which need not be whole.
     scale
@@ -202,10 +215,12 @@ def mean_interval(
     """
     if error is None or clusters <= 1:
         return NO_INTERVAL
-    low, high = interval(resampled, max(2, round(clusters)))
-    assert low is not None
-    assert high is not None
     half = float(special.stdtrit(clusters - 1, (1 + LEVEL) / 2)) * error
+    low = high = None
+    if resampled is not None:
+        low, high = interval(resampled, max(2, round(clusters)))
+    if low is None or high is None:
+        low = high = mean
     return max(scale[0], min(low, mean - half)), min(scale[1], max(high, mean + half))
 
 
@@ -241,7 +256,8 @@ def macro_estimate(
     sums, counts = cluster_sums(table, clusters)
     mean = float(np.nanmean(table, axis=0).mean())
     error, degrees = macro_error(sums, counts)
-    resampled = np.nanmean(resampled_means(sums, counts), axis=1)
+    drawn = resampled_means(sums, counts)
+    resampled = None if drawn is None else np.nanmean(drawn, axis=1)
     low, high = mean_interval(mean, error, resampled, degrees + 1, scale)
     return Estimate(
         n=len(values),

@@ -22,6 +22,9 @@ RUN = "EDIT_BENCHMARK_RUN"
 # Variables that differ from job to job of one run and change nothing that a model makes.
 _VOLATILE = frozenset({
     "_", "SHLVL", "PWD", "OLDPWD", "COLUMNS", "LINES", "TMPDIR", "TMP", "TEMP", "TEMPDIR",
+    # Each job of a group is a step of Slurm's job.
+    "SLURM_STEPID", "SLURM_STEP_ID", "SLURM_TASK_PID",
+    "SLURM_SRUN_COMM_PORT", "SLURM_STEP_LAUNCHER_PORT",
 })  # fmt: skip
 # In /tmp a socket stays: a user's runtime folder goes with the user's last session, which a run
 # under nohup outlives. Not TMPDIR, which may differ from job to job.

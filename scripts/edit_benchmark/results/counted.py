@@ -1,0 +1,252 @@
+"""How much of a run's plan is done: from the tables of finished jobs, and for the others the store.
+
+Everything is only read. A record of the store is opened only if no table names it, and no image is.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections import Counter
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from edit_benchmark.records import EDIT_FAILED, EDITED, JUDGE_FAILED, SCORED, SKIPPED
+from edit_benchmark.results.layout import Layout
+from edit_benchmark.results.plan import Maker, Plan, Table
+from edit_benchmark.results.store import Store
+
+# As write_rows writes rows, field by field in their order; a quote within a text is escaped.
+_TEXT = rb'("(?:[^"\\]|\\.)*")'
+_SAMPLE = re.compile(
+    rb'\{"id": %b, "category": %b, "index": (\d+), "instruction": %b, "source": %b,'
+    rb' "source_sha256": %b' % ((_TEXT,) * 5)
+)
+_KEY = re.compile(rb'"key": "([0-9a-f]{40})"')
+_ANSWER_KEY = re.compile(rb'"answer_key": "([0-9a-f]{40})"')
+
+
+@dataclass(frozen=True)
+class _Sample:
+    """Of a sample what tells its edits from others."""
+
+    category: str
+    index: int
+    instruction: str
+    source_sha256: str
+
+
+@dataclass
+class Station:
+    """How far a model's edits or a judge's scores are.
+
+    Attributes
+    ----------
+    kind
+        ``edit`` or ``score``.
+    wanted
+        Edits in all; of a judge, those that are not known to have no image. None if the benchmark
+        has not been read yet.
+    done
+        Edited or judged.
+    failed, skipped
+        As far as tables of finished jobs say: the store knows no failures.
+    arrivals
+        Of what came lately: when, in seconds since 1970, and the seconds that it took.
+    """
+
+    kind: str
+    name: str
+    wanted: int | None = None
+    done: int = 0
+    failed: int = 0
+    skipped: int = 0
+    arrivals: list[tuple[float, float]] = field(default_factory=list, repr=False)
+
+    @property
+    def left(self) -> int | None:
+        """Images still to be made or judged."""
+        if self.wanted is None:
+            return None
+        return max(0, self.wanted - self.done - self.failed - self.skipped)
+
+
+class Counting:
+    """Counts what is there of a plan.
+
+    Parameters
+    ----------
+    lately
+        When arrivals begin to be of interest, in seconds since 1970.
+    """
+
+    def __init__(self, layout: Layout, plan: Plan, lately: float) -> None:
+        self._layout, self._plan, self._lately = layout, plan, lately
+        self._samples = dict(_samples(layout.samples))
+        self._edits = {name: Station("edit", name) for name in plan.models}
+        self._scores = {name: Station("score", name) for name in plan.judges}
+        self._planned = {tuple(table.place): table for table in plan.scores}
+        #: Of all edits that count: answers about others are about former ones.
+        self._edit_keys: set[bytes] = set()
+        self._count_edits()
+        self._count_scores()
+
+    @property
+    def stations(self) -> list[Station]:
+        """All models, then all judges."""
+        return [*self._edits.values(), *self._scores.values()]
+
+    def is_made(self, path: Path, table: Table) -> bool:
+        """Whether a planned table is there, and is none that its job has yet to replace."""
+        written = written_at(path)
+        return written is not None and (not table.to_make or written >= self._plan.begun)
+
+    def _count_edits(self) -> None:
+        unfinished: dict[tuple[str, str], set[tuple[int, int]]] = {}
+        per_category = Counter(sample.category for sample in self._samples.values())
+        categories = dict.fromkeys((table.place[0], table.place[1]) for table in self._plan.edits)
+        for model, category in categories if self._samples else ():
+            edits = per_category[category] * self._plan.models[model].repeats
+            self._edits[model].wanted = (self._edits[model].wanted or 0) + edits
+        for table in self._plan.edits:
+            model, category, shard = table.place
+            path = self._layout.shard_table(model, category, shard)
+            if self.is_made(path, table):
+                rows = self._count_table(self._edits[model], path, self._layout.edit_store)
+                self._edit_keys.update(_KEY.findall(rows))
+            else:
+                number, _, shards = shard.partition("-of-")
+                unfinished.setdefault((model, category), set()).add((int(number) - 1, int(shards)))
+        if unfinished:
+            self._count_stored_edits(unfinished)
+
+    def _count_stored_edits(self, unfinished: dict[tuple[str, str], set[tuple[int, int]]]) -> None:
+        seen: set[tuple[str, str, int]] = set()
+        for key, record, written in _records(self._layout.edit_store, self._edit_keys):
+            of = record["made_for"]
+            edit = of["model"], of["sample"], of["repeat"]
+            sample = self._samples.get(of["sample"])
+            if sample is None:
+                continue
+            shards = unfinished.get((of["model"], sample.category), ())
+            if (
+                edit not in seen
+                and record["key_fields"]["instruction"] == sample.instruction
+                and record["key_fields"]["source_sha256"] == sample.source_sha256
+                and _is_of(self._plan.models.get(of["model"]), written)
+                and of["repeat"] < self._plan.models[of["model"]].repeats
+                and any(sample.index % count == number for number, count in shards)
+            ):
+                seen.add(edit)
+                self._edit_keys.add(key)
+                self._arrived(self._edits[of["model"]], written, record["seconds"])
+
+    def _count_scores(self) -> None:
+        known = [one for one in self._edits.values() if one.wanted is not None]
+        for station in self._scores.values() if known else ():
+            station.wanted = sum((one.wanted or 0) - one.failed - one.skipped for one in known)
+        answered: set[bytes] = set()
+        for judge, model, category in dict.fromkeys(place[:3] for place in self._planned):
+            folder = self._layout.score_part(judge, model, category, "1").parent
+            for path in folder.glob("part-*.jsonl"):
+                place = (judge, model, category, path.stem.removeprefix("part-"))
+                # How many parts follow was not known as the run began.
+                table = self._planned.get(place, Table(place, to_make=True))
+                if self.is_made(path, table):
+                    station = self._scores[judge]
+                    rows = self._count_table(station, path, self._layout.answer_store)
+                    answered.update(_ANSWER_KEY.findall(rows))
+        if any(station.left != 0 for station in self._scores.values()):
+            self._count_stored_answers(answered)
+
+    def _count_stored_answers(self, answered: Collection[bytes]) -> None:
+        questions: Counter[tuple[str, str, str, int]] = Counter()
+        for _, record, written in _records(self._layout.answer_store, answered):
+            of = record["made_for"]
+            is_of_run = _is_of(self._plan.judges.get(of["judge"]), written)
+            # Of a pair there is no edit.
+            if is_of_run and "edit" in of and of["edit"].encode() in self._edit_keys:
+                edit = of["judge"], of["model"], of["sample"], of["repeat"]
+                questions[edit] += 1
+                if questions[edit] == of["questions"]:
+                    seconds = record["seconds"] * of["questions"]
+                    self._arrived(self._scores[of["judge"]], written, seconds)
+
+    def _count_table(self, station: Station, path: Path, store: Path) -> bytes:
+        """Count the rows of a finished job; they are returned as they are written."""
+        rows = path.read_bytes()
+        done, failed = (EDITED, EDIT_FAILED) if station.kind == "edit" else (SCORED, JUDGE_FAILED)
+        came = []
+        # Only such a table has rows of lately.
+        if (written_at(path) or 0.0) >= self._lately:
+            key, seconds = (
+                ("key", "seconds") if station.kind == "edit" else ("answer_key", "judge_seconds")
+            )
+            for line in rows.splitlines():
+                row = json.loads(line)
+                keys = [call["answer_key"] for call in row.get("calls", {}).values()] or [row[key]]
+                times = [written_at(Store(store).record_path(one)) or 0.0 for one in keys if one]
+                came.append((max(times, default=0.0), row[seconds] or 0.0))
+        station.arrivals += [arrival for arrival in came if arrival[0] >= self._lately]
+        station.done += _with_status(rows, done)
+        station.failed += _with_status(rows, failed)
+        station.skipped += _with_status(rows, SKIPPED)
+        return rows
+
+    def _arrived(self, station: Station, written: float, seconds: float) -> None:
+        station.done += 1
+        if written >= self._lately:
+            station.arrivals.append((written, seconds))
+
+
+def written_at(path: Path) -> float | None:
+    """When a file was written, in seconds since 1970; None if there is none."""
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return None
+
+
+def _is_of(maker: Maker | None, written: float) -> bool:
+    return maker is not None and written >= maker.since
+
+
+def _with_status(rows: bytes, status: str) -> int:
+    return rows.count(f'"status": "{status}"'.encode())
+
+
+def _samples(table: Path) -> Iterator[tuple[str, _Sample]]:
+    """The samples by their ids; none without a table."""
+    if not table.is_file():
+        return
+    with table.open("rb") as lines:
+        for line in lines:
+            if match := _SAMPLE.match(line):
+                name, category, index, instruction, _, digest = map(json.loads, match.groups())
+                yield name, _Sample(category, index, instruction, digest)
+
+
+def _records(
+    store: Path, known: Collection[bytes]
+) -> Iterator[tuple[bytes, dict[str, Any], float]]:
+    """Key, content and time of each record that says what it was made for, but for ``known`` keys.
+
+    What is written or removed meanwhile may be missing.
+    """
+    for folder in store.glob("??"):
+        for entry in os.scandir(folder):
+            name, _, ending = entry.name.partition(".")
+            if ending != "json" or (key := name.encode()) in known:
+                continue
+            try:
+                # Not through Path: of those a hundred thousand take seconds.
+                with open(entry.path, "rb") as file:  # noqa: PTH123
+                    fields = json.loads(file.read())["fields"]
+                    written = os.fstat(file.fileno()).st_mtime
+            except (OSError, ValueError, KeyError, TypeError):
+                continue
+            if "made_for" in fields:
+                yield key, fields, written
