@@ -20,7 +20,7 @@ from demo.train.exact_start import exact_start, fitted_code, new
 from demo.train.one_frame import one_frame, write_back
 from demo.train.scenes import sample
 
-_SIDE = 128
+_SIDE = 64
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +69,7 @@ def test_the_untrained_decoder_gives_the_picture_back(
     assert 10 * torch.log10(4 / (small - wanted).square().mean()) > 26
     # What the decoder is trained on is what the reduced megapixel shows.
     trained_on = _Core(one_frame(autoencoder))(latents).clamp(-1, 1)
-    assert (trained_on - small).abs().max() < 0.02
+    assert (trained_on - small).abs().mean() < 0.001
 
 
 @torch.inference_mode()
@@ -112,8 +112,9 @@ def test_instructions_are_encoded_as_the_pipeline_does(
 def test_training_goes_on_where_it_was(
     edit: diffusers.QwenImageEditPipeline, code: Code, tmp_path: Path
 ) -> None:
-    store = flow.Store(parts.Prompts(edit.tokenizer, edit), 2, 120, "cpu")
-    store.take([[flow.Encoder(code)(sample(number, "train", 0)) for number in range(3)]])
+    prompts = parts.Prompts(edit.tokenizer, edit)
+    store = flow.Store(prompts, 2, 120, "cpu")
+    store.take([[flow.Encoder(code, prompts)(sample(number, "train", 0)) for number in range(3)]])
     assert store.full
 
     def train(seconds: float) -> list[int]:

@@ -30,16 +30,15 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional
 
-from demo.train import parts
+from demo.train import parts, scenes
 from demo.train.budget import Budget, provenance
 from demo.train.code import Code, Pictures
 from demo.train.exact_start import INTERPOLATION, exact_start, fitted_code
 from demo.train.one_frame import one_frame, write_back
-from demo.train.scenes import Background, Sample, samples
 
 # Of the latents' noise while training, in their deviations: an editor's latents are not exact.
 _NOISE = 0.1
-_RATE = 2e-3
+_RATE = 1e-3
 
 
 def train_decoder(
@@ -67,6 +66,8 @@ def train_decoder(
         core.load_state_dict(state["core"])
         optimizer.load_state_dict(state["optimizer"])
         budget.resume(state["seconds"])
+    # What cannot be compiled is slower, and no reason to lose the run.
+    torch._dynamo.config.suppress_errors = True
     run = torch.compile(core) if device != "cpu" else core
     generator = torch.Generator().manual_seed(budget.seed)
     std = torch.from_numpy(code.std).to(device).view(1, -1, 1, 1)
@@ -188,22 +189,6 @@ def as_saved(model: AutoencoderKLQwenImage) -> AutoencoderKLQwenImage:
     return rounded
 
 
-def training_pictures(processes: int, scenes: int) -> Pictures:
-    """Source, target and wrong edits of training scenes, (N, 256, 256, 3)."""
-    if processes < 2:
-        return np.concatenate([one.pictures for one in samples(range(scenes), "train")])
-    background = Background(processes, _pictures, batch=16, wrong=2)
-    drawn: list[Pictures] = []
-    while sum(map(len, drawn)) < 4 * scenes:
-        drawn.extend(background.wait())
-    background.stop()
-    return np.concatenate(drawn)
-
-
-def _pictures(sample: Sample) -> Pictures:
-    return sample.pictures
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True, help="folder of the autoencoder")
@@ -214,16 +199,17 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--heldout", type=int, default=100, help="held-out scenes to measure on")
     parser.add_argument("--processes", type=int, default=16)
+    parser.add_argument("--commit", help="of the code, where git is not at hand")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     device = "cuda" if torch.cuda.is_available() else "cpu"
     began = time.monotonic()
-    pictures = training_pictures(given.processes, given.scenes)
+    pictures = scenes.pictures(given.scenes, given.processes)
     code = fitted_code(pictures[: 4 * 300])
     model = exact_start(code, pictures[: 4 * 60 : 4])
     print(f"computed after {time.monotonic() - began:.0f} s", flush=True)
     heldout = np.concatenate(
-        [one.pictures[:2] for one in samples(range(given.heldout), "heldout", 0)]
+        [one.pictures[:2] for one in scenes.samples(range(given.heldout), "heldout", 0)]
     )
     figures = {"computed": measured(model, heldout[: given.heldout], device=device)}
     print(json.dumps(figures), flush=True)

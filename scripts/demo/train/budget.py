@@ -71,7 +71,7 @@ def provenance(configuration: dict[str, Any], figures: dict[str, Any]) -> dict[s
     return {
         "format": "pt",
         "licence": "MIT",
-        "commit": commit or "unknown",
+        "commit": configuration["commit"] or commit or "unknown",
         "seed": str(configuration["seed"]),
         "configuration": json.dumps(configuration, default=str, sort_keys=True),
         "figures": json.dumps(figures, sort_keys=True),

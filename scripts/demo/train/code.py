@@ -24,7 +24,8 @@ class Projection:
 
     def of(self, maps: Floats) -> Floats:
         """Project maps that are blocks already, (N, H, W, 4 C)."""
-        return (maps - self.mean) @ self.rows.T
+        projected: Floats = (maps - self.mean) @ self.rows.T
+        return projected
 
     @staticmethod
     def fitted(maps: Floats, components: int) -> Projection:

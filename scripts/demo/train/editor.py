@@ -16,6 +16,7 @@ from pathlib import Path
 
 # A process for each core draws scenes: threads within it would only be in each other's way.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 # Python puts the folder that it runs on its search path, not the one that holds the package.
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
@@ -30,11 +31,10 @@ import torch
 from diffusers import AutoencoderKLQwenImage
 
 from demo.models import seeded
-from demo.train import autoencoder, flow, heldout, parts
+from demo.train import autoencoder, flow, heldout, parts, scenes
 from demo.train.budget import Budget, provenance
 from demo.train.code import Code
 from demo.train.exact_start import exact_start, fitted_code, new
-from demo.train.scenes import Background, instructions, samples
 
 _DECODER_SHARE = 1 / 3
 
@@ -52,13 +52,13 @@ def main() -> None:
     with seeded(given.seed):
         encoder, denoiser = parts.text_encoder(words), parts.transformer(parts.SIZES[given.size])
     prompts = parts.Prompts(words, parts.pipeline(new(), encoder, words, denoiser))
-    background = Background(given.processes, flow.Encoder(code), batch=64, wrong=0)
-    length = max(len(prompts.ids(text)) for text in set(instructions(4000)))
+    background = scenes.Background(given.processes, flow.Encoder(code, prompts), batch=64, wrong=0)
+    length = max(len(prompts.ids(text)) for text in set(scenes.instructions(4000)))
     store = flow.Store(prompts, given.scenes, length, device)
 
     def meanwhile() -> None:
         if not store.full:
-            store.take(background.ready())
+            store.take(background.ready(8))
             if store.full:
                 background.stop()
 
@@ -101,7 +101,7 @@ def _code(given: argparse.Namespace, state: Path) -> tuple[Code, np.ndarray]:
     if given.autoencoder is not None:
         path = given.autoencoder.parents[1] / "state" / "code.pkl"
         return pickle.loads(path.read_bytes()), np.empty((0, 256, 256, 3), np.uint8)
-    pictures = autoencoder.training_pictures(given.processes, given.pictures)
+    pictures = scenes.pictures(given.pictures, given.processes)
     path = state / "code.pkl"
     if not path.is_file():
         path.write_bytes(pickle.dumps(fitted_code(pictures[:1200])))
@@ -117,11 +117,9 @@ def _autoencoder(
     device: str,
 ) -> tuple[AutoencoderKLQwenImage, dict[str, object]]:
     if given.autoencoder is not None:
-        return AutoencoderKLQwenImage.from_pretrained(
-            given.autoencoder, dtype=torch.float32
-        ), {}
+        return AutoencoderKLQwenImage.from_pretrained(given.autoencoder, dtype=torch.float32), {}
     model = exact_start(code, pictures[:240:4])
-    autoencoder.train_decoder(
+    losses = autoencoder.train_decoder(
         model,
         code,
         pictures,
@@ -131,9 +129,11 @@ def _autoencoder(
         checkpoint=state / "decoder.pt",
         meanwhile=meanwhile,  # type: ignore[arg-type]
     )
-    scenes = samples(range(min(100, given.heldout)), "heldout", 0)
-    shown = np.concatenate([one.pictures for one in scenes])
-    found = autoencoder.measured(autoencoder.as_saved(model), shown, device=device)
+    with (given.out / "losses.jsonl").open("a", encoding="utf-8") as log:
+        log.writelines(json.dumps({"part": "decoder"} | line) + "\n" for line in losses)
+    shown = scenes.samples(range(min(100, given.heldout)), "heldout", 0)
+    whole = np.concatenate([one.pictures for one in shown])
+    found = autoencoder.measured(autoencoder.as_saved(model), whole, device=device)
     print(json.dumps({"autoencoder": found}), flush=True)
     return model, {"autoencoder": found}
 
@@ -156,6 +156,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--autoencoder", type=Path, help="another run's editor/vae, to be used as it is"
     )
+    parser.add_argument("--commit", help="of the code, where git is not at hand")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--batch", type=int, default=256)
     parser.add_argument("--decoder-batch", type=int, default=64)

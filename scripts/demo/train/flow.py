@@ -26,7 +26,8 @@ _NO_TEXT, _PURE_NOISE = 0.08, 0.15
 # How much more a token counts that the edit changes; most tokens are a copy of the source's.
 _CHANGED = 2.0
 
-Encoded = tuple[NDArray[np.float16], tuple[str, str]]
+# Latents, and the token ids of both languages.
+Encoded = tuple[NDArray[np.float16], list[list[int]]]
 
 
 @dataclass(frozen=True)
@@ -34,9 +35,11 @@ class Encoder:
     """What is kept of a sample: source and target as packed latents, (2, TOKENS, 4 CHANNELS)."""
 
     code: Code
+    prompts: Prompts
 
     def __call__(self, sample: Sample) -> Encoded:
-        return packed(self.code.normalised(sample.pictures[:2])).astype(np.float16), sample.texts
+        latents = packed(self.code.normalised(sample.pictures[:2])).astype(np.float16)
+        return latents, [self.prompts.ids(text) for text in sample.texts]
 
 
 def packed(latents: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -78,9 +81,8 @@ class Store:
             self.lengths[place] = torch.tensor(lengths, dtype=torch.int32, device=self.device)
             self.size += len(chosen)
 
-    def padded(self, texts: Iterable[str]) -> tuple[list[list[int]], list[int]]:
-        """Token ids of each text filled up to the store's length, and how many are its own."""
-        found = [self.prompts.ids(text) for text in texts]
+    def padded(self, found: list[list[int]]) -> tuple[list[list[int]], list[int]]:
+        """Token ids filled up to the store's length, and how many are a text's own."""
         return [ids + [0] * (self.length - len(ids)) for ids in found], [len(ids) for ids in found]
 
 
@@ -112,11 +114,12 @@ def train(
         for layer in (transformer.img_in, transformer.txt_in)
     ]
     if device != "cpu":
+        torch._dynamo.config.suppress_errors = True
         for block in transformer.transformer_blocks:
             block.compile()
     # A channel counts as much as its deviation: between its share of the picture and equality.
     share = torch.from_numpy(code.std / code.std.mean()).to(device).repeat_interleave(4)
-    no_text, no_text_length = store.padded([" "])
+    no_text, no_text_length = store.padded([store.prompts.ids(" ")])
     no_ids = torch.tensor(no_text, device=device)
     total, count = torch.zeros((), device=device), 0
 
@@ -126,7 +129,13 @@ def train(
 
     def tell(step: int, loss: float) -> None:
         seconds = round(budget.seconds(), 1)
-        line = {"step": step, "seconds": seconds, "loss": round(loss, 5), "scenes": store.size}
+        line = {
+            "part": "flow",
+            "step": step,
+            "seconds": seconds,
+            "loss": round(loss, 5),
+            "scenes": store.size,
+        }
         print(json.dumps(line), file=lines, flush=True)
         print(json.dumps(line), flush=True)
 

@@ -197,3 +197,4 @@ def save_part(model: Any, folder: Path, metadata: dict[str, str]) -> None:
 def annotate(folder: Path, metadata: dict[str, str]) -> None:
     for path in folder.rglob("*.safetensors"):
         save_file(load_file(path), path, metadata=metadata)
+        path.chmod(0o644)

@@ -56,6 +56,16 @@ def samples(numbers: range, split: Split, wrong: int = 2) -> list[Sample]:
     return [sample(number, split, wrong) for number in numbers]
 
 
+def pictures(scenes: int, processes: int) -> Pictures:
+    """Source, target and two wrong edits of training scenes, (4 scenes, SIDE, SIDE, 3)."""
+    with multiprocessing.get_context("fork").Pool(processes) as pool:
+        return np.concatenate(pool.map(_pictures, range(scenes), chunksize=16))
+
+
+def _pictures(number: int) -> Pictures:
+    return sample(number, "train").pictures
+
+
 class Background:
     """Processes that draw scenes 0, 1, 2, ... of the training split until they are stopped.
 
@@ -79,9 +89,9 @@ class Background:
         for process in self._processes:
             process.start()
 
-    def ready(self) -> Iterator[list[Any]]:
+    def ready(self, most: int) -> Iterator[list[Any]]:
         """The batches drawn meanwhile, without waiting for more."""
-        while True:
+        for _ in range(most):
             try:
                 yield self._batches.get_nowait()
             except queue.Empty:
