@@ -138,3 +138,30 @@ def test_training_goes_on_where_it_was(
     spent = torch.load(tmp_path / "flow.pt")["seconds"]
     assert spent >= 0.1
     assert train(0.1) == [0]  # its time is over: not a step more
+
+
+def test_what_training_aims_at_leads_the_pipeline_to_the_target(
+    edit: diffusers.QwenImageEditPipeline, code: Code, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = sample(4, "train", 0)
+    source, target = torch.from_numpy(flow.packed(code.normalised(one.pictures)))
+    seen = []
+
+    def knowing(hidden_states: torch.Tensor, timestep: torch.Tensor, **_: object) -> tuple[object]:
+        mixed, seen_source = hidden_states.split(flow.TOKENS, dim=1)
+        seen.append(seen_source)
+        return (flow.velocity(mixed, target, timestep),)
+
+    monkeypatch.setattr(edit.transformer, "forward", knowing)
+    # The source as the store has it: what the class's encoder makes of it is tested above.
+    latents = source.view(1, 16, 16, -1, 2, 2).permute(0, 3, 1, 4, 2, 5).reshape(1, -1, 1, 32, 32)
+    monkeypatch.setattr(edit, "_encode_vae_image", lambda **_: latents)
+    made = edit(
+        image=Image.fromarray(one.pictures[0]),
+        prompt=one.texts[0],
+        num_inference_steps=4,
+        true_cfg_scale=1.0,
+        output_type="latent",
+    ).images
+    assert torch.allclose(seen[0][0], source)
+    assert torch.allclose(made[0], target, atol=1e-3)

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 import transformers
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from demo.train.budget import Budget
 from demo.train.code import CHANNELS, Code
@@ -50,6 +50,11 @@ def packed(latents: NDArray[np.float32]) -> NDArray[np.float32]:
         .transpose(0, 2, 4, 1, 3, 5)
         .reshape(number, TOKENS, 4 * channels)
     )
+
+
+def velocity(mixed: Tensor, target: Tensor, time: Tensor) -> Tensor:
+    """What the transformer is to give: noise less target; ``mixed`` has ``time`` of the noise."""
+    return (mixed - target) / time.view(-1, 1, 1)
 
 
 class Store:
@@ -167,7 +172,7 @@ def train(
                     return_dict=False,
                 )[0][:, :TOKENS]
             changed = 1 + _CHANGED * ((source - target).abs().amax(-1, keepdim=True) > 0.5)
-            error = (made.float() - (noise - target)).square()
+            error = (made.float() - velocity(mixed, target, time)).square()
             loss = (error * share * changed).mean()
             for group in optimizer.param_groups:
                 group["lr"] = _RATE * budget.rate(step)
