@@ -24,8 +24,7 @@ class Projection:
 
     def of(self, maps: Floats) -> Floats:
         """Project maps that are blocks already, (N, H, W, 4 C)."""
-        projected: Floats = (maps - self.mean) @ self.rows.T
-        return projected
+        return np.asarray((maps - self.mean) @ self.rows.T, dtype=np.float32)
 
     @staticmethod
     def fitted(maps: Floats, components: int) -> Projection:
