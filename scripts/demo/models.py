@@ -16,7 +16,7 @@ import torch
 import transformers
 from tokenizers import pre_tokenizers
 
-_SPECIAL = [
+SPECIAL = [
     "<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|object_ref_start|>", "<|object_ref_end|>",
     "<|box_start|>", "<|box_end|>", "<|quad_start|>", "<|quad_end|>", "<|vision_start|>",
     "<|vision_end|>", "<|vision_pad|>", "<|image_pad|>", "<|video_pad|>",
@@ -220,14 +220,14 @@ def keep_variance(model: torch.nn.Module) -> None:
 def byte_tokenizer() -> transformers.Qwen2Tokenizer:
     """The real tokenizer's class over single bytes: no merges, the same special tokens."""
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    vocabulary = {token: number for number, token in enumerate([*alphabet, *_SPECIAL])}
+    vocabulary = {token: number for number, token in enumerate([*alphabet, *SPECIAL])}
     return transformers.Qwen2Tokenizer(
         vocab=vocabulary,
         merges=[],
         unk_token=None,
         eos_token="<|im_end|>",
         pad_token="<|endoftext|>",
-        additional_special_tokens=_SPECIAL,
+        additional_special_tokens=SPECIAL,
     )
 
 
