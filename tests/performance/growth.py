@@ -120,7 +120,8 @@ def main() -> None:
         jobs, _, samples = case.removesuffix("-n").partition(":")
         rows.append(measure(int(jobs), int(samples), not case.endswith("-n")))
         print(json.dumps(rows[-1]), flush=True)
-        content = {
+        former = json.loads(arguments.out.read_text()) if arguments.out.exists() else {}
+        content = former | {
             "command": "python tests/performance/growth.py",
             "cores": os.cpu_count(),
             "rows": rows,

@@ -406,7 +406,8 @@ def begin_run():
     # A run that only makes a report anew needs none.
     models_needed = {job.rule.name for job in workflow.dag.needrun_jobs()} & USE_MODELS
     layout = Layout(Path(config["results"]))
-    if models_needed or not layout.plan.exists():
+    is_of_models = any(job.rule.name in USE_MODELS for job in workflow.dag.jobs)
+    if models_needed or (is_of_models and not layout.plan.exists()):
         plan.write(layout, this_plan())
     # With --sdm jobs have another Python than this one, which may lack their libraries.
     is_own_python = not workflow.deployment_settings.deployment_method
