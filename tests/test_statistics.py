@@ -303,7 +303,7 @@ def test_sums_of_clusters_skip_what_is_missing() -> None:
 def test_many_clusters_have_the_interval_and_p_value_of_fewer(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Student's t and the normal law stand for draws and flips that would fill the memory."""
+    """Student's t and a normal law stand for draws and flips that would fill the memory."""
     generator = np.random.default_rng(2)
     values = generator.exponential(2, 1500)
     images = [str(number % 1200) for number in range(1500)]
@@ -316,8 +316,13 @@ def test_many_clusters_have_the_interval_and_p_value_of_fewer(
     assert many.low == pytest.approx(few.low, abs=width / 50)
     assert many.high == pytest.approx(few.high, abs=width / 50)
     differences = generator.standard_normal(800) + 0.08
-    flipped = permutation_p(differences)
-    monkeypatch.setattr(permutation, "NORMAL_ABOVE", 100)
+    one_decides = np.r_[generator.normal(0, 0.1, 800), 5]
+    flipped, of_one = permutation_p(differences), permutation_p(one_decides)
+    monkeypatch.setattr(permutation, "MANY", 500)
     assert permutation_p(differences) == pytest.approx(flipped, rel=0.1)
     assert permutation_p(differences + 1) == 1 / (permutation.FLIPS + 1)
     assert permutation_p(np.zeros(800)) == 1
+    # Most models' edits are scored alike: what differs in a few images is no normal sum.
+    few_differ = np.r_[np.zeros(2000), np.full(8, 0.5)]
+    assert permutation_p(few_differ) == pytest.approx(2 / 2**8, rel=0.1)
+    assert permutation_p(one_decides) == pytest.approx(of_one, rel=0.05)
