@@ -86,7 +86,9 @@ def test_any_row_is_handled_or_refused(content: list[dict[str, Any]]) -> None:
             one_sentence(error)
             samples = []
         # Every file that was written is the source image under its hash, or the table below.
-        assert all(file.parent == results / "sources" for file in files(folder) - outside)
+        sources = results / "sources"
+        written = files(folder) - outside
+        assert all(file.parent == sources / file.name[:2] for file in written)
         write_rows(results / "samples.jsonl", samples)
         assert read_rows(results / "samples.jsonl", Sample) == samples
         if samples:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -68,7 +69,7 @@ def judge_of(measure: str, folder: Path) -> tuple[PixelsJudgeSettings, Judge]:
 
 def value(measure: str, folder: Path, edited: str, instruction: str = "") -> float:
     settings, judge = judge_of(measure, folder)
-    sample = Sample(**{**vars(SAMPLE), "instruction": instruction or SAMPLE.instruction})
+    sample = replace(SAMPLE, instruction=instruction or SAMPLE.instruction)
     rubric = rubric_of(settings, "physical", "en")
     case = Case(sample, draw("source"), draw(edited, (80, 60)), rubric)
     [answer] = judge.judge([case])
