@@ -12,6 +12,7 @@ import hashlib
 import io
 import json
 import math
+import ssl
 import threading
 import time
 from collections import Counter
@@ -21,6 +22,7 @@ from dataclasses import dataclass, field
 from email.parser import BytesParser
 from email.policy import HTTP
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 from PIL import Image, ImageOps
@@ -118,6 +120,13 @@ class StandIn:
         self.url = f"http://127.0.0.1:{self._server.server_port}/v1"
         self.resource = f"server_127_0_0_1_{self._server.server_port}"
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+
+    def speak_tls(self, certificate: Path) -> None:
+        """From now on, with a certificate and its key from one file."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+        self.url = self.url.replace("http:", "https:")
 
     def close(self) -> None:
         self._server.shutdown()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -278,6 +280,25 @@ def test_what_every_request_would_meet_stops_the_job(
     with pytest.raises(UserError, match=rf"judges.gpt: {status} .*run the same command again\.$"):
         score(tmp_path, server.url, 6, concurrency=2)
     assert len(server.asked) <= 2
+
+
+@pytest.mark.skipif(not shutil.which("openssl"), reason="openssl makes the certificate")
+def test_a_server_that_no_authority_vouches_for_is_sent_nothing(
+    server: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = "openssl req -x509 -newkey rsa:2048 -nodes -keyout own.pem -out own.crt -subj /CN=own"
+    subprocess.run(
+        [*command.split(), "-addext", "subjectAltName=IP:127.0.0.1"],
+        cwd=tmp_path, check=True, capture_output=True,
+    )  # fmt: skip
+    own = tmp_path / "own.pem"
+    own.write_bytes(own.read_bytes() + (tmp_path / "own.crt").read_bytes())
+    server.speak_tls(own)
+    with pytest.raises(UserError, match=r"judges.gpt: its certificate .* nothing was sent; for an"):
+        score(tmp_path, server.url, 2)
+    assert not server.asked
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "own.crt"))
+    assert [row.status for row in score(tmp_path, server.url, 2)] == ["scored"] * 2
 
 
 def test_a_bad_request_costs_no_other_sample_its_answer(server: StandIn, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import httpx2
 import openai
 
 from edit_benchmark.config.servers import Served
+from edit_benchmark.errors import UserError
 from edit_benchmark.servers.credentials import scrub
 from edit_benchmark.servers.replying import Passing, Received
 from edit_benchmark.servers.request import Upload
@@ -29,6 +30,8 @@ class Client:
             limits=httpx2.Limits(max_connections=settings.concurrency),
             # Elsewhere neither the key nor the images have any business.
             follow_redirects=False,
+            # With the authority of the environment's SSL_CERT_FILE, if it has one.
+            verify=httpx2.create_ssl_context(),
             # A proxy of the environment cannot reach this host's own servers.
             trust_env=not settings.is_loopback,
         )
@@ -82,6 +85,11 @@ class Client:
             cause = error.__cause__ or error
             never_sent = isinstance(cause, httpx2.ConnectError | httpx2.ConnectTimeout)
             problem = scrub(f"{type(cause).__name__} {cause}".strip(), self._key)
+            if "CERTIFICATE_VERIFY_FAILED" in problem:
+                raise UserError(
+                    f"its certificate cannot be verified ({problem}), and nothing was sent; for an "
+                    "authority of your own name the file of its certificate in SSL_CERT_FILE."
+                ) from None
             raise Passing(problem, may_be_paid=not never_sent) from None
         # A server may quote the key.
         text = scrub(replied.content.decode("utf-8", "replace"), self._key)
