@@ -136,6 +136,15 @@ def test_a_rate_is_that_of_what_came_lately(tmp_path: Path) -> None:
     assert row["seconds_left"] == pytest.approx(600, rel=0.1)
 
 
+def test_the_rate_of_what_is_done_does_not_fall_with_time(tmp_path: Path) -> None:
+    folder = Folder(tmp_path, 31)
+    for number in range(31):
+        folder.edit(number, age=300 + 10 * number)
+    row = folder.station("painter")
+    assert row["per_hour"] == pytest.approx(360, rel=0.1)
+    assert row["seconds_left"] == 0
+
+
 def test_work_of_other_settings_or_another_wish_is_not_counted(tmp_path: Path) -> None:
     folder = Folder(tmp_path, 4)
     folder.edit(0, age=7200)  # by a run with other settings, before this one

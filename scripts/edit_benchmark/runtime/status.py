@@ -33,7 +33,8 @@ class Pace:
     Attributes
     ----------
     per_hour
-        Images an hour that came lately, of all devices together; None if none came.
+        Images an hour that came lately, of all devices together; None if none came. Of what
+        is done, until the last one.
     seconds_each
         Seconds of an image on its device, lately or in the run's earlier jobs; None if unknown.
     """
@@ -210,7 +211,8 @@ def _pace(station: Station, now: float, timings: Mapping[tuple[str, str], float]
         return Pace(None, timings.get((station.kind, station.name)))
     # What came first was begun before.
     first = min(written - seconds for written, seconds in arrivals)
-    elapsed = max(1.0, now - max(first, now - WINDOW))
+    until = max(written for written, _ in arrivals) if station.left == 0 else now
+    elapsed = max(1.0, until - max(first, now - WINDOW))
     each = fmean(seconds for _, seconds in arrivals)
     return Pace(len(arrivals) / elapsed * 3600, each)
 
