@@ -19,7 +19,7 @@ from edit_benchmark.config.judges import ServedJudgeSettings
 from edit_benchmark.config.resolve import config_from_json, judge_settings
 from edit_benchmark.errors import UserError
 from edit_benchmark.estimate import TIMES_TESTED
-from edit_benchmark.judging import protocols
+from edit_benchmark.judging import job, protocols
 from edit_benchmark.judging.job import score_edits
 from edit_benchmark.judging.pairs import Pair, PairJob, Picture, ask_pairs
 from edit_benchmark.records import Score
@@ -460,6 +460,24 @@ def test_the_key_comes_from_the_environment_or_the_netrc_of_its_host(
     assert len(server.asked) == asked
     score(tmp_path, server.url, seed=1)
     assert server.asked[-1].headers["authorization"] == "Bearer filed"
+
+
+def test_answers_that_came_while_a_judge_was_loaded_are_not_asked_again(
+    server: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cluster's job that outlived its run stores them."""
+    really, others = job.loaded, []
+
+    def loaded_meanwhile(*arguments: Any) -> Any:
+        monkeypatch.setattr(job, "loaded", really)
+        others.extend(score(tmp_path, server.url, 2))
+        return really(*arguments)
+
+    monkeypatch.setattr(job, "loaded", loaded_meanwhile)
+    rows = score(tmp_path, server.url, 3)
+    assert [row.score for row in rows[:2]] == [row.score for row in others]
+    assert [row.status for row in rows] == ["scored"] * 3
+    assert len(server.asked) == 3 * 5
 
 
 def test_a_server_that_moved_is_not_paid_again(server: StandIn, tmp_path: Path) -> None:
