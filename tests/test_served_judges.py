@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -72,21 +73,29 @@ def test_a_protocol_is_asked_as_the_benchmark_asks(server: StandIn, tmp_path: Pa
     assert not server.asked
 
 
-def test_a_pair_is_asked_about_in_both_orders_and_each_answer_is_paid_once(
-    server: StandIn, tmp_path: Path
-) -> None:
-    scored = score_job(tmp_path, server.url, count=2, method="pairwise")
-    one, other = scored.edits
-    pair = Pair(
-        scored.samples[0],
-        Picture(one.image, one.image_sha256),
-        Picture(other.image, other.image_sha256),
-        "m and n",
-    )
+def pair_job(results: Path, url: str, count: int = 2) -> PairJob:
+    """Each two of ``count`` edits of one sample."""
+    scored = score_job(results, url, count=count, method="pairwise")
+    pairs = [
+        Pair(
+            scored.samples[0],
+            Picture(one.image, one.image_sha256),
+            Picture(other.image, other.image_sha256),
+            f"{one.id} and {other.id}",
+        )
+        for one, other in combinations(scored.edits, 2)
+    ]
     asked = protocols.load(scored.settings, "physical", "en")
     fields = {name: getattr(scored, name) for name in
               ("name", "settings", "checkpoint_record", "results", "devices")}  # fmt: skip
-    job = PairJob(**fields, pairs=[pair], asked=asked)
+    return PairJob(**fields, pairs=pairs, asked=asked)
+
+
+def test_a_pair_is_asked_about_in_both_orders_and_each_answer_is_paid_once(
+    server: StandIn, tmp_path: Path
+) -> None:
+    job = pair_job(tmp_path, server.url)
+    (pair,) = job.pairs
     said = Reply(body=chat('{"winner": "Image A"}'))
     server.behaviour = first(Reply(body=chat("Image A, I think")), then=lambda asked: said)
     (found,) = ask_pairs(job)
@@ -102,6 +111,16 @@ def test_a_pair_is_asked_about_in_both_orders_and_each_answer_is_paid_once(
     assert [heard.text for heard in again["better"]] == [
         heard.text for heard in reversed(found["better"])
     ]
+
+
+def test_the_same_two_pictures_are_asked_about_once(server: StandIn, tmp_path: Path) -> None:
+    job = pair_job(tmp_path, server.url)
+    server.behaviour = lambda asked: Reply(body=chat('{"winner": "Image A"}'))
+    # As of models that draw nothing, in a further repeat.
+    found = ask_pairs(replace(job, pairs=[*job.pairs, replace(job.pairs[0], name="again")]))
+    assert len(server.asked) == 2
+    assert found[0] == found[1]
+    assert [heard.preference for heard in found[1]["better"]] == [1, 0]
 
 
 def test_each_measurement_of_a_protocol_has_a_seed_of_its_own(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, Protocol, TypeVar
 
 from tqdm import tqdm
@@ -102,6 +102,8 @@ def ask(
 ) -> Iterator[Told[Asked]]:
     """Ask the judge; each answer is in the store before it is yielded.
 
+    Tasks with one key, such as those about one picture that was made twice, are one question.
+
     Parameters
     ----------
     afresh
@@ -112,14 +114,19 @@ def ask(
     UserError
         If the first answers are all unusable, unless ``has_scores`` says that others were not.
     """
-    missing = []
+    alike: dict[str, list[Asked]] = {}
     for task in tasks:
+        alike.setdefault(task.key, []).append(task)
+    missing = []
+    for key, same in alike.items():
         # Another job may have stored some since this one began: one that outlived its run.
-        content = None if afresh else store.get_undamaged(task.key)
+        content = None if afresh else store.get_undamaged(key)
         if content is None:
-            missing.append(task)
+            missing.append(same[0])
         else:
-            yield _told(task, job.settings, content)
+            for told in (_told(task, job.settings, content) for task in same):
+                has_scores = has_scores or not told.problem
+                yield told
     failures: list[str] = []
     is_first = True
     bar = tqdm(total=len(missing), desc=job.name, unit="image", mininterval=5, file=sys.stderr)
@@ -141,7 +148,7 @@ def ask(
                     if not source_images.has_odd_shape(task.sample):
                         failures.append(told.problem)
                 has_scores = has_scores or not told.problem
-                yield told
+                yield from (replace(told, task=same) for same in alike[task.key])
             if not has_scores and len(failures) >= SYSTEMATIC:
                 raise unusable(job.name, failures)
             bar.set_postfix_str(judge.telemetry.current(), refresh=False)

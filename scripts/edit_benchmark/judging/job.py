@@ -162,16 +162,10 @@ def score_edits(job: ScoreJob) -> list[Score]:
             return [Score(**row) for row in made]
         with loaded(job, kind, "score", common) as judge:
             has_scores = _scored(found)
-            # The same picture of the same source may be asked about twice: it is one question.
-            alike: dict[str, list[_Task]] = {}
-            for task in missing:
-                alike.setdefault(task.key, []).append(task)
-            once = [same[0] for same in alike.values()]
             again = missing is tasks
-            for told in ask(once, job, judge, store, partial(_case, job), has_scores, again):
-                for task in alike[told.task.key]:
-                    row = _row_of(replace(told, task=task), job)
-                    rows[row.id, row.repeat][task.call] = row
+            for told in ask(missing, job, judge, store, partial(_case, job), has_scores, again):
+                row = _row_of(told, job)
+                rows[row.id, row.repeat][told.task.call] = row
     recipe = recipes.keep(job.layout, {**common, "rubric_sha256": job.asked.sha256})
     whole = [_whole(job, by_id[edit.id], edit, rows[edit.id, edit.repeat]) for edit in job.edits]
     return [replace(row, answer_recipe=recipe) for row in whole]
