@@ -29,9 +29,9 @@ from edit_benchmark.runtime.telemetry import job_seconds
 
 log = logging.getLogger(__name__)
 
-#: If none of the first answers can be used, and they are so many, the cause is the judge and not
-#: the images.
-SYSTEMATIC = 10
+# If none of the first answers can be used, and they are so many, the cause is the judge and not the
+# images.
+_SYSTEMATIC = 10
 
 
 class Task(Protocol):
@@ -89,6 +89,34 @@ class Told(Generic[Asked]):
     content: dict[str, Any] | None
     problem: str
     seconds: float
+
+
+def is_asked_afresh(
+    job: Job[JudgeSettings], problems: Sequence[str], missing: Sequence[Task]
+) -> bool:
+    """Whether the answers in the store are asked for again, of which none is a score.
+
+    Parameters
+    ----------
+    problems
+        Why each of them is none.
+    missing
+        What the store has no answer to.
+
+    Raises
+    ------
+    UserError
+        If so many of a server's are unusable that it is not to be asked for more.
+    """
+    if len(problems) < _SYSTEMATIC:
+        return False
+    if isinstance(job.settings, ServedJudgeSettings):
+        if missing:
+            # They were paid, and would be again.
+            raise _unusable(job.name, problems)
+        return False
+    # The cause was not the images. It may have been mended, such as a broken device.
+    return True
 
 
 def ask(
@@ -149,8 +177,8 @@ def ask(
                         failures.append(told.problem)
                 has_scores = has_scores or not told.problem
                 yield from (replace(told, task=same) for same in alike[task.key])
-            if not has_scores and len(failures) >= SYSTEMATIC:
-                raise unusable(job.name, failures)
+            if not has_scores and len(failures) >= _SYSTEMATIC:
+                raise _unusable(job.name, failures)
             bar.set_postfix_str(judge.telemetry.current(), refresh=False)
             bar.update(len(answered.tasks))
 
@@ -212,7 +240,7 @@ def _told(task: Asked, settings: JudgeSettings, content: dict[str, Any]) -> Told
     return Told(task, content, problem, content["seconds"])
 
 
-def unusable(name: str, failures: Sequence[str]) -> UserError:
+def _unusable(name: str, failures: Sequence[str]) -> UserError:
     """The error of a judge ``name`` whose first answers are all unusable."""
     return UserError(
         f"the first {len(failures)} answers of judge {name} cannot be used, the first because: "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -18,7 +18,7 @@ from edit_benchmark.config.judges import (
 )
 from edit_benchmark.dataset import source_images
 from edit_benchmark.errors import SampleError, SkipSample, UserError
-from edit_benchmark.judging.asking import SYSTEMATIC, Told, ask, unusable
+from edit_benchmark.judging.asking import Told, ask, is_asked_afresh
 from edit_benchmark.judging.judge import Case, Unreadable
 from edit_benchmark.judging.protocol_samples import EDITED
 from edit_benchmark.judging.protocols import Protocol, Question
@@ -119,6 +119,7 @@ def score_edits(job: ScoreJob) -> list[Score]:
     store = Store(job.layout.answer_store)
     by_id = {sample.id: sample for sample in job.samples}
     rows: dict[tuple[str, int], dict[str, Score]] = {}
+    kept: list[Score] = []
     tasks: list[_Task] = []
     missing: list[_Task] = []
     for edit in job.edits:
@@ -146,24 +147,19 @@ def score_edits(job: ScoreJob) -> list[Score]:
                 missing.append(task)
             else:
                 of_edit[task.call] = _row(task, job, stored.content)
-    found = [row for of_edit in rows.values() for row in of_edit.values()]
-    if len(tasks) - len(missing) >= SYSTEMATIC and not _scored(found):
-        if not isinstance(job.settings, ServedJudgeSettings):
-            # The cause was not the images. It may have been mended, such as a broken device.
-            missing = tasks
-        elif missing:
-            # They were paid, and would be again.
-            raise unusable(job.name, [row.reason for row in found])
+                kept.append(of_edit[task.call])
+    has_scores = any(row.status == SCORED for row in kept)
+    afresh = not has_scores and is_asked_afresh(job, [row.reason for row in kept], missing)
+    if afresh:
+        missing = tasks
     log.info("%d edits, %d answers in the store, %d to ask",
-             len(job.edits), len(found), len(missing))  # fmt: skip
+             len(job.edits), len(kept), len(missing))  # fmt: skip
     if missing:
         made = delegated(job, kind, common)
         if made is not None:
             return [Score(**row) for row in made]
         with loaded(job, kind, "score", common) as judge:
-            has_scores = _scored(found)
-            again = missing is tasks
-            for told in ask(missing, job, judge, store, partial(_case, job), has_scores, again):
+            for told in ask(missing, job, judge, store, partial(_case, job), has_scores, afresh):
                 row = _row_of(told, job)
                 rows[row.id, row.repeat][told.task.call] = row
     recipe = recipes.keep(job.layout, {**common, "rubric_sha256": job.asked.sha256})
@@ -319,8 +315,3 @@ def _row(task: _Task, job: ScoreJob, content: Mapping[str, Any]) -> Score:
         mass=round(fmean(of_labels), 6) if of_labels else None,
         **read_as,
     )
-
-
-def _scored(rows: Iterable[Score]) -> bool:
-    """Whether any of ``rows`` has a score."""
-    return any(row.status == SCORED for row in rows)

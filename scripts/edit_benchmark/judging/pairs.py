@@ -12,11 +12,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from edit_benchmark.config.judges import JudgeSettings, ServedJudgeSettings
+from edit_benchmark.config.judges import JudgeSettings
 from edit_benchmark.config.protocols import FIRST, SECOND
 from edit_benchmark.dataset import source_images
 from edit_benchmark.errors import SampleError
-from edit_benchmark.judging.asking import SYSTEMATIC, ask, unusable
+from edit_benchmark.judging.asking import ask, is_asked_afresh
 from edit_benchmark.judging.judge import Answer, Case, Unreadable
 from edit_benchmark.judging.protocols import Protocol, Question
 from edit_benchmark.judging.reading import read
@@ -155,6 +155,7 @@ def ask_pairs(job: PairJob) -> list[dict[str, BothOrders]]:
     common = kind.key_fields(job.settings, job.checkpoint)
     store = Store(job.layout.answer_store)
     found: list[dict[str, list[Heard]]] = [{} for _ in job.pairs]
+    kept: list[Heard] = []
     tasks: list[_Task] = []
     missing: list[_Task] = []
     for place, pair in enumerate(job.pairs):
@@ -172,18 +173,15 @@ def ask_pairs(job: PairJob) -> list[dict[str, BothOrders]]:
                 heard = Heard(None, stored.key, "", str(given_up or ""), None)
                 if stored.content is not None:
                     heard = _heard(task, job.settings, stored.content)
+                    kept.append(heard)
                     tasks.append(task)
                 elif given_up is None:
                     missing.append(task)
                 found[place].setdefault(question.name, []).append(heard)
-    kept = [heard for calls in found for both in calls.values() for heard in both if heard.text]
     has_answers = any(heard.preference is not None for heard in kept)
-    afresh = False  # unless what made all of them unusable may have been mended
-    if len(tasks) >= SYSTEMATIC and not has_answers:
-        if not isinstance(job.settings, ServedJudgeSettings):
-            missing, afresh = [*tasks, *missing], True
-        elif missing:
-            raise unusable(job.name, [heard.problem for heard in kept])
+    afresh = not has_answers and is_asked_afresh(job, [heard.problem for heard in kept], missing)
+    if afresh:
+        missing = [*tasks, *missing]
     if missing:
         made = delegated(job, kind, common)
         if made is not None:
