@@ -21,7 +21,7 @@ from edit_benchmark.errors import SampleError, UserError
 from edit_benchmark.estimate import estimates
 from edit_benchmark.judging import protocols
 from edit_benchmark.judging.judge import Answer, Case, Turn
-from edit_benchmark.judging.pairs import Heard, Pair, Picture, case_of_pair, pair_fields, verdict
+from edit_benchmark.judging.pairs import Pair, Picture, case_of_pair, pair_fields, verdict
 from edit_benchmark.judging.protocols import Question
 from edit_benchmark.records import Preference, Sample
 from edit_benchmark.report import words
@@ -101,14 +101,12 @@ def test_a_preference_is_read_or_is_none(said: str, share: float | None) -> None
 
 
 def test_only_what_is_said_in_both_orders_is_a_win() -> None:
-    def heard(preference: float | None) -> Heard:
-        return Heard(preference, "k", "", "", None)
-
-    assert verdict((heard(1), heard(1))) == 1
-    assert verdict((heard(0), heard(0))) == 0
-    assert verdict((heard(1), heard(0))) == 0.5
-    assert verdict((heard(1), heard(0.5))) == 0.5
-    assert verdict((heard(1), heard(None))) is None
+    assert verdict(1, 1) == 1
+    assert verdict(0, 0) == 0
+    assert verdict(1, 0) == 0.5
+    assert verdict(1, 0.5) == 0.5
+    assert verdict(1, None) is None
+    assert verdict(None, None) is None
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,7 @@ class Heard:
         The share of the win of the pair's first edit, in whichever order they were shown: 1 if it
         is the better one, 0.5 if neither is, 0 if the other is; None if there is no answer.
     key
-        Of the answer; empty if none is kept.
+        Of the answer, or of what was given up; empty if nothing is kept.
     problem
         Why there is none, else empty.
     seconds
@@ -84,13 +84,12 @@ class Heard:
 BothOrders = tuple[Heard, Heard]
 
 
-def verdict(heard: BothOrders) -> float | None:
-    """The share of the win of a pair's first edit; None unless both orders have an answer.
+def verdict(one: float | None, other: float | None) -> float | None:
+    """The share of the win of a pair's first edit, from that in either order; None unless both are.
 
     A judge that says something else in the other order prefers neither (as MT-Bench has it,
     https://arxiv.org/abs/2306.05685).
     """
-    one, other = (each.preference for each in heard)
     if one is None or other is None:
         return None
     return one if one == other else 0.5

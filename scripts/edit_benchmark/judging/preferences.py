@@ -85,7 +85,7 @@ def _row(judge: str, first: Edit, second: Edit, call: str, **fields: Any) -> Pre
 
 
 def _answered(judge: str, first: Edit, second: Edit, call: str, both: BothOrders) -> Preference:
-    win = verdict(both)
+    win = verdict(*(heard.preference for heard in both))
     outcome: dict[str, Any] = {"status": COMPARED, "win": win}
     if win is None:
         reason = next(heard.problem for heard in both if heard.preference is None)

@@ -10,7 +10,7 @@ from edit_benchmark.config.judges import JudgeSettings
 from edit_benchmark.config.protocols import FIRST, SECOND
 from edit_benchmark.errors import SampleError
 from edit_benchmark.judging.judge import Answer, Case
-from edit_benchmark.judging.pairs import Heard, share_of_first, verdict
+from edit_benchmark.judging.pairs import share_of_first, verdict
 from edit_benchmark.judging.protocols import Question
 from edit_benchmark.judging.reading import content_of, read
 from edit_benchmark.judging.turns import turn_of
@@ -83,8 +83,7 @@ def ask_about_pairs(
         heard.setdefault((one.row, one.probe.name), []).append(_share(one, answer, settings))
     probed: list[dict[str, Probed]] = [{} for _ in chosen]
     for one in asked[::2]:
-        first, second = heard[one.row, one.probe.name]
-        share = verdict((_heard(first), _heard(second)))
+        share = verdict(*heard[one.row, one.probe.name])
         differs = not same_pixels(changed(one.edit.case, one.probe).edited, one.edit.case.edited)
         lost = None if share is None else 1 - share
         probed[one.row][one.probe.name] = Probed(lost, differs, share)
@@ -110,7 +109,3 @@ def _share(
         return None
     found = read(content_of(answer, settings), one.question.rubric, settings)
     return share_of_first(found, one.is_swapped)
-
-
-def _heard(share: float | None) -> Heard:
-    return Heard(share, "", "", "", None)
