@@ -437,8 +437,7 @@ def this_plan():
                 + JUDGE_SURROUNDINGS[name]
                 + state(map(Path, RUBRICS[name]))
             )
-            for name in JUDGES
-            if name not in COMPARING
+            for name in SCORING
         },
         edits=tables["edit"],
         scores=tables["score"],
