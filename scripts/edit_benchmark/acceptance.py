@@ -7,7 +7,7 @@ under its new key too, with the versions that made it, and the report names them
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import combinations, product
@@ -18,7 +18,7 @@ from edit_benchmark.checkpoints import record
 from edit_benchmark.checkpoints.record import Checkpoint
 from edit_benchmark.checkpoints.resolve import resolve
 from edit_benchmark.config.editors import EditorSettings, FinishedSettings
-from edit_benchmark.config.judges import JudgeSettings, PixelsJudgeSettings
+from edit_benchmark.config.judges import JudgeSettings
 from edit_benchmark.config.run import Config
 from edit_benchmark.dataset.samples import seed
 from edit_benchmark.editing.finished import finished_edits, finished_fields, read_finished
@@ -27,10 +27,11 @@ from edit_benchmark.editing.registry import KINDS as EDITORS
 from edit_benchmark.errors import SampleError
 from edit_benchmark.judging.chunks import paired
 from edit_benchmark.judging.job import question_fields, questions_of
-from edit_benchmark.judging.pairs import pair_fields
+from edit_benchmark.judging.pairs import Pair, pair_fields
 from edit_benchmark.judging.preferences import pairs_of
-from edit_benchmark.judging.protocols import load
+from edit_benchmark.judging.protocols import Protocol
 from edit_benchmark.judging.registry import KINDS as JUDGES
+from edit_benchmark.judging.rubrics import Rubric
 from edit_benchmark.judging.variations import asked_of
 from edit_benchmark.records import EDITED, Edit, Sample
 from edit_benchmark.results.former_keys import former_keys
@@ -137,8 +138,9 @@ def balances(config: Config) -> list[Balance]:
         if sample.category in config.benchmark.categories and not sample.problem
     ]
     edits, answers = _Shelf(layout.edit_store), _Shelf(layout.answer_store)
+    judges = _judges(config, layout, {sample.category for sample in samples})
     found = []
-    all_made: dict[str, list[tuple[Sample, Edit]]] = {}
+    all_edits: dict[str, list[Edit]] = {}
     for name, model in config.models.items():
         checkpoint = _checkpoint(layout.editor_checkpoint(name), model, f"models.{name}")
         work = _work(EDITORS[model.editor], model, checkpoint)
@@ -153,44 +155,55 @@ def balances(config: Config) -> list[Balance]:
                     sample.id, sample.category, name, EDITED, image_sha256=digest, repeat=repeat
                 )
                 made.append((sample, edit))
-        all_made[name] = made
-        found += [balance, *_judged(config, name, made, answers, layout)]
-    for pair in combinations(sorted(all_made), 2):
-        found += _compared(config, pair, all_made, answers, layout)
+        all_edits[name] = [edit for _, edit in made]
+        found += [balance, *_judged(judges, name, made, answers)]
+    for first, second in combinations(sorted(all_edits), 2):
+        pairs = pairs_of(paired(all_edits[first], all_edits[second]), samples)
+        found += _compared(judges, f"{first} and {second}", pairs, answers)
+    return found
+
+
+@dataclass(frozen=True)
+class _Judge:
+    """A judge, its work, and what it asks about each category."""
+
+    name: str
+    settings: JudgeSettings
+    work: _Work
+    asked: dict[str, Rubric | Protocol]
+
+
+def _judges(config: Config, layout: Layout, categories: Iterable[str]) -> list[_Judge]:
+    found = []
+    for name, settings in config.judges.items():
+        checkpoint = _checkpoint(layout.judge_checkpoint(name), settings, f"judges.{name}")
+        asked = {
+            category: asked_of(settings, category, config.benchmark.language)
+            for category in categories
+        }
+        work = _work(JUDGES[settings.judge], settings, checkpoint)
+        found.append(_Judge(name, settings, work, asked))
     return found
 
 
 def _compared(
-    config: Config,
-    models: tuple[str, str],
-    made: Mapping[str, Sequence[tuple[Sample, Edit]]],
-    answers: _Shelf,
-    layout: Layout,
+    judges: Sequence[_Judge], models: str, pairs: Sequence[Pair], answers: _Shelf
 ) -> list[Balance]:
     """A balance of the answers about two models' edits of each judge that compares."""
-    first, second = models
-    samples = {sample.id: sample for sample, _ in made[first]}
-    edits = paired(*([edit for _, edit in made[name]] for name in models))
     found = []
-    for name, judge, work in _judges(config, layout):
-        if isinstance(judge, PixelsJudgeSettings) or not judge.compares:
+    for judge in judges:
+        if not judge.settings.compares:
             continue
-        balance = Balance(f"answers of {name} about {first} and {second}", answers.store)
-        for pair in pairs_of(edits, list(samples.values())):
-            asked = load(judge, pair.sample.category, config.benchmark.language)
+        balance = Balance(f"answers of {judge.name} about {models}", answers.store)
+        for pair in pairs:
+            asked = judge.asked[pair.sample.category]
+            assert isinstance(asked, Protocol)
             with suppress(SampleError):  # what no judge was asked about
                 for question in asked.questions(pair.sample):
                     for fields in pair_fields(question, pair):
-                        answers.look_up(balance, work, fields)
+                        answers.look_up(balance, judge.work, fields)
         found.append(balance)
     return found
-
-
-def _judges(config: Config, layout: Layout) -> Iterator[tuple[str, JudgeSettings, _Work]]:
-    """Name, settings and work of each judge."""
-    for name, judge in config.judges.items():
-        checkpoint = _checkpoint(layout.judge_checkpoint(name), judge, f"judges.{name}")
-        yield name, judge, _work(JUDGES[judge.judge], judge, checkpoint)
 
 
 def _asked(
@@ -204,25 +217,22 @@ def _asked(
 
 
 def _judged(
-    config: Config,
+    judges: Sequence[_Judge],
     model: str,
     made: Sequence[tuple[Sample, Edit]],
     answers: _Shelf,
-    layout: Layout,
 ) -> list[Balance]:
     """A balance of each judge's answers about the edits of one model."""
     found = []
-    categories = {sample.category for sample, _ in made}
-    for name, judge, work in _judges(config, layout):
-        if judge.compares:
+    for judge in judges:
+        if judge.settings.compares:
             continue
-        asked = {key: asked_of(judge, key, config.benchmark.language) for key in categories}
-        balance = Balance(f"answers of {name} about {model}", answers.store)
+        balance = Balance(f"answers of {judge.name} about {model}", answers.store)
         for sample, edit in made:
             with suppress(SampleError):  # what no judge was asked about
-                for question in questions_of(asked[sample.category], sample):
-                    fields = question_fields(judge, question, sample, edit)
-                    answers.look_up(balance, work, fields)
+                for question in questions_of(judge.asked[sample.category], sample):
+                    fields = question_fields(judge.settings, question, sample, edit)
+                    answers.look_up(balance, judge.work, fields)
         found.append(balance)
     return found
 
