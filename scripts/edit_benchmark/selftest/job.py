@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -19,7 +19,7 @@ from edit_benchmark.judging.job import case_of
 from edit_benchmark.judging.judge import Answer, Case
 from edit_benchmark.judging.registry import KINDS
 from edit_benchmark.judging.rubrics import Rubric
-from edit_benchmark.judging.variations import asked_hash, asked_of, rubric_of
+from edit_benchmark.judging.variations import asked_hash, asked_of
 from edit_benchmark.records import Edit, Sample
 from edit_benchmark.results import replies
 from edit_benchmark.results.replies import Replies
@@ -117,7 +117,11 @@ def _rows(job: SelfTestJob) -> list[Answered]:
     made = delegated(job, kind, key_fields)
     if made is not None:
         return Part.of(made).rows
-    chosen = _chosen(job, edits, places)
+    asked = {
+        category: asked_of(job.settings, category, job.language)
+        for category in {edits[place].category for place in places}
+    }
+    chosen = _chosen(job, edits, places, asked)
     if not chosen:
         return []
     with (
@@ -145,26 +149,29 @@ def _rows(job: SelfTestJob) -> list[Answered]:
             for _, answer in ask(questions):
                 yield answer
 
-        questions = [_first_question(job, edit.case.sample) for edit in chosen]
+        questions = [_first_question(asked, edit.case.sample) for edit in chosen]
         return ask_about_pairs(ask_pairs, chosen, questions, job.settings, job.results)
 
 
-def _chosen(job: SelfTestJob, edits: Sequence[Edit], places: Sequence[int]) -> list[Chosen]:
+def _chosen(
+    job: SelfTestJob,
+    edits: Sequence[Edit],
+    places: Sequence[int],
+    asked: Mapping[str, Rubric | protocols.Protocol],
+) -> list[Chosen]:
     """The edits at ``places`` with their images; those that cannot be read are left out."""
     by_id, images = {sample.id: sample for sample in job.samples}, clusters(job.samples)
     others = probes.partners([by_id[edit.id] for edit in edits], job.samples)
-    asked: dict[str, Rubric] = {}
-    if not job.settings.compares:
-        asked = {
-            category: rubric_of(job.settings, category, job.language)
-            for category in {edits[place].category for place in places}
-        }
     chosen = []
     for place in places:
         edit = edits[place]
         with suppress(SampleError):
             sample = by_id[edit.id]
-            rubric = asked.get(edit.category) or _first_question(job, sample).rubric
+            of_category = asked[edit.category]
+            if isinstance(of_category, Rubric):
+                rubric = of_category
+            else:
+                rubric = _first_question(asked, sample).rubric
             case = case_of(sample, edit, rubric, job.results)
             chosen.append(Chosen(place, case, others[place], images[edit.id]))
     return chosen
@@ -174,8 +181,10 @@ def _case(question: Question | PairQuestion) -> Case:
     return question.case()
 
 
-def _first_question(job: SelfTestJob, sample: Sample) -> protocols.Question:
+def _first_question(
+    asked: Mapping[str, Rubric | protocols.Protocol], sample: Sample
+) -> protocols.Question:
     """The first of what a judge that compares is asked about a sample."""
-    asked = asked_of(job.settings, sample.category, job.language)
-    assert isinstance(asked, protocols.Protocol)
-    return asked.questions(sample)[0]
+    protocol = asked[sample.category]
+    assert isinstance(protocol, protocols.Protocol)
+    return protocol.questions(sample)[0]
