@@ -14,7 +14,7 @@ from edit_benchmark.judging.preferences import Edits, compare_edits, pairs_of
 from edit_benchmark.judging.protocols import load
 from edit_benchmark.records import Edit, Sample
 from edit_benchmark.results.tables import read_rows, write_rows
-from edit_benchmark.runtime.command_line import add_device_arguments, device_request, run
+from edit_benchmark.runtime.command_line import add_judge_arguments, job_fields, run
 from edit_benchmark.runtime.progress import pair_line
 
 
@@ -35,7 +35,6 @@ def main() -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--samples", type=Path, required=True, help="the samples table")
     parser.add_argument(
         "--edits", type=Path, nargs=2, required=True, help="the category's tables of both models"
     )
@@ -43,13 +42,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--category", required=True, metavar="KEY")
     parser.add_argument("--chunk", type=int, required=True, help="which part, from 1")
     parser.add_argument("--chunk-size", type=int, required=True, help="pairs of a part")
-    parser.add_argument("--judge", required=True, help="name of the judge in tables")
-    parser.add_argument("--settings", required=True, help="the judge, as JSON")
-    parser.add_argument("--checkpoint", type=Path, required=True, help="its checkpoint's record")
-    parser.add_argument("--language", choices=["en", "zh"], required=True)
-    parser.add_argument("--results", type=Path, required=True, help="the results folder")
     parser.add_argument("--out", type=Path, required=True, help="the table to write")
-    add_device_arguments(parser)
+    add_judge_arguments(parser)
     return parser
 
 
@@ -57,20 +51,14 @@ def _job(arguments: argparse.Namespace) -> tuple[PairJob, list[Edits], list[Samp
     """The job, the rows of both models that it is about, and all samples."""
     settings = judge_settings(arguments.settings, arguments.judge)
     first, second = arguments.models
-    purpose = f"compare {arguments.judge} {first} {second} {arguments.category}"
+    which = f"{first} {second} {arguments.category} part {arguments.chunk}"
+    purpose = f"compare {arguments.judge} {which}"
     start = (arguments.chunk - 1) * arguments.chunk_size
     both = paired(*(read_rows(path, Edit) for path in arguments.edits))
     edits = both[start : start + arguments.chunk_size]
     samples = read_rows(arguments.samples, Sample)
     job = PairJob(
-        name=arguments.judge,
-        settings=settings,
-        checkpoint_record=arguments.checkpoint,
-        results=arguments.results.absolute(),
-        devices=device_request(arguments, purpose, settings.gpu),
-        stage_checkpoints=arguments.stage_checkpoints or None,
-        at_once=arguments.at_once or None,
-        budget=arguments.budget or None,
+        **job_fields(arguments, arguments.judge, settings, purpose),
         pairs=pairs_of(edits, samples),
         asked=load(settings, arguments.category, arguments.language),
     )

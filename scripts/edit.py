@@ -17,7 +17,7 @@ from edit_benchmark.editing.job import EditJob, edit_shard
 from edit_benchmark.errors import UserError
 from edit_benchmark.records import Edit, Sample
 from edit_benchmark.results.tables import read_rows, write_rows
-from edit_benchmark.runtime.command_line import add_device_arguments, device_request, run
+from edit_benchmark.runtime.command_line import add_device_arguments, job_fields, run
 from edit_benchmark.runtime.progress import edit_line
 
 
@@ -64,14 +64,7 @@ def _job(arguments: argparse.Namespace, category: Sequence[Sample]) -> EditJob:
     settings = editor_settings(arguments.settings, arguments.model)
     purpose = f"edit {arguments.model} {arguments.category} {arguments.shard}"
     return EditJob(
-        name=arguments.model,
-        settings=settings,
-        checkpoint_record=arguments.checkpoint,
-        results=arguments.results.absolute(),
-        devices=device_request(arguments, purpose, settings.gpu),
-        stage_checkpoints=arguments.stage_checkpoints or None,
-        at_once=arguments.at_once or None,
-        budget=arguments.budget or None,
+        **job_fields(arguments, arguments.model, settings, purpose),
         samples=[row for row in category if shard_of(row, shards) == number - 1],
     )
 

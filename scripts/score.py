@@ -14,7 +14,7 @@ from edit_benchmark.judging.job import ScoreJob, score_edits
 from edit_benchmark.judging.variations import asked_of
 from edit_benchmark.records import Edit, Sample
 from edit_benchmark.results.tables import read_rows, write_rows
-from edit_benchmark.runtime.command_line import add_device_arguments, device_request, run
+from edit_benchmark.runtime.command_line import add_judge_arguments, job_fields, run
 from edit_benchmark.runtime.progress import score_line
 
 
@@ -34,19 +34,13 @@ def main() -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--samples", type=Path, required=True, help="the samples table")
     parser.add_argument("--edits", type=Path, required=True, help="the category's table of edits")
     parser.add_argument("--category", required=True, metavar="KEY")
     parser.add_argument("--model", required=True, help="name of the model in tables")
     parser.add_argument("--chunk", type=int, required=True, help="which part, from 1")
     parser.add_argument("--chunk-size", type=int, required=True, help="edited images of a part")
-    parser.add_argument("--judge", required=True, help="name of the judge in tables")
-    parser.add_argument("--settings", required=True, help="the judge, as JSON")
-    parser.add_argument("--checkpoint", type=Path, required=True, help="its checkpoint's record")
-    parser.add_argument("--language", choices=["en", "zh"], required=True)
-    parser.add_argument("--results", type=Path, required=True, help="the results folder")
     parser.add_argument("--out", type=Path, required=True, help="the table to write")
-    add_device_arguments(parser)
+    add_judge_arguments(parser)
     return parser
 
 
@@ -54,14 +48,7 @@ def _job(arguments: argparse.Namespace) -> ScoreJob:
     settings = judge_settings(arguments.settings, arguments.judge)
     purpose = f"score {arguments.judge} {arguments.category} part {arguments.chunk}"
     return ScoreJob(
-        name=arguments.judge,
-        settings=settings,
-        checkpoint_record=arguments.checkpoint,
-        results=arguments.results.absolute(),
-        devices=device_request(arguments, purpose, settings.gpu),
-        stage_checkpoints=arguments.stage_checkpoints or None,
-        at_once=arguments.at_once or None,
-        budget=arguments.budget or None,
+        **job_fields(arguments, arguments.judge, settings, purpose),
         edits=chunk(read_rows(arguments.edits, Edit), arguments.chunk, arguments.chunk_size),
         samples=read_rows(arguments.samples, Sample),
         asked=asked_of(settings, arguments.category, arguments.language),

@@ -13,7 +13,7 @@ from edit_benchmark.config.resolve import judge_settings
 from edit_benchmark.records import Edit, Sample
 from edit_benchmark.results.files import write_text
 from edit_benchmark.results.tables import read_rows
-from edit_benchmark.runtime.command_line import add_device_arguments, device_request, run
+from edit_benchmark.runtime.command_line import add_judge_arguments, job_fields, run
 from edit_benchmark.selftest.job import SelfTestJob, self_test
 
 
@@ -30,18 +30,12 @@ def main() -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--samples", type=Path, required=True, help="the samples table")
     parser.add_argument("--edits", type=Path, nargs="+", required=True, help="tables of edits")
     parser.add_argument("--count", type=int, required=True, help="edits of all parts, at most")
     parser.add_argument("--part", required=True, metavar="K-of-N", help="such as 1-of-4")
     parser.add_argument("--model", required=True, help="name of the model in tables")
-    parser.add_argument("--judge", required=True, help="name of the judge in tables")
-    parser.add_argument("--settings", required=True, help="the judge, as JSON")
-    parser.add_argument("--checkpoint", type=Path, required=True, help="its checkpoint's record")
-    parser.add_argument("--language", choices=["en", "zh"], required=True)
-    parser.add_argument("--results", type=Path, required=True, help="the results folder")
     parser.add_argument("--out", type=Path, required=True, help="the JSON file to write")
-    add_device_arguments(parser)
+    add_judge_arguments(parser)
     return parser
 
 
@@ -50,14 +44,7 @@ def _job(arguments: argparse.Namespace) -> SelfTestJob:
     settings = judge_settings(arguments.settings, arguments.judge)
     purpose = f"self-test of {arguments.judge} part {arguments.part}"
     return SelfTestJob(
-        name=arguments.judge,
-        settings=settings,
-        checkpoint_record=arguments.checkpoint,
-        results=arguments.results.absolute(),
-        devices=device_request(arguments, purpose, settings.gpu),
-        stage_checkpoints=arguments.stage_checkpoints or None,
-        at_once=arguments.at_once or None,
-        budget=arguments.budget or None,
+        **job_fields(arguments, arguments.judge, settings, purpose),
         model=arguments.model,
         # One edit a sample: more of them are no more samples.
         edits=[row for path in arguments.edits for row in read_rows(path, Edit) if not row.repeat],

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from edit_benchmark.errors import UserError
 from edit_benchmark.runtime import supervision
@@ -104,6 +105,36 @@ def add_device_arguments(parser: argparse.ArgumentParser) -> None:
     served.add_argument(
         "--budget", type=float, default=0, help="the most that the run may cost; 0 for no limit"
     )
+
+
+def add_judge_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of every job that asks a judge, those of its device among them."""
+    parser.add_argument("--samples", type=Path, required=True, help="the samples table")
+    parser.add_argument("--judge", required=True, help="name of the judge in tables")
+    parser.add_argument("--settings", required=True, help="the judge, as JSON")
+    parser.add_argument("--checkpoint", type=Path, required=True, help="its checkpoint's record")
+    parser.add_argument("--language", choices=["en", "zh"], required=True)
+    parser.add_argument("--results", type=Path, required=True, help="the results folder")
+    add_device_arguments(parser)
+
+
+def job_fields(
+    arguments: argparse.Namespace, name: str, settings: Any, purpose: str
+) -> dict[str, Any]:
+    """What a :class:`~edit_benchmark.runtime.job.Job` of any kind is told by a command.
+
+    ``purpose`` is as of :func:`device_request`.
+    """
+    return {
+        "name": name,
+        "settings": settings,
+        "checkpoint_record": arguments.checkpoint,
+        "results": arguments.results.absolute(),
+        "devices": device_request(arguments, purpose, settings.gpu),
+        "stage_checkpoints": arguments.stage_checkpoints or None,
+        "at_once": arguments.at_once or None,
+        "budget": arguments.budget or None,
+    }
 
 
 def device_request(arguments: argparse.Namespace, purpose: str, count: int = 1) -> DeviceRequest:
