@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from edit_benchmark.config.judges import PixelsJudgeSettings
 from edit_benchmark.config.resolve import judge_settings
+from edit_benchmark.errors import UserError
 from edit_benchmark.judging.chunks import paired
 from edit_benchmark.judging.pairs import PairJob, as_json, ask_pairs
 from edit_benchmark.judging.preferences import Edits, compare_edits, pairs_of
@@ -50,6 +52,10 @@ def _parser() -> argparse.ArgumentParser:
 def _job(arguments: argparse.Namespace) -> tuple[PairJob, list[Edits], list[Sample]]:
     """The job, the rows of both models that it is about, and all samples."""
     settings = judge_settings(arguments.settings, arguments.judge)
+    if isinstance(settings, PixelsJudgeSettings) or not settings.compares:
+        raise UserError(
+            f"judge {arguments.judge} gives scores and compares no edits; use scripts/score.py."
+        )
     first, second = arguments.models
     which = f"{first} {second} {arguments.category} part {arguments.chunk}"
     purpose = f"compare {arguments.judge} {which}"
