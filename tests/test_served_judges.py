@@ -200,6 +200,18 @@ def test_a_judge_that_wants_to_say_something_else_gives_no_score(
     assert len(server.asked) == asked
 
 
+@pytest.mark.parametrize(
+    "content", [[], [None], [{"top_logprobs": []}], [{"top_logprobs": {"6": -0.1}}],
+                [{"top_logprobs": ["6"]}], [{"top_logprobs": [{"logprob": -0.1}, None]}]],
+)  # fmt: skip
+def test_probabilities_in_no_form_that_is_known_are_no_score(
+    server: StandIn, tmp_path: Path, content: list[Any]
+) -> None:
+    server.behaviour = lambda asked: Reply(body=chat("6", logprobs={"content": content}))
+    (row,) = score(tmp_path, server.url)
+    assert row.reason.startswith("no_logprobs: ")
+
+
 @pytest.mark.parametrize("value", [float("nan"), None])
 def test_a_probability_that_is_no_number_is_no_score(
     server: StandIn, tmp_path: Path, value: float | None

@@ -262,7 +262,8 @@ def _label_place(choice: Mapping[str, Any], rubric: Rubric) -> dict[str, Any]:
     tokens = logprobs.get("content") if isinstance(logprobs, Mapping) else None
     first = tokens[0] if isinstance(tokens, list) and tokens else None
     listed = first.get("top_logprobs") if isinstance(first, Mapping) else None
-    if not isinstance(listed, list) or not listed:
+    are_known = isinstance(listed, list) and all(isinstance(entry, Mapping) for entry in listed)
+    if not listed or not are_known:
         raise SampleError(
             "no_logprobs", "the server gives no log probabilities; use method: generated"
         )
