@@ -509,10 +509,11 @@ def test_answers_that_came_while_a_judge_was_loaded_are_not_asked_again(
 ) -> None:
     """A cluster's job that outlived its run stores them."""
     really, others = job.loaded, []
+    more: dict[str, Any] = {}
 
     def loaded_meanwhile(*arguments: Any) -> Any:
         monkeypatch.setattr(job, "loaded", really)
-        others.extend(score(tmp_path, server.url, 2))
+        others.extend(score(tmp_path, server.url, 2, **more))
         return really(*arguments)
 
     monkeypatch.setattr(job, "loaded", loaded_meanwhile)
@@ -520,6 +521,14 @@ def test_answers_that_came_while_a_judge_was_loaded_are_not_asked_again(
     assert [row.score for row in rows[:2]] == [row.score for row in others]
     assert [row.status for row in rows] == ["scored"] * 3
     assert len(server.asked) == 3 * 5
+    # They say that the judge is one that can be used, whatever the next answers are.
+    monkeypatch.setattr(job, "loaded", loaded_meanwhile)
+    more["seed"] = 1
+    server.behaviour = lambda asked: (
+        well(asked) if len(server.asked) <= 25 else Reply(body=chat(""))
+    )
+    rows = score(tmp_path, server.url, 12, **more)
+    assert [row.status for row in rows] == ["scored"] * 2 + ["judge_failed"] * 10
 
 
 def test_a_server_that_moved_is_not_paid_again(server: StandIn, tmp_path: Path) -> None:
