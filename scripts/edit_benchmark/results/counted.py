@@ -19,12 +19,7 @@ from edit_benchmark.results.layout import Layout
 from edit_benchmark.results.plan import Maker, Plan, Table
 from edit_benchmark.results.store import Store
 
-# As write_rows writes rows, field by field in their order; a quote within a text is escaped.
-_TEXT = rb'("(?:[^"\\]|\\.)*")'
-_SAMPLE = re.compile(
-    rb'\{"id": %b, "category": %b, "index": (\d+), "instruction": %b, "source": %b,'
-    rb' "source_sha256": %b' % ((_TEXT,) * 5)
-)
+# As write_rows writes rows; a quote within a text is escaped.
 _KEY = re.compile(rb'"key": "([0-9a-f]{40})"')
 _ANSWER_KEY = re.compile(rb'"answer_key": "([0-9a-f]{40})"')
 
@@ -224,9 +219,11 @@ def _samples(table: Path) -> Iterator[tuple[str, _Sample]]:
         return
     with table.open("rb") as lines:
         for line in lines:
-            if match := _SAMPLE.match(line):
-                name, category, index, instruction, _, digest = map(json.loads, match.groups())
-                yield name, _Sample(category, index, instruction, digest)
+            row = json.loads(line)
+            yield (
+                row["id"],
+                _Sample(row["category"], row["index"], row["instruction"], row["source_sha256"]),
+            )
 
 
 def _records(
