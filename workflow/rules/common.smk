@@ -426,7 +426,7 @@ def this_plan():
             tables[job.rule.name].append(plan.Table(place, job in to_make))
     return plan.Plan(
         # By the clock of the file system, which gives the times of the tables.
-        begun=(Path(config["results"]) / ".run.lock").stat().st_mtime,
+        begun=Layout(Path(config["results"])).run_lock.stat().st_mtime,
         models={
             name: plan.Maker(MODELS[name] + EDITOR_SURROUNDINGS[name], model.repeats)
             for name, model in settings.models.items()

@@ -165,6 +165,11 @@ class Layout:
         """What the last run was to make, written as it began."""
         return self.root / "plan.json"
 
+    @property
+    def run_lock(self) -> Path:
+        """The file that a run has locked, and that says which run it is."""
+        return self.root / ".run.lock"
+
     def job_log(self, rule: str, *place: str) -> Path:
         """The log of a job; ``place`` are its wildcards in the order of its table's path."""
         return self.root.joinpath("logs", rule, *place[:-1], f"{place[-1]}.log")

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO
 
 from edit_benchmark.errors import UserError
+from edit_benchmark.results.layout import Layout
 
 #: Set by the workflow for jobs on other hosts: the results folder's lock file, and which of the
 #: runs that had it they belong to.
@@ -31,7 +32,7 @@ def hold(results: Path) -> IO[str]:
         If another run has it, naming that.
     """
     results.mkdir(parents=True, exist_ok=True)
-    file = _open(results / ".run.lock")
+    file = _open(Layout(results).run_lock)
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -64,7 +65,7 @@ def hold(results: Path) -> IO[str]:
 
 def this_run(results: Path) -> str:
     """What a run that holds ``results`` sets as :data:`RUN`."""
-    path = (results / ".run.lock").resolve()
+    path = Layout(results).run_lock.resolve()
     return f"{_run_of(path)}:{path}"
 
 

@@ -97,7 +97,7 @@ def look(results: Path) -> Status:
     stations = counting.stations
     paces = [_pace(station, now, timings) for station in stations]
     seconds_left, unmeasured = _left(stations, paces)
-    under_way, where = _process(results)
+    under_way, where = _process(layout.run_lock)
     verdicts = [counting.is_made(layout.selftest(*one.place), one) for one in plan.selftests]
     compared = [
         counting.is_made(layout.preference_part(*one.place), one) for one in plan.comparisons
@@ -270,9 +270,8 @@ def _at_work(layout: Layout, plan: Plan, since: float) -> list[str]:
     return found
 
 
-def _process(results: Path) -> tuple[bool | None, str]:
-    """Whether the run's process is there, and which one it is."""
-    lock = results / ".run.lock"
+def _process(lock: Path) -> tuple[bool | None, str]:
+    """Whether the process of the run that locked a file is there, and which one it is."""
     try:
         holder = json.loads(lock.read_bytes())
         pid, host = int(holder["pid"]), str(holder["host"])
