@@ -93,8 +93,8 @@ class Folder:
                 {"ruler": Maker("settings")},
                 [Table(("painter", "physical", f"{k}-of-2"), to_make=True) for k in (1, 2)],
                 [Table(("ruler", "painter", "physical", "1"), to_make=True)],
-                [],
-                [],
+                [Table(("arena", "painter", "sketcher", "physical", "1"), to_make=True)],
+                [Table(("ruler", "painter"), to_make=True)],
             ),
         )
 
@@ -169,6 +169,29 @@ def test_edits_in_a_table_and_in_the_store_are_counted_once(tmp_path: Path) -> N
     write_rows(folder.layout.shard_table("painter", "physical", "1-of-2"), rows)
     row = folder.station("painter")
     assert (row["done"], row["failed"], row["seconds_left"]) == (3, 1, 0)
+
+
+def test_jobs_of_all_kinds_are_at_work_until_their_tables_are_there(tmp_path: Path) -> None:
+    layout = Folder(tmp_path, 1).layout
+    jobs = {
+        ("edit", "painter", "physical", "1-of-2"): layout.shard_table,
+        ("score", "ruler", "painter", "physical", "part-2"): layout.score_part,
+        ("compare", "arena", "painter", "sketcher", "physical", "part-2"): layout.preference_part,
+        ("selftest_part", "ruler", "painter", "1-of-1"): layout.selftest_part,
+    }
+    logs = [layout.job_log(*job) for job in jobs]
+    logs.append(layout.job_log("edit", "painter", "physical", "2-of-2"))
+    for log in logs:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.touch()
+        age = 1000 if log == logs[-1] else 10
+        os.utime(log, (time.time() - age, time.time() - age))
+    assert look(tmp_path).at_work == [" ".join(job) for job in jobs]
+    for (_, *place, part), table_of in jobs.items():
+        table = table_of(*place, part.removeprefix("part-"))
+        table.parent.mkdir(parents=True, exist_ok=True)
+        table.touch()
+    assert not look(tmp_path).at_work
 
 
 def test_where_no_run_has_begun_there_is_one_sentence(tmp_path: Path) -> None:

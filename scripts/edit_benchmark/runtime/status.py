@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -14,7 +14,7 @@ from typing import Any
 from edit_benchmark.results import plan as plans
 from edit_benchmark.results.counted import Counting, Station, written_at
 from edit_benchmark.results.layout import Layout
-from edit_benchmark.results.plan import Plan
+from edit_benchmark.results.plan import Plan, Table
 from edit_benchmark.runtime.progress import duration
 
 #: Rates are those of so many seconds before the look.
@@ -256,17 +256,21 @@ def _timings(path: Path) -> dict[tuple[str, str], float]:
 
 def _at_work(layout: Layout, plan: Plan, since: float) -> list[str]:
     """Jobs whose logs were written since then, and not before a table of theirs."""
-    jobs = [("edit", table.place, layout.shard_table(*table.place)) for table in plan.edits]
-    for judge, model, category in dict.fromkeys(tuple(table.place[:3]) for table in plan.scores):
-        logs = layout.job_log("score", judge, model, category, "part-1").parent
-        for log in logs.glob("part-*.log"):
-            table = layout.score_part(judge, model, category, log.stem.removeprefix("part-"))
-            jobs.append(("score", (judge, model, category, log.stem), table))
+    # How many words of a place come before the part: which parts there are is not known before.
+    kinds: list[tuple[str, Sequence[Table], int, Callable[..., Path]]] = [
+        ("edit", plan.edits, 2, layout.shard_table),
+        ("score", plan.scores, 3, layout.score_part),
+        ("compare", plan.comparisons, 4, layout.preference_part),
+        ("selftest_part", plan.selftests, 2, layout.selftest_part),
+    ]
     found = []
-    for rule, place, table in jobs:
-        written = written_at(layout.job_log(rule, *place))
-        if written is not None and written >= max(since, written_at(table) or 0.0):
-            found.append(" ".join([rule, *place]))
+    for rule, tables, words, table_of in kinds:
+        for place in dict.fromkeys(tuple(table.place[:words]) for table in tables):
+            for log in sorted(layout.job_log(rule, *place, "a part").parent.glob("*.log")):
+                table = table_of(*place, log.stem.removeprefix("part-"))
+                written = written_at(log) or 0.0
+                if written >= max(since, written_at(table) or 0.0):
+                    found.append(" ".join([rule, *place, log.stem]))
     return found
 
 
