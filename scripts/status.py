@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import time
 from pathlib import Path
 
 from edit_benchmark.runtime.command_line import run
 from edit_benchmark.runtime.status import as_json, lines, look
+
+_DAY = 86400.0
 
 
 def main() -> None:
@@ -24,16 +27,20 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="for programs")
     parser.add_argument("--watch", type=float, metavar="SECONDS", help="again and again")
     arguments = parser.parse_args()
+    # Ctrl-C, or a reader that has seen enough, is how a watch ends.
+    for number in (signal.SIGINT, signal.SIGPIPE):
+        signal.signal(number, signal.SIG_DFL)
     while True:
         status = look(arguments.results)
-        text = lines(status)
-        print(
-            json.dumps(as_json(status), ensure_ascii=False) if arguments.json else "\n".join(text)
-        )
+        if arguments.json:
+            print(json.dumps(as_json(status), ensure_ascii=False), flush=True)
+        else:
+            print("\n".join(lines(status)), flush=True)
         if arguments.watch is None:
             return
-        print(flush=True)
-        time.sleep(max(1.0, arguments.watch))
+        if not arguments.json:
+            print(flush=True)
+        time.sleep(min(max(1.0, arguments.watch), _DAY))
 
 
 if __name__ == "__main__":

@@ -209,3 +209,23 @@ def test_nothing_heavy_is_imported_to_look(tmp_path: Path) -> None:
     )  # fmt: skip
     imported = {line.rpartition("|")[2].strip() for line in result.stderr.splitlines()}
     assert not imported & {"torch", "pandas", "numpy", "PIL", "snakemake", "transformers"}
+
+
+def test_a_watch_ends_without_a_word(tmp_path: Path) -> None:
+    Folder(tmp_path, 1)
+    command = [sys.executable, ROOT / "scripts/status.py", tmp_path, "--json", "--watch"]
+    watch = subprocess.Popen(
+        [*command, "inf"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert watch.stdout is not None
+    assert json.loads(watch.stdout.readline())["results"] == str(tmp_path)
+    watch.send_signal(signal.SIGINT)
+    assert watch.communicate(timeout=60) == ("", "")
+    watch = subprocess.Popen(
+        [*command, "1"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert watch.stdout is not None
+    assert watch.stderr is not None
+    watch.stdout.close()
+    assert watch.stderr.read() == ""
+    assert watch.wait(60) == -signal.SIGPIPE
