@@ -11,7 +11,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from conftest import ROOT, Project
 from edit_benchmark.errors import UserError
@@ -72,6 +74,23 @@ def test_a_run_is_followed_from_before_its_first_edit_to_its_end(project: Projec
     run.communicate()
     assert 1 <= other["painter"]["done"] <= len(stored(project)) - former
     assert other["ruler"]["done"] == 0
+
+
+def test_edits_by_former_weights_are_not_counted(project: Project) -> None:
+    weights = project.root / "weights"
+    weights.mkdir()
+    (weights / "config.json").write_text("{}")
+    painter = {"editor": "class_path", "class_path": "toys.Painter", "checkpoint": "weights"}
+    one_category(project, 2, models={"painter": painter})
+    layout = Layout(project.root / "results")
+    plans = []
+    for value in range(2):
+        save_file({"a": np.full(64, value, np.float32)}, weights / "model.safetensors")
+        project.run()
+        plans.append(plan.read(layout))
+    assert [one.models["painter"].since for one in plans] == [one.begun for one in plans]
+    # The same judge goes on.
+    assert {one.judges["ruler"].since for one in plans} == {plans[0].begun}
 
 
 class Folder:

@@ -428,13 +428,17 @@ def this_plan():
         # By the clock of the file system, which gives the times of the tables.
         begun=Layout(Path(config["results"])).run_lock.stat().st_mtime,
         models={
-            name: plan.Maker(MODELS[name] + EDITOR_SURROUNDINGS[name], model.repeats)
+            name: plan.Maker(
+                MODELS[name] + EDITOR_SURROUNDINGS[name] + EDITOR_WEIGHTS[name],
+                model.repeats,
+            )
             for name, model in settings.models.items()
         },
         judges={
             name: plan.Maker(
                 JUDGES[name]
                 + JUDGE_SURROUNDINGS[name]
+                + JUDGE_WEIGHTS[name]
                 + state(map(Path, RUBRICS[name]))
             )
             for name in SCORING
