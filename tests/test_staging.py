@@ -51,7 +51,8 @@ def weights(folder: Path) -> Path:
     (folder / "transformer").mkdir(parents=True)
     (folder / "config.json").write_text("{}")
     blob = folder.with_name("blob")
-    save_file({name: np.arange(64, dtype=np.float32) for name in "ab"}, blob)
+    # Longer than what the fingerprint reads of a tensor.
+    save_file({name: np.arange(4096, dtype=np.float32) for name in "ab"}, blob)
     (folder / WEIGHTS).symlink_to(blob)
     return folder
 
@@ -126,7 +127,7 @@ def shorten(copy: Path) -> None:
 
 def alter(copy: Path) -> None:
     data = bytearray(copy.read_bytes())
-    data[-100] ^= 1
+    data[-8192] ^= 1  # in the middle of the last tensor
     copy.write_bytes(data)
 
 
@@ -166,6 +167,15 @@ def full(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "fsync", fsync)
 
 
+def broken(monkeypatch: pytest.MonkeyPatch) -> None:
+    def copy(source: Path, target: Path) -> None:
+        shutil.copyfile(source, target)
+        if target.name == Path(WEIGHTS).name:
+            shorten(target)
+
+    monkeypatch.setattr(shutil, "copy2", copy)
+
+
 def unset(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NODE_DISK")
 
@@ -183,6 +193,7 @@ def is_file(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         (small, "its disk has 0.0 GiB free, and the checkpoint takes 0.0; make room there"),
         (full, "its disk is full (No space left on device); make room there"),
+        (broken, "what was copied is not what was read; look after its disk"),
         (unset, "the job's environment has no NODE_DISK"),
         (empty, "the job's environment has no NODE_DISK"),
         (is_file, "Not a directory"),

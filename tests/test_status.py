@@ -188,6 +188,17 @@ def test_edits_in_a_table_and_in_the_store_are_counted_once(tmp_path: Path) -> N
     write_rows(folder.layout.shard_table("painter", "physical", "1-of-2"), rows)
     row = folder.station("painter")
     assert (row["done"], row["failed"], row["seconds_left"]) == (3, 1, 0)
+    folder.answer(keys[0], 0, questions=1)
+    assert folder.station("ruler")["done"] == 1
+
+
+def test_a_table_that_its_job_has_yet_to_replace_is_not_counted(tmp_path: Path) -> None:
+    folder = Folder(tmp_path, 4)
+    table = folder.layout.shard_table("painter", "physical", "1-of-2")
+    write_rows(table, [Edit("s0", "physical", "painter", "edited", key="0" * 40, seconds=2.0)])
+    assert folder.station("painter")["done"] == 1
+    os.utime(table, (folder.begun - 60, folder.begun - 60))
+    assert folder.station("painter")["done"] == 0
 
 
 def test_jobs_of_all_kinds_are_at_work_until_their_tables_are_there(tmp_path: Path) -> None:
