@@ -106,6 +106,15 @@ def given(ids: Sequence[int | str]) -> list[str]:
     return [device.visible for device in devices.usable(ids).values()]
 
 
+def is_free(device: int | str) -> bool:
+    """Whether a job that asks for a device would get it without waiting."""
+    (name,) = devices.usable([device])
+    lock = leases.take(name, "a question")
+    if lock is not None:
+        lock.close()
+    return lock is not None
+
+
 @pytest.mark.parametrize("name", JOBS)
 def test_device_ids_give_way_to_what_any_scheduler_names_and_the_log_says_so(
     name: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
@@ -242,6 +251,7 @@ def test_jobs_of_one_allocation_take_turns_and_those_of_two_do_not(
         (name,) = devices.usable([0])
         assert leases.take(name, "another process") is None
         monkeypatch.setenv("SLURM_JOB_ID", "8")
+        assert is_free(0)
         with leases.lease(request(0)):
             pass
 
@@ -251,6 +261,7 @@ def test_workers_on_the_cpu_are_those_of_a_job(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("SLURM_JOB_ID", "7")
     with leases.lease(request("cpu")):
         monkeypatch.setenv("SLURM_JOB_ID", "8")
+        assert is_free("cpu")
         with leases.lease(request("cpu")) as device:
             assert device.torch_name == "cpu"
 
