@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from conftest import ROOT, Project
+from edit_benchmark.runtime import run_lock
 from runs import asked, one_category
 
 PROFILE = ROOT / "workflow" / "profiles" / "kubernetes"
@@ -103,8 +104,10 @@ def test_a_run_in_pods(project: Project, cluster: dict[str, str]) -> None:
     assert len(project.scores("physical")) == 2
     (log,) = (project.root / "results/logs/edit").rglob("*.log")
     assert "device kubernetes-" in log.read_text()
+    run = {"name": run_lock.RUN, "value": run_lock.this_run(project.root / "results")}
     # An edit job and a score job; the others are the head's.
     for _, container in map(pod_of, found := manifests(cluster)):
         assert container["workingDir"] == str(project.root)
+        assert run in container["env"]
         assert container["resources"]["limits"]["nvidia.com/gpu"] == "1"
     assert len(found) == 2
