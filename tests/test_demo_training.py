@@ -137,7 +137,10 @@ def test_training_goes_on_where_it_was(
     assert train(0.1) == [0]
     spent = torch.load(tmp_path / "flow.pt")["seconds"]
     assert spent >= 0.1
+    learnt = edit.transformer.img_in.weight.clone()
+    torch.nn.init.zeros_(edit.transformer.img_in.weight)
     assert train(0.1) == [0]  # its time is over: not a step more
+    assert torch.equal(edit.transformer.img_in.weight, learnt)
 
 
 def test_what_training_aims_at_leads_the_pipeline_to_the_target(

@@ -34,6 +34,7 @@ from demo.train import parts, scenes
 from demo.train.budget import Budget, provenance
 from demo.train.code import Code, Pictures
 from demo.train.exact_start import INTERPOLATION, exact_start, fitted_code
+from demo.train.learner import Learner
 from demo.train.one_frame import one_frame, write_back
 
 # Of the latents' noise while training, in their deviations: an editor's latents are not exact.
@@ -61,11 +62,7 @@ def train_decoder(
     core = _Core(flat)
     weights = [weight for weight in core.parameters() if weight.requires_grad]
     optimizer = torch.optim.Adam(weights, lr=_RATE, betas=(0.9, 0.99))
-    if checkpoint is not None and checkpoint.is_file():
-        state = torch.load(checkpoint, map_location=device)
-        core.load_state_dict(state["core"])
-        optimizer.load_state_dict(state["optimizer"])
-        budget.resume(state["seconds"])
+    learner = Learner(core, optimizer, budget, checkpoint, device)
     # What cannot be compiled is slower, and no reason to lose the run.
     torch._dynamo.config.suppress_errors = True
     run = torch.compile(core) if device != "cpu" else core
@@ -78,12 +75,6 @@ def train_decoder(
     ).to(device)
     targets = torch.from_numpy(pictures).to(device)
     losses: list[dict[str, float]] = []
-
-    def save() -> None:
-        if checkpoint is not None:
-            state = {"core": core.state_dict(), "optimizer": optimizer.state_dict()}
-            torch.save(state | {"seconds": budget.seconds()}, checkpoint)
-
     for step in budget.steps():
         chosen = torch.randint(len(pictures), (batch,), generator=generator).to(device)
         noise = torch.randn(latents[chosen].shape, device=device)
@@ -91,21 +82,14 @@ def train_decoder(
         made = run((latents[chosen] + noise * noisy) * std)
         target = targets[chosen].permute(0, 3, 1, 2).float() / 127.5 - 1
         loss = functional.mse_loss(made, target)
-        for group in optimizer.param_groups:
-            group["lr"] = _RATE * budget.rate(step)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(weights, 1.0)
-        optimizer.step()
+        learner.learn(loss, step)
         if step % 20 == 0:
             meanwhile()
         if step % 50 == 0:
             decibels = float(10 * torch.log10(4 / loss.detach()))
             losses.append({"step": step, "seconds": round(budget.seconds(), 1), "dB": decibels})
             print(json.dumps(losses[-1]), flush=True)
-        if budget.saving():
-            save()
-    save()
+    learner.save()
     write_back(flat.cpu(), model)
     return losses
 

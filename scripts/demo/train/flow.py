@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from demo.train.budget import Budget
 from demo.train.code import CHANNELS, Code
+from demo.train.learner import Learner
 from demo.train.parts import Prompts
 from demo.train.scenes import Sample
 
@@ -108,11 +109,7 @@ def train(
     models = nn.ModuleList([transformer, encoder]).to(device).train()
     weights = [weight for weight in models.parameters() if weight.requires_grad]
     optimizer = torch.optim.AdamW(weights, lr=_RATE, betas=(0.9, 0.98), weight_decay=0.01)
-    if checkpoint.is_file():
-        state = torch.load(checkpoint, map_location=device)
-        models.load_state_dict(state["models"])
-        optimizer.load_state_dict(state["optimizer"])
-        budget.resume(state["seconds"])
+    learner = Learner(models, optimizer, budget, checkpoint, device)
     # In 16 bits the time would be rounded, and the pipeline's times would be unknown ones.
     hooks = [
         layer.register_forward_hook(lambda _layer, _given, made: made.float())
@@ -127,10 +124,6 @@ def train(
     no_text, no_text_length = store.padded([store.prompts.ids(" ")])
     no_ids = torch.tensor(no_text, device=device)
     total, count = torch.zeros((), device=device), 0
-
-    def save() -> None:
-        state = {"models": models.state_dict(), "optimizer": optimizer.state_dict()}
-        torch.save(state | {"seconds": budget.seconds()}, checkpoint)
 
     def tell(step: int, loss: float) -> None:
         seconds = round(budget.seconds(), 1)
@@ -174,19 +167,12 @@ def train(
             changed = 1 + _CHANGED * ((source - target).abs().amax(-1, keepdim=True) > 0.5)
             error = (made.float() - velocity(mixed, target, time)).square()
             loss = (error * share * changed).mean()
-            for group in optimizer.param_groups:
-                group["lr"] = _RATE * budget.rate(step)
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            nn.utils.clip_grad_norm_(weights, 1.0)
-            optimizer.step()
+            learner.learn(loss, step)
             total, count = total + loss.detach(), count + 1
             if step % 100 == 0:
                 tell(step, float(total) / count)
                 total, count = torch.zeros((), device=device), 0
-            if budget.saving():
-                save()
-    save()
+    learner.save()
     for hook in hooks:
         hook.remove()
     models.cpu().eval()
