@@ -66,7 +66,6 @@ def train_decoder(
     # What cannot be compiled is slower, and no reason to lose the run.
     torch._dynamo.config.suppress_errors = True
     run = torch.compile(core) if device != "cpu" else core
-    generator = torch.Generator().manual_seed(budget.seed)
     std = torch.from_numpy(code.std).to(device).view(1, -1, 1, 1)
     latents = torch.from_numpy(
         np.concatenate(
@@ -76,7 +75,7 @@ def train_decoder(
     targets = torch.from_numpy(pictures).to(device)
     losses: list[dict[str, float]] = []
     for step in budget.steps():
-        chosen = torch.randint(len(pictures), (batch,), generator=generator).to(device)
+        chosen = torch.randint(len(pictures), (batch,), device=device)
         noise = torch.randn(latents[chosen].shape, device=device)
         noisy = torch.rand(batch, 1, 1, 1, device=device).sub(0.5).clamp_min(0) * 2 * _NOISE
         made = run((latents[chosen] + noise * noisy) * std)
@@ -188,17 +187,18 @@ def main() -> None:
     given = parser.parse_args()
     device = "cuda" if torch.cuda.is_available() else "cpu"
     began = time.monotonic()
+    torch.manual_seed(given.seed)
     pictures = scenes.pictures(given.scenes, given.processes)
     code = fitted_code(pictures[: 4 * 300])
     model = exact_start(code, pictures[: 4 * 60 : 4])
     print(f"computed after {time.monotonic() - began:.0f} s", flush=True)
     heldout = np.concatenate(
-        [one.pictures[:2] for one in scenes.samples(range(given.heldout), "heldout", 0)]
+        [one.pictures for one in scenes.samples(range(given.heldout), "heldout", 0)]
     )
     figures = {"computed": measured(model, heldout[: given.heldout], device=device)}
     print(json.dumps(figures), flush=True)
     if given.minutes > 0:
-        budget = Budget(given.minutes * 60, given.seed)
+        budget = Budget(given.minutes * 60)
         train_decoder(model.cpu(), code, pictures, budget, batch=given.batch, device=device)
         figures["trained"] = measured(model, heldout, device=device)
     figures["16 bits"] = measured(as_saved(model.cpu()), heldout, device=device)

@@ -16,8 +16,8 @@ _SAVED_EVERY = 60.0  # seconds
 class Budget:
     """Seconds of training; the learning rate follows them, so that it ends where they do."""
 
-    def __init__(self, seconds: float, seed: int = 0) -> None:
-        self.total, self.seed = seconds, seed
+    def __init__(self, seconds: float) -> None:
+        self.total = seconds
         self._began: float | None = None
         self._before = 0.0
         self._saved = time.monotonic()

@@ -24,6 +24,7 @@ import argparse
 import json
 import pickle
 import time
+from collections.abc import Callable
 
 import diffusers
 import numpy as np
@@ -72,7 +73,7 @@ def main() -> None:
         encoder,
         store,
         code,
-        Budget(given.minutes * 60 * (1 - _DECODER_SHARE * (given.autoencoder is None)), given.seed),
+        Budget(given.minutes * 60 * (1 - _DECODER_SHARE * (given.autoencoder is None))),
         batch=given.batch,
         checkpoint=state / "flow.pt",
         log=given.out / "losses.jsonl",
@@ -113,21 +114,22 @@ def _autoencoder(
     state: Path,
     code: Code,
     pictures: np.ndarray,
-    meanwhile: object,
+    meanwhile: Callable[[], None],
     device: str,
 ) -> tuple[AutoencoderKLQwenImage, dict[str, object]]:
     if given.autoencoder is not None:
         return AutoencoderKLQwenImage.from_pretrained(given.autoencoder, dtype=torch.float32), {}
+    torch.manual_seed(given.seed)
     model = exact_start(code, pictures[:240:4])
     losses = autoencoder.train_decoder(
         model,
         code,
         pictures,
-        Budget(given.minutes * 60 * _DECODER_SHARE, given.seed),
+        Budget(given.minutes * 60 * _DECODER_SHARE),
         batch=given.decoder_batch,
         device=device,
         checkpoint=state / "decoder.pt",
-        meanwhile=meanwhile,  # type: ignore[arg-type]
+        meanwhile=meanwhile,
     )
     with (given.out / "losses.jsonl").open("a", encoding="utf-8") as log:
         log.writelines(json.dumps({"part": "decoder"} | line) + "\n" for line in losses)
