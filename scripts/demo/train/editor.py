@@ -53,7 +53,7 @@ def main() -> None:
     with seeded(given.seed):
         encoder, denoiser = parts.text_encoder(words), parts.transformer(parts.SIZES[given.size])
     prompts = parts.Prompts(words, parts.pipeline(new(), encoder, words, denoiser))
-    background = scenes.Background(given.processes, flow.Encoder(code, prompts), batch=64, wrong=0)
+    background = scenes.Background(given.processes, flow.Encoder(code, prompts), batch=64)
     length = max(len(prompts.ids(text)) for text in set(scenes.instructions(4000)))
     store = flow.Store(prompts, given.scenes, length, device)
 

@@ -9,16 +9,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
+from demo.train.code import Pictures
 from demo.world import draw
 from demo.world.check import measures
 from demo.world.scene import CATEGORIES, Split, scene
 from demo.world.truth import truth
 
-SIDE = 256
-Pictures = NDArray[np.uint8]
 _CATEGORIES = tuple(CATEGORIES)
 
 
@@ -29,7 +27,7 @@ class Sample:
     Attributes
     ----------
     pictures
-        Source, target and two wrong edits, shape (4, SIDE, SIDE, 3), levels 0 to 255.
+        Source, target and two wrong edits, shape (4, 256, 256, 3), levels 0 to 255.
     texts
         The instruction in English and in Chinese.
     category
@@ -57,7 +55,7 @@ def samples(numbers: range, split: Split, wrong: int = 2) -> list[Sample]:
 
 
 def pictures(scenes: int, processes: int) -> Pictures:
-    """Source, target and two wrong edits of training scenes, (4 scenes, SIDE, SIDE, 3)."""
+    """Source, target and two wrong edits of training scenes, (4 scenes, 256, 256, 3)."""
     with multiprocessing.get_context("fork").Pool(processes) as pool:
         return np.concatenate(pool.map(_pictures, range(scenes), chunksize=16))
 
@@ -69,19 +67,19 @@ def _pictures(number: int) -> Pictures:
 class Background:
     """Processes that draw scenes 0, 1, 2, ... of the training split until they are stopped.
 
+    Of each scene source and target, no wrong edits.
+
     ``reduced`` is applied to each sample where it was drawn, so that only what is kept travels.
     """
 
-    def __init__(
-        self, processes: int, reduced: Callable[[Sample], Any], *, batch: int, wrong: int
-    ) -> None:
+    def __init__(self, processes: int, reduced: Callable[[Sample], Any], *, batch: int) -> None:
         # Not spawned: each process would import what the training imports. They use numpy only.
         context = multiprocessing.get_context("fork")
         self._batches: Any = context.Queue(maxsize=4 * processes)
         self._processes = [
             context.Process(
                 target=_draw,
-                args=(self._batches, reduced, rank, processes, batch, wrong),
+                args=(self._batches, reduced, rank, processes, batch),
                 daemon=True,
             )
             for rank in range(processes)
@@ -112,12 +110,11 @@ def _draw(
     rank: int,
     processes: int,
     batch: int,
-    wrong: int,
 ) -> None:
     number = rank * batch
     while True:
         numbers = range(number, number + batch)
-        batches.put([reduced(sample(n, "train", wrong)) for n in numbers])
+        batches.put([reduced(sample(n, "train", 0)) for n in numbers])
         number += processes * batch
 
 
