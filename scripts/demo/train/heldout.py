@@ -13,6 +13,7 @@ from PIL import Image
 
 from demo.train.code import Code
 from demo.train.scenes import checked, sample
+from demo.world.truth import CHANGED
 from edit_benchmark.editing.token_types import pass_token_types
 
 Levels = NDArray[np.float32]
@@ -50,7 +51,7 @@ def figures(
 
 def _row(pictures: NDArray[np.uint8], made: NDArray[np.uint8], code: Code) -> dict[str, float]:
     source, target = pictures[:2].astype(np.float32)
-    changed = np.abs(source - target).max(axis=-1) > 12
+    changed = np.abs(source - target).max(axis=-1) > CHANGED
     latents = code.normalised(np.concatenate([made[None], pictures])) * code.std[:, None, None]
     distances = ((latents[1:] - latents[0]) ** 2).sum(axis=(1, 2, 3))
     found = {"nearest": float(distances.argmin() == 1)}
