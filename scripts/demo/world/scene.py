@@ -40,10 +40,10 @@ class Scene(Draft):
         Colour, shape and place of what is edited: what tells the splits apart.
     """
 
-    seed: int = 0
-    category: str = ""
-    split: Split = "train"
-    combination: Combination = ("", "", "")
+    seed: int
+    category: str
+    split: Split
+    combination: Combination
 
     @property
     def id(self) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from demo.world.dice import Dice
 from demo.world.draft import Draft
 from demo.world.palette import COLOURS, HAIRS, ROOMS, SKINS
@@ -42,7 +44,7 @@ def draft(dice: Dice, colour: str, shape: str, place: str) -> Draft:
             "wrong_object": source.change(others[0], holds=shape, holds_colour=colour)
             if others
             else source.change(number, holds=wrong_shape, holds_colour=colour),
-            "wrong_place": source.among((*source.things, lies)),
+            "wrong_place": replace(source, things=(*source.things, lies)),
             "too_much": target.change(first, holds="", holds_colour=""),
             "other_attribute": source.change(number, holds=shape, holds_colour=wrong_colour),
         },

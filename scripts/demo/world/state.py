@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 
@@ -69,7 +68,3 @@ class State:
     def without(self, *numbers: int) -> State:
         """The same without some things; what remains keeps its order."""
         return replace(self, things=tuple(t for n, t in enumerate(self.things) if n not in numbers))
-
-    def among(self, things: Iterable[Thing]) -> State:
-        """The same with other things."""
-        return replace(self, things=tuple(things))
