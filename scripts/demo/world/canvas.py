@@ -79,7 +79,7 @@ class Canvas:
         self.put(ellipse(radius, radius), x, y, colour, BALL)
 
     def belongs(self, number: int) -> None:
-        """What is drawn from here on is thing ``number``; 0 is none."""
+        """What is drawn from here on is thing ``number``; 0 is none, and hides none."""
 
     def tint(self, colour: Colour, share: int) -> None:
         """Pull all that is drawn ``share`` 256ths towards the colour times itself."""
@@ -117,19 +117,14 @@ class Labels(Canvas):
         opacity: int = 255,
     ) -> None:
         super().put(spec, x, y, colour, shading, soft, opacity)
-        # Shadows, glows and glints hide nothing.
-        if soft or opacity < 160:
+        # Shadows, glows and glints hide nothing, nor does what is no thing's.
+        if soft or opacity < 160 or not self._number:
             return
-        made = stamp(spec, shading, self.light, soft)
+        made = stamp(spec, shading, self.light)
         covered = made.alpha.point([255 * (level >= 128) for level in range(256)])
-        place = (x + made.left, y + made.top)
-        self._labels.paste(self._number, (*place, *_end(place, covered)), covered)
+        self._labels.paste(self._number, (x + made.left, y + made.top), covered)
 
     @property
     def labels(self) -> NDArray[np.uint8]:
         """The number of the thing seen at each pixel, shape (SIDE, SIDE)."""
         return np.asarray(self._labels)
-
-
-def _end(place: tuple[int, int], image: Image.Image) -> tuple[int, int]:
-    return place[0] + image.width, place[1] + image.height
