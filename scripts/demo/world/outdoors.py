@@ -12,7 +12,7 @@ from PIL import Image
 from demo.world.canvas import SIDE, Canvas, Colour, mix
 from demo.world.dice import Dice
 from demo.world.palette import COLOURS, DARK_WOOD, MEADOWS, WHITE
-from demo.world.shapes import FLAT, TUBE, box, ellipse, line, polygon
+from demo.world.shapes import FLAT, TUBE, Shading, box, ellipse, line, polygon
 from demo.world.state import State, Thing
 
 #: Where hills and meadow meet, in pixels from the top.
@@ -111,13 +111,23 @@ def house(canvas: Canvas, thing: Thing, state: State) -> None:
         canvas.put(box(half // 3 + 4, 6, 3), x - half // 2, y - tall - half * 5 // 6, _SNOW)
     door = box(half * 2 // 5, half * 3 // 4, 3)
     canvas.put(door, x + half // 3, y - half * 3 // 8, DARK_WOOD, ("down", 140, 100))
-    frame = box(half * 5 // 8, half * 5 // 8, 2)
-    pane = box(half // 2, half // 2, 1)
-    place = (x - half * 2 // 5, y - half * 3 // 4)
-    canvas.put(frame, *place, WHITE)
-    canvas.put(pane, *place, (255, 222, 120) if lit else (126, 158, 184), ("down", 170, 120))
-    canvas.put(line(0, -half // 4, 0, half // 4, 2), *place, WHITE)
-    canvas.put(line(-half // 4, 0, half // 4, 0, 2), *place, WHITE)
+    canvas.put(box(half * 5 // 8, half * 5 // 8, 2), *_window(thing), WHITE)
+    _pane(
+        canvas, thing, (255, 222, 120) if lit else (126, 158, 184), ("down", 170, 120), bars=WHITE
+    )
+
+
+def _window(thing: Thing) -> tuple[int, int]:
+    """The middle of a house's window."""
+    return thing.x - thing.size * 2 // 5, thing.y - thing.size * 3 // 4
+
+
+def _pane(canvas: Canvas, thing: Thing, glass: Colour, shading: Shading, bars: Colour) -> None:
+    """What is within the frame of a house's window."""
+    place, half = _window(thing), thing.size
+    canvas.put(box(half // 2, half // 2, 1), *place, glass, shading)
+    canvas.put(line(0, -half // 4, 0, half // 4, 2), *place, bars)
+    canvas.put(line(-half // 4, 0, half // 4, 0, 2), *place, bars)
 
 
 def tree(canvas: Canvas, thing: Thing, state: State) -> None:
@@ -182,12 +192,9 @@ def _night_lights(canvas: Canvas, state: State) -> None:
             canvas.put(ellipse(1, 1), x, y, WHITE, FLAT, 0, dice.between(150, 255))
     for thing in state.things:
         if thing.kind == "house":
-            half = thing.size
-            place = (thing.x - half * 2 // 5, thing.y - half * 3 // 4)
-            canvas.put(ellipse(half * 2 // 3, half * 2 // 3), *place, (255, 206, 110), FLAT, 7, 96)
-            canvas.put(box(half // 2, half // 2, 1), *place, (255, 226, 138))
-            canvas.put(line(0, -half // 4, 0, half // 4, 2), *place, (120, 90, 80))
-            canvas.put(line(-half // 4, 0, half // 4, 0, 2), *place, (120, 90, 80))
+            wide = thing.size * 2 // 3
+            canvas.put(ellipse(wide, wide), *_window(thing), (255, 206, 110), FLAT, 7, 96)
+            _pane(canvas, thing, (255, 226, 138), FLAT, bars=(120, 90, 80))
 
 
 @lru_cache(maxsize=4)
