@@ -20,13 +20,15 @@ def main() -> None:
     benchmark = commands.add_parser("benchmark", help="write images, targets and benchmark.jsonl")
     benchmark.add_argument("--split", choices=("train", "heldout"), default="heldout")
     benchmark.add_argument(
-        "--samples", type=int, default=25, help="how many, the categories by turns (default: 25)"
+        "--samples", type=count, default=25, help="how many, the categories by turns (default: 25)"
     )
     benchmark.add_argument("--first-seed", type=int, default=0, help="default: 0")
     benchmark.add_argument("--out", type=Path, required=True, help="folder for the files")
     rates = commands.add_parser("rates", help="print how often the check takes pictures for right")
-    rates.add_argument("--scenes", type=int, default=1000, help="a category (default: 1000)")
+    rates.add_argument("--scenes", type=count, default=1000, help="a category (default: 1000)")
     options = parser.parse_args()
+    if options.command == "benchmark" and options.out.exists() and not options.out.is_dir():
+        parser.error(f"{options.out} is no folder")
     if options.command == "rates":
         print(table(options.scenes), end="")
         return
@@ -37,6 +39,12 @@ def main() -> None:
     ]
     write(sorted(scenes, key=lambda one: names.index(one.category)), options.out)
     print(f"{len(scenes)} scenes in {options.out}")
+
+
+def count(text: str) -> int:
+    if int(text) < 1:
+        raise argparse.ArgumentTypeError("less than 1")
+    return int(text)
 
 
 if __name__ == "__main__":
