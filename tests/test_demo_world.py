@@ -21,8 +21,7 @@ from demo.world.draft import WRONG
 from demo.world.scene import CATEGORIES, Scene, combinations, scene
 from demo.world.state import State
 from demo.world.truth import CHANGED, objects, pixels, truth
-from edit_benchmark.dataset.readers.options import Options
-from edit_benchmark.dataset.readers.registry import read
+from edit_benchmark.dataset.samples import Import, prepare
 
 ROOT = Path(__file__).parents[1]
 # Of all pictures and texts of two scenes of each category and split: whoever changes what is drawn
@@ -224,17 +223,25 @@ def test_a_larger_edited_picture_is_checked_as_it_looks() -> None:
 def test_the_command_writes_a_benchmark_that_the_workflow_reads(tmp_path: Path) -> None:
     command = [sys.executable, ROOT / "scripts" / "demo" / "world", "benchmark"]
     subprocess.run([*command, "--samples", "7", "--out", tmp_path], check=True)
-    samples = list(read(tmp_path / "benchmark.jsonl", "jsonl", Options("en")))
+    warnings: list[str] = []
+    benchmark = Import(tmp_path / "benchmark.jsonl", "jsonl", "en", tuple(CATEGORIES))
+    results = tmp_path / "results"
+    samples = prepare(benchmark, results / "sources", results, warnings.append)
+    assert not warnings
     assert len(samples) == 7
     assert {sample.category for sample in samples} == set(CATEGORIES)
     rows = [json.loads(line) for line in (tmp_path / "benchmark.jsonl").open(encoding="utf-8")]
     truths = [json.loads(line) for line in (tmp_path / "truth.jsonl").open(encoding="utf-8")]
     for sample, row, true in zip(samples, rows, truths, strict=True):
-        assert all(sample.texts.values())
+        for text in ("instruction", "description", "rationale"):
+            assert getattr(sample, f"{text}_en") == row[text]
+            assert getattr(sample, f"{text}_zh") == row[f"{text}_zh"]
         one = scene(true["seed"], row["category"], true["split"])
         for name, state in (("image", one.source), ("target", one.target)):
             with Image.open(tmp_path / row[name]) as image:
                 assert image.tobytes() == draw.picture(state).tobytes()
+        with Image.open(results / sample.fields["target_image"]) as image:
+            assert image.convert("RGB").tobytes() == draw.picture(one.target).tobytes()
         assert true["target"] == objects(one.target)
 
 
