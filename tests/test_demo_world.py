@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import pytest
 from PIL import Image
 
 from demo.world import draw, rates
-from demo.world.check import measures
+from demo.world.check import Measures, measures
 from demo.world.draft import WRONG
 from demo.world.scene import CATEGORIES, Scene, combinations, scene
 from demo.world.state import State
@@ -210,6 +211,23 @@ def test_the_check_takes_the_target_and_refuses_everything_else(category: str) -
             if name != rates.NEITHER:
                 faults = measures(picture, true).faults
                 assert bool(faults) == (name not in rates.RIGHT), (one.id, name, faults)
+
+
+@pytest.mark.parametrize(
+    "beyond",
+    [
+        {"changed_error": 0.16},
+        {"changed_levels": 25.0},
+        {"kept_levels": 11.0},
+        {"object_levels": 13.0},
+        {"cells": 7},
+    ],
+)
+def test_each_bound_of_the_check_refuses_alone(beyond: dict[str, Any]) -> None:
+    # As check.md has them.
+    at_the_bounds = Measures(0.15, 24.0, 10.0, 12.0, 6, "1 ball")
+    assert at_the_bounds.right
+    assert len(replace(at_the_bounds, **beyond).faults) == 1
 
 
 def test_a_larger_edited_picture_is_checked_as_it_looks() -> None:
