@@ -295,3 +295,15 @@ def test_the_interval_of_many_edits_is_that_of_fewer(monkeypatch: pytest.MonkeyP
         assert getattr(many, name) == value
         assert getattr(many, f"{name}_low") == pytest.approx(low, abs=0.3 * (value - low))
         assert getattr(many, f"{name}_high") == pytest.approx(high, abs=0.3 * (high - value))
+
+
+def test_many_edits_of_which_one_alone_differs_have_no_interval(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Without that one there is no coefficient, so that nothing says how far it may be off."""
+    monkeypatch.setattr(resampled_agreement, "MANY_CLUSTERS", 100)
+    x = np.array([*RNG.normal(5, 1, 199), 9.0])
+    row = agree(x, np.array([5.0] * 199 + [9.0]))
+    assert row.spearman is not None
+    assert (row.spearman_low, row.spearman_high) == (None, None)
+    assert (row.kendall_low, row.kendall_high) == (None, None)

@@ -173,15 +173,12 @@ class _Bands:
         that there is none without a coefficient.
         """
         if self._draws is None:
-            if statistic(*data) is None:
-                return NO_INTERVAL
 
             def without(keep: NDArray[np.bool_]) -> float:
                 value = statistic(*(part[..., keep] for part in data))
                 return float("nan") if value is None else value
 
-            low, high = resampled.jackknife_interval(without, self._images)
-            return NO_INTERVAL if low is None or np.isnan(low) else (low, high)
+            return resampled.jackknife_interval(without, self._images)
         values = distribution(*data, self._draws)
         if np.isnan(values).mean() > 0.5:
             return NO_INTERVAL

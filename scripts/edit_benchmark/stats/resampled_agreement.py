@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from edit_benchmark.stats.estimates import LEVEL, SEED, Floats, Interval, draws
+from edit_benchmark.stats.estimates import LEVEL, NO_INTERVAL, SEED, Floats, Interval, draws
 
 #: Bootstrap samples; of the coefficients fewer are drawn than of means, which are cheaper.
 RESAMPLES = 1999
@@ -45,10 +45,12 @@ def jackknife_interval(
     G - 1 degrees of freedom (Kott 2001, The Delete-a-Group Jackknife, Journal of Official
     Statistics 17).
 
+    There is none if the coefficient does not exist, or not without one of the groups.
+
     Parameters
     ----------
     statistic
-        The coefficient, -1 to 1, of the edits that a mask (n,) keeps.
+        The coefficient, -1 to 1, of the edits that a mask (n,) keeps; NaN if it does not exist.
     clusters
         The source images of the n edits.
     """
@@ -58,6 +60,8 @@ def jackknife_interval(
     values = np.array([statistic(group != one) for one in range(_GROUPS)])
     error = np.sqrt((_GROUPS - 1) / _GROUPS * np.square(values - values.mean()).sum())
     whole = statistic(np.ones(len(member), bool))
+    if np.isnan(whole - error):
+        return NO_INTERVAL
     half = special.stdtrit(_GROUPS - 1, (1 + LEVEL) / 2) * error
     return max(-1.0, float(whole - half)), min(1.0, float(whole + half))
 
