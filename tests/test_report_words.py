@@ -9,6 +9,7 @@ from string import Formatter
 from typing import Any
 
 import pytest
+import yaml
 
 from edit_benchmark.categories import CATEGORIES
 from edit_benchmark.records import STATUSES
@@ -43,6 +44,21 @@ def texts(language: str) -> dict[str, str]:
         return {path: value}
 
     return flat("", asdict(words.load(language)))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_word_is_there_twice(language: str) -> None:
+    """Of two, the loader would take the last without a word."""
+
+    def check(node: yaml.Node) -> None:
+        if isinstance(node, yaml.MappingNode):
+            keys = [key.value for key, _ in node.value]
+            assert sorted(keys) == sorted(set(keys))
+            for _, value in node.value:
+                check(value)
+
+    path = Path(words.__file__).parent / "words" / f"{language}.yaml"
+    check(yaml.compose(path.read_text(encoding="utf-8")))
 
 
 def placeholders(text: str) -> set[str]:
