@@ -43,6 +43,30 @@ def tex_row(cells: Sequence[str]) -> str:
     return " & ".join(f"{{{tex(cell)}}}" for cell in cells) + r" \\"
 
 
+def tex_table(caption: str, label: str, columns: str, lines: Sequence[str]) -> list[str]:
+    """The lines of a table environment with booktabs' rules above and below ``lines``.
+
+    Parameters
+    ----------
+    columns
+        The argument of ``tabular``.
+    """
+    return [
+        r"\begin{table}[tbp]",
+        r"\centering",
+        rf"\caption{{{tex(caption)}}}",
+        rf"\label{{tab:{label}}}",
+        # A wide table is scaled to the text's width, a narrow one is left as it is.
+        r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
+        rf"\begin{{tabular}}{{{columns}}}",
+        r"\toprule",
+        *lines,
+        r"\bottomrule",
+        r"\end{tabular}}",
+        r"\end{table}",
+    ]
+
+
 def tex_comment(text: str) -> str:
     """A comment that a line break in the text does not end."""
     return f"% {_flat(text)}"

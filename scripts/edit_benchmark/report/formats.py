@@ -10,7 +10,16 @@ from typing import Any
 
 import pandas as pd
 
-from edit_benchmark.markup import aligned, markdown, markdown_table, printable, tex, tex_row
+from edit_benchmark.markup import (
+    aligned,
+    markdown,
+    markdown_table,
+    printable,
+    tex,
+    tex_comment,
+    tex_row,
+    tex_table,
+)
 from edit_benchmark.records import STATUSES
 from edit_benchmark.report.analysis import Analysis
 from edit_benchmark.report.grouping import by_model_and_judge
@@ -163,19 +172,7 @@ def to_latex(summary: Sequence[SummaryRow], words: Words, scales: Scales = NO_SC
 
     Compiles with XeLaTeX and LuaLaTeX, English ones with pdfLaTeX too.
     """
-    packages = "booktabs, graphicx" + (" and ctex" if words.language == "zh" else "")
-    lines = [
-        f"% Needs the packages {packages}.",
-        r"\begin{table}[tbp]",
-        r"\centering",
-        rf"\caption{{{tex(_caption(summary, words, scales))}}}",
-        r"\label{tab:image-edit-benchmark}",
-        # A wide table is scaled to the text's width, a narrow one is left as it is.
-        r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
-        rf"\begin{{tabular}}{{l{'r' * (len(SHOWN) - 1)}}}",
-        r"\toprule",
-        tex_row([words.column(name) for name in SHOWN]),
-    ]
+    lines = [tex_row([words.column(name) for name in SHOWN])]
     for (model, judge), part in by_model_and_judge(summary).items():
         title = tex(f"{model} · {judge}")
         lines += [r"\midrule", rf"\multicolumn{{{len(SHOWN)}}}{{l}}{{\textbf{{{title}}}}} \\"]
@@ -184,7 +181,15 @@ def to_latex(summary: Sequence[SummaryRow], words: Words, scales: Scales = NO_SC
                 lines.append(r"\addlinespace")
             texts = shown(row, words)
             lines.append(tex_row([texts[name] for name in SHOWN]))
-    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}}", r"\end{table}"]) + "\n"
+    caption, columns = _caption(summary, words, scales), f"l{'r' * (len(SHOWN) - 1)}"
+    table = tex_table(caption, "image-edit-benchmark", columns, lines)
+    return "\n".join([tex_packages(words), *table]) + "\n"
+
+
+def tex_packages(words: Words) -> str:
+    """A comment that says what tables of :func:`~edit_benchmark.markup.tex_table` need."""
+    packages = "booktabs, graphicx" + (" and ctex" if words.language == "zh" else "")
+    return tex_comment(f"Needs the packages {packages}.")
 
 
 def to_terminal(analysis: Analysis, words: Words) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from edit_benchmark.markup import tex, tex_row
-from edit_benchmark.report.formats import number, span
+from edit_benchmark.markup import tex_row, tex_table
+from edit_benchmark.report.formats import number, span, tex_packages
 from edit_benchmark.report.pair_rows import PairRow, StrengthRow
 from edit_benchmark.report.pairwise import Pairwise
 from edit_benchmark.report.rows import MICRO
@@ -19,17 +19,16 @@ _PAIRS = (
 
 
 def pairs_to_latex(tables: Pairwise, words: Words) -> str:
-    """Two booktabs table environments to ``\\input``; needs booktabs, and ctex for Chinese."""
+    """Two booktabs table environments as of :func:`~edit_benchmark.report.formats.to_latex`.
+
+    Of pairs of which none was compared there are no strengths.
+    """
     strengths = [_strength(row) for row in tables.strengths]
     pairs = [_pair(row) for row in tables.pairs if row.category == MICRO]
-    return "\n".join(
-        [
-            *_table(_STRENGTHS, 2, strengths, words.page["strengths_note"], "strengths", words),
-            "",
-            *_table(_PAIRS, 4, pairs, words.page["pairwise_note"], "pairwise", words),
-            "",
-        ]
-    )
+    parts = [_table(_PAIRS, 4, pairs, "pairwise", words)]
+    if strengths:
+        parts.insert(0, _table(_STRENGTHS, 2, strengths, "strengths", words))
+    return "\n\n".join([tex_packages(words), *parts]) + "\n"
 
 
 def _strength(row: StrengthRow) -> list[str]:
@@ -49,25 +48,11 @@ def _pair(row: PairRow) -> list[str]:
 
 
 def _table(
-    names: Sequence[str],
-    texts: int,
-    lines: Sequence[Sequence[str]],
-    caption: str,
-    label: str,
-    words: Words,
-) -> list[str]:
+    names: Sequence[str], texts: int, rows: Sequence[Sequence[str]], label: str, words: Words
+) -> str:
     """A table whose first columns, ``texts`` of them, are words."""
-    return [
-        r"\begin{table}[tbp]",
-        r"\centering",
-        rf"\caption{{{tex(caption)}}}",
-        rf"\label{{tab:image-edit-benchmark-{label}}}",
-        rf"\begin{{tabular}}{{{'l' * texts}{'r' * (len(names) - texts)}}}",
-        r"\toprule",
-        tex_row([words.column(name) for name in names]),
-        r"\midrule",
-        *(tex_row(line) for line in lines),
-        r"\bottomrule",
-        r"\end{tabular}",
-        r"\end{table}",
-    ]
+    head = tex_row([words.column(name) for name in names])
+    lines = [head, r"\midrule", *map(tex_row, rows)]
+    columns = "l" * texts + "r" * (len(names) - texts)
+    caption = words.page[f"{label}_note"]
+    return "\n".join(tex_table(caption, f"image-edit-benchmark-{label}", columns, lines))
