@@ -70,8 +70,10 @@ def write_report(
     markdown = to_markdown(analysis.summary, spoken, analysis.warnings, inputs.scales)
     write_text(out / "summary.md", markdown)
     write_text(out / "summary.tex", to_latex(analysis.summary, spoken, inputs.scales))
-    if inputs.preferences:
+    if analysis.pairwise.pairs:
         write_text(out / "pairwise.tex", pairs_to_latex(analysis.pairwise, spoken))
+    else:
+        (out / "pairwise.tex").unlink(missing_ok=True)
     write_text(out / "summary.json", _json(to_json(analysis, inputs.run)))
     if inputs.run:
         write_text(out / "run.json", _json(inputs.run))
@@ -100,17 +102,21 @@ def _write_csv(inputs: Inputs, analysis: Analysis, out: Path) -> None:
     to_csv(analysis.comparison, columns(ComparisonRow, needed=NEEDED), out / "comparison.csv")
     to_csv(analysis.ranks, columns(RankRow), out / "ranks.csv")
     to_csv(analysis.agreement, columns(AgreementRow), out / "agreement.csv")
-    if inputs.preferences:
-        pairs = analysis.pairwise
-        to_csv(pairs.preferences, columns(PreferenceRow), out / "preferences.csv")
-        to_csv(pairs.pairs, columns(PairRow), out / "pairwise.csv")
-        to_csv(pairs.strengths, columns(StrengthRow), out / "strengths.csv")
-        to_csv(pairs.bias, columns(BiasRow), out / "position_bias.csv")
-    (out / "people.csv").unlink(missing_ok=True)
-    if analysis.people:
-        to_csv(analysis.people, columns(PeopleRow), out / "people.csv")
-    if analysis.costs:
-        to_csv(analysis.costs, columns(CostRow), out / "costs.csv")
+    pairs = analysis.pairwise
+    # Tables that only some runs have.
+    for name, kind, rows in (
+        ("preferences", PreferenceRow, pairs.preferences),
+        ("pairwise", PairRow, pairs.pairs),
+        ("strengths", StrengthRow, pairs.strengths),
+        ("position_bias", BiasRow, pairs.bias),
+        ("people", PeopleRow, analysis.people),
+        ("costs", CostRow, analysis.costs),
+    ):
+        path = out / f"{name}.csv"
+        if rows:
+            to_csv(rows, columns(kind), path)
+        else:  # that of an earlier report is of other rows
+            path.unlink(missing_ok=True)
     to_csv(analysis.timings.rows, columns(TimingRow, stages=stages), out / "timings.csv")
 
 
