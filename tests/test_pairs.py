@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import re
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+import report_fixtures
 from conftest import draw
 from demo.models import save_judge
 from edit_benchmark import images
@@ -27,6 +29,7 @@ from edit_benchmark.records import Preference, Sample
 from edit_benchmark.report import words
 from edit_benchmark.report.inputs import Inputs
 from edit_benchmark.report.official import official
+from edit_benchmark.report.write import write_report
 from edit_benchmark.results.spending import Spending
 from edit_benchmark.stats.strengths import Compared, strengths
 from judge_fixtures import SAMPLE, load
@@ -236,3 +239,36 @@ def test_a_local_judge_writes_its_preference(tmp_path: Path) -> None:
     assert isinstance(answer, Answer)
     assert answer.criteria == {}
     assert answer.text
+
+
+def test_a_report_has_no_tables_of_what_was_not_compared(tmp_path: Path) -> None:
+    """And none of an earlier report, whose pairs were compared."""
+    models = ["first", "second"]
+    whole = report_fixtures.synthesise(tmp_path, models, judges=["j"], each=1)
+    sample = whole.samples[0]
+    scores = [row for row in whole.scores if row.id == sample.id]
+    inputs = replace(whole, samples=[sample], scores=scores, categories=[sample.category])
+    compared = [
+        Preference(row.id, row.category, "taste", *models, "better", "compared", win=1)
+        for row in inputs.samples
+    ]
+    failed = [replace(row, status="judge_failed", win=None, reason="no") for row in compared]
+    out = tmp_path / "report"
+    found = {}
+    for name, rows in (("compared", compared), ("failed", failed), ("none", [])):
+        write_report(replace(inputs, preferences=rows), out, language="zh")
+        found[name] = {path.name for path in out.iterdir()}
+        if rows:
+            page = (out / "index.html").read_text(encoding="utf-8")
+            links = set(re.findall(r'<a href="([a-z_]+\.(?:csv|tex))">', page))
+            assert links <= found[name]
+            assert "评审: j, taste" in page
+            assert "对数" in page
+            latex = (out / "pairwise.tex").read_text(encoding="utf-8")
+            assert latex.startswith("% Needs the packages booktabs, graphicx and ctex.")
+            assert (
+                latex.count(r"\begin{table}") == latex.count(r"\resizebox") == 2 - (rows is failed)
+            )
+    always = {"preferences.csv", "pairwise.csv", "pairwise.tex"}
+    assert found["failed"] - found["none"] == always
+    assert found["compared"] - found["none"] == always | {"strengths.csv", "position_bias.csv"}

@@ -75,18 +75,14 @@ def write_page(content: Content, out: Path) -> None:
     )
     environment.filters |= {"number": formats.number, "span": formats.span, "cells": cells}
     judges = list(dict.fromkeys(row.judge for row in inputs.scores))
+    comparing = list(dict.fromkeys(row.judge for row in inputs.preferences))
     text = environment.get_template("index.html.jinja").render(
         words=words,
         tables=content.analysis,
         notes=[note for note in content.notes if note.strip()],
-        verdicts=verdicts(
-            inputs.selftests,
-            judges,
-            inputs.judges,
-            words,
-            list(dict.fromkeys(row.judge for row in inputs.preferences)),
-        ),
+        verdicts=verdicts(inputs.selftests, judges, inputs.judges, words, comparing),
         judges=judges,
+        comparing=comparing,
         scales=sentence(judges, inputs.scales, words),
         models=list(dict.fromkeys(row.model for row in inputs.scores)),
         statuses=STATUSES,
