@@ -60,9 +60,14 @@ class Scale:
     to_target: bool = False
 
     @property
+    def is_distance(self) -> bool:
+        """Whether the lower of two values is that of the images that are more alike."""
+        return self.measure == "l1"
+
+    @property
     def is_lower_better(self) -> bool:
         """Whether the lower of two scores is that of the better edit."""
-        return self.to_target and self.measure == "l1"
+        return self.to_target and self.is_distance
 
     @property
     def ends(self) -> tuple[float, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -42,15 +43,14 @@ def verdicts(inputs: Inputs) -> dict[str, Verdicts]:
     found: dict[str, dict[str, float | Missing]] = {}
     edits: dict[tuple[str, str], dict[str, Score]] = {}
     for row in inputs.scores:
-        if not row.repeat:
-            edits.setdefault((row.judge, row.id), {})[row.model] = row
+        edits.setdefault((row.judge, row.id), {})[row.model] = row
     for (judge, sample), of_sample in edits.items():
-        measure = inputs.scales.get(judge, Scale()).measure
+        is_distance = inputs.scales.get(judge, Scale()).is_distance
         pair = of_sample[_FIRST], of_sample[_SECOND]
-        found.setdefault(judge, {})[sample] = _by_scores(*pair, is_distance=measure == "l1")
-    calls = {(pair.judge, pair.call) for pair in inputs.preferences}
+        found.setdefault(judge, {})[sample] = _by_scores(*pair, is_distance=is_distance)
+    calls = Counter(judge for judge, _ in {(row.judge, row.call) for row in inputs.preferences})
     for compared in inputs.preferences:
-        several = sum(judge == compared.judge for judge, _ in calls) > 1
+        several = calls[compared.judge] > 1
         name = f"{compared.judge}, {compared.call}" if several else compared.judge
         missing = Missing(compared.reason, compared.status == JUDGE_FAILED)
         found.setdefault(name, {})[compared.id] = missing if compared.win is None else compared.win
