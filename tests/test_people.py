@@ -117,6 +117,11 @@ def test_both_sets_are_read_as_they_are_laid_out(tmp_path: Path) -> None:
     ("row", "sentence"),
     [
         ({"ranking": "A>C"}, r"row 1: ranking 'A>C' does not say which of both is better"),
+        (
+            {"comparison_type": "AvsA", "ranking": "A>A"},
+            r"row 1: ranking 'A>A' does not say which of both is better",
+        ),
+        ({"dataset": None}, r"row 1: field dataset is missing"),
         ({"dataset": "5pair"}, r"row 1: dataset '5pair' is not 2pair, 3pair or 4pair"),
     ],
 )

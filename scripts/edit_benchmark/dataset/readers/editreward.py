@@ -13,14 +13,14 @@ from edit_benchmark.dataset.readers.options import Options
 from edit_benchmark.dataset.readers.raw_image import RawImage
 from edit_benchmark.dataset.readers.raw_sample import RawSample, text, texts
 from edit_benchmark.errors import UserError
+from edit_benchmark.official.editreward import DIMENSIONS
 
 _TIGER = (
     "id", "dataset", "instruction", "source_image", "candidate_1", "candidate_2", "ranking",
     "comparison_type",
 )  # fmt: skip
 _EDITSCORE = ("key", "task_type", "dimension", "instruction", "input_image", "output_images")
-_DIMENSIONS = ("prompt_following", "consistency", "overall")
-_COMPARISON = re.compile(r"([A-D])vs([A-D])")
+_COMPARISON = re.compile(r"([A-D])vs(?!\1)([A-D])")
 _RANKING = re.compile(r"([A-D])\s*([><=])\s*([A-D])")
 
 
@@ -32,7 +32,8 @@ def editreward_files(path: Path, options: Options) -> list[Path]:
 def read_tiger(path: Path, options: Options) -> Iterator[RawSample]:
     """Comparisons of TIGER-Lab's set: each is a sample, of which people rank both candidates."""
     for place, file, row in parquet.rows(editreward_files(path, options), _TIGER):
-        part, key = (text(place, {"id": row[name]}, "id", required=True) for name in _TIGER[1::-1])
+        key = text(place, row, "id", required=True)
+        part = text(place, row, "dataset", required=True)
         if part not in OF_FORMAT["editreward"]:
             raise UserError(f"{place}: dataset {part!r} is not 2pair, 3pair or 4pair.")
         comparison = text(place, row, "comparison_type", required=True)
@@ -67,10 +68,8 @@ def read_editscore(path: Path, options: Options) -> Iterator[RawSample]:
     for place, file, row in parquet.rows(editreward_files(path, options), _EDITSCORE):
         task = text(place, row, "task_type", required=True)
         dimension = text(place, row, "dimension", required=True)
-        if dimension not in _DIMENSIONS:
-            raise UserError(
-                f"{place}: dimension {dimension!r} is none of {', '.join(_DIMENSIONS)}."
-            )
+        if dimension not in DIMENSIONS:
+            raise UserError(f"{place}: dimension {dimension!r} is none of {', '.join(DIMENSIONS)}.")
         keys = row["key"]
         if isinstance(keys, list):
             keys = list(map(str, keys))
