@@ -158,13 +158,16 @@ def resampled_means(sums: Floats, counts: Floats) -> Floats | None:
 
 
 @lru_cache(maxsize=8)
-def draws(clusters: int) -> NDArray[np.uint16]:
-    """How often each bootstrap sample draws each cluster, shape (RESAMPLES, clusters)."""
+def draws(clusters: int, resamples: int = RESAMPLES) -> NDArray[np.uint16]:
+    """How often each bootstrap sample draws each cluster, shape (resamples, clusters).
+
+    Fewer are the first of more.
+    """
     generator = np.random.default_rng(SEED)
-    weights = np.empty((RESAMPLES, clusters), np.uint16)
+    weights = np.empty((resamples, clusters), np.uint16)
     # In parts, which draw the same numbers as the whole.
     rows = max(1, _BATCH_ENTRIES // max(1, clusters))
-    for start in range(0, RESAMPLES, rows):
+    for start in range(0, resamples, rows):
         part = weights[start : start + rows]
         drawn = generator.integers(0, clusters, part.shape)
         drawn += clusters * np.arange(len(part))[:, None]

@@ -72,7 +72,7 @@ def strengths(questions: Mapping[str, Sequence[Compared]]) -> Strengths:
     theta, ties = fit(whole, last_is_zero=False)
     spans = dict.fromkeys(models, NO_INTERVAL)
     if len(names) > 1:
-        drawn = _resampled(counts, draws(len(names))[:_RESAMPLES].astype(float), theta, ties)
+        drawn = _resampled(counts, draws(len(names), _RESAMPLES).astype(float), theta, ties)
         spans = {model: interval(drawn[:, place], len(names)) for place, model in enumerate(models)}
     return Strengths(
         dict(zip(models, theta.tolist(), strict=True)),
