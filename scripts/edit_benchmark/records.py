@@ -195,7 +195,7 @@ class Score:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Preference:
     """Which of two models' edits of one sample a judge finds better, in one of their repeats.
 
