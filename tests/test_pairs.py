@@ -29,6 +29,7 @@ from edit_benchmark.records import Preference, Sample
 from edit_benchmark.report import words
 from edit_benchmark.report.inputs import Inputs
 from edit_benchmark.report.official import official
+from edit_benchmark.report.pairwise import pair_warnings, pairwise
 from edit_benchmark.report.write import write_report
 from edit_benchmark.results.spending import Spending
 from edit_benchmark.stats.strengths import Compared, strengths
@@ -272,3 +273,26 @@ def test_a_report_has_no_tables_of_what_was_not_compared(tmp_path: Path) -> None
     always = {"preferences.csv", "pairwise.csv", "pairwise.tex"}
     assert found["failed"] - found["none"] == always
     assert found["compared"] - found["none"] == always | {"strengths.csv", "position_bias.csv"}
+
+
+def test_of_many_models_the_pairs_that_lack_most_are_warned_of() -> None:
+    """And the others are summed up, however many models fail."""
+    models = [f"m{number}" for number in range(7)]
+    samples = [report_fixtures.sample(number, "physical", number) for number in range(3)]
+    rows = [
+        Preference(row.id, row.category, "taste", a, b, "better", "judge_failed")
+        if b == "m6" or row is samples[0]
+        else Preference(row.id, row.category, "taste", a, b, "better", "compared", win=1)
+        for row in samples
+        for a, b in combinations(models, 2)
+    ]
+    told = [
+        line
+        for line in pair_warnings(pairwise(samples, rows), words.load("en"))
+        if "not compared" in line
+    ]
+    assert len(told) == 11
+    assert all(" and m6 by taste (better): 3 of 3" in line for line in told[:6])
+    assert all("1 of 3" in line for line in told[6:10])
+    assert told[10].startswith("11 more rows of pairwise.csv")
+    assert "lack 11 pairs" in told[10]

@@ -18,6 +18,8 @@ from edit_benchmark.stats.estimates import FEW, bounds, estimate
 from edit_benchmark.stats.strengths import Compared, strengths
 
 _SHARE = (0.0, 1.0)
+# Of many models there are hundreds of pairs: so many are warned of one by one.
+_NAMED = 10
 # Elo has 400 points for odds of ten to one.
 _ELO = 400 / np.log(10)
 Key = TypeVar("Key", bound=Hashable)
@@ -127,16 +129,18 @@ def bias_rows(rows: Sequence[Preference], sources: Clusters) -> list[BiasRow]:
 
 def pair_warnings(tables: Pairwise, words: Words) -> list[str]:
     """Pairs without a preference, and judges that go by position."""
-    warnings = []
-    for row in tables.pairs:
-        if row.category == MICRO and row.compared < row.n:
-            missing = row.n - row.compared
-            warnings.append(
-                words.sentence(
-                    "pairs_missing", judge=row.judge, question=row.question, a=row.a, b=row.b,
-                    n=row.n, missing=missing,
-                )
-            )  # fmt: skip
+    partly = [row for row in tables.pairs if row.category == MICRO and row.compared < row.n]
+    partly.sort(key=lambda row: row.compared - row.n)
+    warnings = [
+        words.sentence(
+            "pairs_missing", judge=row.judge, question=row.question, a=row.a, b=row.b,
+            n=row.n, missing=row.n - row.compared,
+        )
+        for row in partly[:_NAMED]
+    ]  # fmt: skip
+    if others := partly[_NAMED:]:
+        missing = sum(row.n - row.compared for row in others)
+        warnings.append(words.sentence("pairs_missing_more", count=len(others), missing=missing))
     warnings += [
         words.sentence(
             "position_bias", judge=row.judge, question=row.question, n=row.n, changed=row.changed,
