@@ -27,6 +27,7 @@ from edit_benchmark.judging.pairs import Pair, Picture, case_of_pair, pair_field
 from edit_benchmark.judging.protocols import Question
 from edit_benchmark.records import Preference, Sample
 from edit_benchmark.report import words
+from edit_benchmark.report.checks import check_pairs
 from edit_benchmark.report.inputs import Inputs
 from edit_benchmark.report.official import official
 from edit_benchmark.report.pairwise import pair_warnings, pairwise
@@ -296,3 +297,35 @@ def test_of_many_models_the_pairs_that_lack_most_are_warned_of() -> None:
     assert all("1 of 3" in line for line in told[6:10])
     assert told[10].startswith("11 more rows of pairwise.csv")
     assert "lack 11 pairs" in told[10]
+
+
+def test_a_models_win_rate_is_its_own_and_what_is_shown_first_is_counted_so() -> None:
+    def said(key: str, a: str, b: str, *shares: float) -> Preference:
+        answers = [{"preference": share, "key": "k", "problem": ""} for share in shares]
+        win = shares[0] if len(set(shares)) == 1 else 0.5
+        return Preference(key, "physical", "j", a, b, "better", "compared", "", win, answers)
+
+    samples = [report_fixtures.sample(number, "physical", number) for number in range(2)]
+    one, other = (row.id for row in samples)
+    rows = [
+        said(one, "x", "y", 1, 1), said(one, "x", "z", 1, 1), said(one, "y", "z", 1, 0),
+        said(other, "x", "y", 1, 1), said(other, "x", "z", 1, 0), said(other, "y", "z", 0, 1),
+    ]  # fmt: skip
+    found = pairwise(samples, rows)
+    rates = {row.model: row.win_rate for row in found.strengths}
+    assert rates == {"x": 3.5 / 4, "y": 1 / 4, "z": 1.5 / 4}
+    (bias,) = found.bias
+    assert (bias.n, bias.changed, bias.first_twice, bias.second_twice) == (6, 3, 2, 1)
+
+
+def test_two_models_have_a_row_of_every_sample_and_none_twice() -> None:
+    samples = [report_fixtures.sample(number, "physical", number) for number in range(2)]
+    rows = [
+        Preference(row.id, row.category, "j", "x", "y", "better", "compared", win=1)
+        for row in samples
+    ]
+    check_pairs(samples, rows)
+    with pytest.raises(UserError, match=f"no row, or one too many, .* {samples[1].id}"):
+        check_pairs(samples, rows[:1])
+    with pytest.raises(UserError, match=f"sample {samples[0].id} was compared twice by judge j"):
+        check_pairs(samples, [*rows, rows[0]])

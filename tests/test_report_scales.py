@@ -12,6 +12,7 @@ import yaml
 
 import report_fixtures as fixtures
 from edit_benchmark.config.judges import RUBRICS
+from edit_benchmark.judging.pixels.scales import scale_of
 from edit_benchmark.judging.rubrics import Scale, rubric_hash, scale
 from edit_benchmark.records import Score
 from edit_benchmark.report import plots, words
@@ -143,3 +144,13 @@ def test_models_scored_over_other_criteria_are_marked(tmp_path: Path) -> None:
     table = pd.read_csv(tmp_path / "report" / "scores.csv")
     assert table["not_applicable"].tolist() == [0, *[pytest.approx(1 / 3)] * 11]
     assert set(table["mass"]) == {0.75}
+
+
+@pytest.mark.parametrize(("against", "best"), [("target", "social"), ("source", "physical")])
+def test_the_best_category_of_a_distance_to_targets_is_the_nearest(against: str, best: str) -> None:
+    values = {"physical": 0.4, "social": 0.1}
+    samples = [fixtures.sample(number, name, 0) for number, name in enumerate(values)]
+    scores = [fixtures.score(row, score=values[row.category], criteria={}) for row in samples]
+    scales = {"j": scale_of("l1", against)}
+    rows = summary_rows(samples, scores, list(values), scales=scales)
+    assert [row.category for row in rows if row.extreme == "best"] == [best]
