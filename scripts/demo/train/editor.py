@@ -1,9 +1,8 @@
 """Train an editor of the demo, from nothing to a folder that ``from_pretrained`` loads.
 
-``python scripts/demo/train/editor.py --out DIR --minutes 9`` on one GPU. A third of the minutes
-goes to the autoencoder's decoder, the rest to transformer and text encoder; start-up, compilation
-and the figures on held-out scenes come on top. Called again with the same folder it goes on where
-it was.
+``python scripts/demo/train/editor.py --out DIR --decoder-minutes 3 --minutes 6`` on one GPU. First
+the autoencoder's decoder, then transformer and text encoder; start-up, compilation and the figures
+on held-out scenes come on top. Called again with the same folder it goes on where it was.
 ``--size small --autoencoder DIR/editor/vae`` trains the demo's second editor on the first
 one's latents.
 """
@@ -36,8 +35,6 @@ from demo.train import autoencoder, flow, heldout, parts, scenes
 from demo.train.budget import Budget, provenance
 from demo.train.code import Code
 from demo.train.exact_start import exact_start, fitted_code, new
-
-_DECODER_SHARE = 1 / 3
 
 
 def main() -> None:
@@ -73,7 +70,7 @@ def main() -> None:
         encoder,
         store,
         code,
-        Budget(given.minutes * 60 * (1 - _DECODER_SHARE * (given.autoencoder is None))),
+        Budget(given.minutes * 60),
         batch=given.batch,
         checkpoint=state / "flow.pt",
         log=given.out / "losses.jsonl",
@@ -125,7 +122,7 @@ def _autoencoder(
         model,
         code,
         pictures,
-        Budget(given.minutes * 60 * _DECODER_SHARE),
+        Budget(given.decoder_minutes * 60),
         batch=given.decoder_batch,
         device=device,
         checkpoint=state / "decoder.pt",
@@ -153,7 +150,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--out", type=Path, required=True, help="folder for editor/, losses, figures"
     )
-    parser.add_argument("--minutes", type=float, default=9, help="of training")
+    parser.add_argument("--minutes", type=float, default=6, help="of training the editing")
+    parser.add_argument(
+        "--decoder-minutes", type=float, default=3, help="of training the autoencoder's decoder"
+    )
     parser.add_argument("--size", choices=sorted(parts.SIZES), default="editor")
     parser.add_argument(
         "--autoencoder", type=Path, help="another run's editor/vae, to be used as it is"

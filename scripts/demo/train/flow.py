@@ -23,7 +23,9 @@ from demo.train.scenes import Sample
 TOKENS = 16 * 16
 _RATE = 1.5e-3
 # Of the samples: no instruction, for guidance; pure noise, where sampling begins.
-_NO_TEXT, _PURE_NOISE = 0.08, 0.15
+_NO_TEXT, _PURE_NOISE = 0.08, 0.2
+# The times between are uniform to this power: a sampler's first steps decide what the edit is.
+_TIMES = 0.7
 # How much more a token counts that the edit changes; most tokens are a copy of the source's.
 _CHANGED = 2.0
 
@@ -133,6 +135,7 @@ def train(
             "seconds": seconds,
             "loss": round(loss, 5),
             "scenes": store.size,
+            "samples": step * batch,
         }
         print(json.dumps(line), file=lines, flush=True)
         print(json.dumps(line), flush=True)
@@ -151,7 +154,7 @@ def train(
             lengths = torch.where(dropped, no_text_length[0], lengths)
             mask = torch.arange(store.length, device=device) < lengths[:, None]
             noise = torch.randn_like(target)
-            time = torch.rand(batch, device=device)
+            time = torch.rand(batch, device=device) ** _TIMES
             time = torch.where(torch.rand_like(time) < _PURE_NOISE, 1.0, time).clamp_min(0.01)
             mixed = torch.lerp(target, noise, time[:, None, None])
             with torch.autocast(device, dtype=torch.bfloat16, enabled=device != "cpu"):
