@@ -18,6 +18,7 @@ from demo.train.budget import Budget
 from demo.train.code import Code, Pictures
 from demo.train.exact_start import exact_start, fitted_code, new
 from demo.train.one_frame import one_frame, write_back
+from demo.train.quicker import quicker
 from demo.train.scenes import sample
 
 _SIDE = 64
@@ -168,3 +169,24 @@ def test_what_training_aims_at_leads_the_pipeline_to_the_target(
     ).images
     assert torch.allclose(seen[0][0], source)
     assert torch.allclose(made[0], target, atol=1e-3)
+
+
+@torch.inference_mode()
+def test_training_rotates_as_the_class_does() -> None:
+    words = parts.tokenizer()
+    encoder, denoiser = parts.text_encoder(words), parts.transformer(parts.SIZES["small"])
+    torch.nn.init.normal_(denoiser.proj_out.weight)
+    for block in denoiser.transformer_blocks:
+        torch.nn.init.normal_(block.img_mod[-1].weight, std=0.1)
+    given = {
+        "hidden_states": torch.randn(1, 2 * flow.TOKENS, 128),
+        "timestep": torch.tensor([0.5]),
+        "encoder_hidden_states": torch.randn(1, 7, parts.TEXT_WIDTH),
+        "img_shapes": [[(1, 16, 16), (1, 16, 16)]],
+        "return_dict": False,
+    }
+    wanted = denoiser(**given)[0]
+    with quicker(denoiser, encoder, "cpu"):
+        made = denoiser(**given)[0]
+    assert (made - wanted).abs().max() < 1e-4 * wanted.abs().max()
+    assert torch.equal(denoiser(**given)[0], wanted)

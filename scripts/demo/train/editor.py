@@ -56,7 +56,7 @@ def main() -> None:
 
     def meanwhile() -> None:
         if not store.full:
-            store.take(background.ready(8))
+            store.take(background.ready(16))
             if store.full:
                 background.stop()
 
@@ -162,7 +162,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--batch", type=int, default=256)
     parser.add_argument("--decoder-batch", type=int, default=64)
-    parser.add_argument("--scenes", type=int, default=100_000, help="how many to keep at most")
+    parser.add_argument("--scenes", type=int, default=200_000, help="how many to keep at most")
     parser.add_argument(
         "--pictures", type=int, default=1500, help="scenes for the decoder, 4 pictures each"
     )

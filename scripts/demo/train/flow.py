@@ -18,6 +18,7 @@ from demo.train.budget import Budget
 from demo.train.code import CHANNELS, Code
 from demo.train.learner import Learner
 from demo.train.parts import Prompts
+from demo.train.quicker import quicker
 from demo.train.scenes import Sample
 
 TOKENS = 16 * 16
@@ -27,7 +28,7 @@ _NO_TEXT, _PURE_NOISE = 0.08, 0.2
 # The times between are uniform to this power: a sampler's first steps decide what the edit is.
 _TIMES = 0.7
 # How much more a token counts that the edit changes; most tokens are a copy of the source's.
-_CHANGED = 2.0
+_CHANGED = 3.0
 
 # Latents, and the token ids of both languages.
 Encoded = tuple[NDArray[np.float16], list[list[int]]]
@@ -110,17 +111,15 @@ def train(
     device = store.device
     models = nn.ModuleList([transformer, encoder]).to(device).train()
     weights = [weight for weight in models.parameters() if weight.requires_grad]
-    optimizer = torch.optim.AdamW(weights, lr=_RATE, betas=(0.9, 0.98), weight_decay=0.01)
+    optimizer = torch.optim.AdamW(
+        weights, lr=_RATE, betas=(0.9, 0.98), weight_decay=0.01, fused=True
+    )
     learner = Learner(models, optimizer, budget, checkpoint, device)
     # In 16 bits the time would be rounded, and the pipeline's times would be unknown ones.
     hooks = [
         layer.register_forward_hook(lambda _layer, _given, made: made.float())
         for layer in (transformer.img_in, transformer.txt_in)
     ]
-    if device != "cpu":
-        torch._dynamo.config.suppress_errors = True
-        for block in transformer.transformer_blocks:
-            block.compile()
     # A channel counts as much as its deviation: between its share of the picture and equality.
     share = torch.from_numpy(code.std / code.std.mean()).to(device).repeat_interleave(4)
     no_text, no_text_length = store.padded([store.prompts.ids(" ")])
@@ -140,7 +139,7 @@ def train(
         print(json.dumps(line), file=lines, flush=True)
         print(json.dumps(line), flush=True)
 
-    with log.open("a", encoding="utf-8") as lines:
+    with log.open("a", encoding="utf-8") as lines, quicker(transformer, encoder, device):
         for step in budget.steps():
             if step % 20 == 0:
                 meanwhile()
