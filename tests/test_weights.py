@@ -14,6 +14,7 @@ import pytest
 import torch
 import transformers
 from safetensors.torch import load_file, save_file
+from transformers import modeling_utils
 
 from demo.models import save_edit_pipeline, save_judge
 from edit_benchmark.checkpoints import loading, reading
@@ -117,6 +118,20 @@ def test_the_judge_is_the_model_that_transformers_reads(
     assert type(model) is type(reference)
     assert_equal(model, reference, torch.float32)
     assert model.generation_config.to_dict() == reference.generation_config.to_dict()
+
+
+def test_loading_takes_no_second_copy_of_a_models_memory(
+    judge: Path, placed: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def allocate(*_: object) -> None:
+        pytest.fail("as much as the weights take, beside the weights that are there")
+
+    monkeypatch.setattr(modeling_utils, "caching_allocator_warmup", allocate)
+    # What stands for a GPU here: transformers is given a map of devices, as it is for one.
+    monkeypatch.setattr(loading, "device_map", lambda device: device)
+    load_judge(judge)
+    assert placed == [judge]
+    assert modeling_utils.caching_allocator_warmup is allocate
 
 
 def test_tied_weights_are_one_tensor(edit: Path) -> None:

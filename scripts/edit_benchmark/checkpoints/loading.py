@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import importlib
 import logging
+from collections.abc import Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -206,17 +208,34 @@ def _place_transformers(
     extra = {}
     if (folder / "generation_config.json").is_file():
         extra["generation_config"] = transformers.GenerationConfig.from_pretrained(folder)
-    loaded: Loaded = kind.from_pretrained(
-        None,
-        config=kind.config_class.from_pretrained(folder, local_files_only=True),
-        state_dict=weights.result(),
-        dtype=dtype,
-        device_map=device_map(device),
-        output_loading_info=True,
-        **_REPORT_MISMATCHES,
-        **extra,
-    )
+    with _nothing_allocated_ahead():
+        loaded: Loaded = kind.from_pretrained(
+            None,
+            config=kind.config_class.from_pretrained(folder, local_files_only=True),
+            state_dict=weights.result(),
+            dtype=dtype,
+            device_map=device_map(device),
+            output_loading_info=True,
+            **_REPORT_MISMATCHES,
+            **extra,
+        )
     return loaded
+
+
+@contextmanager
+def _nothing_allocated_ahead() -> Iterator[None]:
+    """transformers without its allocation of a model's whole size before it takes up the weights.
+
+    They lie on the device already, so that a model of more than half its memory would not fit.
+    """
+    from transformers import modeling_utils
+
+    allocate = modeling_utils.caching_allocator_warmup
+    modeling_utils.caching_allocator_warmup = lambda *_given: None
+    try:
+        yield
+    finally:
+        modeling_utils.caching_allocator_warmup = allocate
 
 
 def _misfit(folder: Path, problem: str) -> UserError:
