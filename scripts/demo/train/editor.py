@@ -132,9 +132,12 @@ def _autoencoder(
         log.writelines(json.dumps({"part": "decoder"} | line) + "\n" for line in losses)
     shown = scenes.samples(range(min(100, given.heldout)), "heldout", 0)
     whole = np.concatenate([one.pictures for one in shown])
-    found = autoencoder.measured(autoencoder.as_saved(model), whole, device=device)
-    print(json.dumps({"autoencoder": found}), flush=True)
-    return model, {"autoencoder": found}
+    saved = autoencoder.as_saved(model)
+    figures = {"autoencoder": autoencoder.measured(saved, whole, device=device)}
+    # At once: the second editor can be trained beside the rest of this training.
+    parts.save_part(saved.cpu(), given.out / "editor" / "vae", provenance(vars(given), figures))
+    print(json.dumps(figures), flush=True)
+    return model, dict(figures)
 
 
 class _Clock:
