@@ -259,7 +259,7 @@ def test_the_folder_of_another_benchmark(made: Any, format: str) -> None:
 @pytest.mark.parametrize(
     ("said", "sentence"),
     [
-        ({"format": "imgedit", "subset": "multiturn"}, "multiturn of imgedit is not supported"),
+        ({"format": "imgedit", "subset": "hard"}, "'hard' is not one of basic, uge, multiturn"),
         ({"format": "gedit", "subset": "uge"}, "'uge' is not one of full, intersection"),
         ({"format": "kris", "subset": "full"}, "subset is not used by format kris"),
         ({"format": "rise", "language": "zh"}, "rise has instructions in English only"),
