@@ -196,7 +196,7 @@
         el("h3", {}, el("a", { href: `#${encodeURIComponent(sample.id)}`, title: ui.link }, el("bdi", { textContent: sample.id }))),
         el("span", { className: "chip", textContent: labels.get(sample.category) ?? sample.category }),
         sample.turn ? el("span", { className: "chip" }, `${ui.turn} ${sample.turn}`,
-          sample.after ? el("a", { href: `#${encodeURIComponent(sample.after)}`, title: `${ui.before} ${sample.after}`, textContent: " ←" }) : null) : null,
+          sample.after ? el("a", { href: `#${encodeURIComponent(sample.after)}`, title: `${ui.before} ${sample.after}`, ariaLabel: `${ui.before} ${sample.after}`, textContent: " ←" }) : null) : null,
         sample.difficulty ? el("span", { className: "chip", dir: "auto", textContent: sample.difficulty }) : null,
         ...sample.tags.map((tag) => el("span", { className: "chip", dir: "auto", textContent: tag })),
         sample.human !== null ? el("span", { className: "chip", textContent: `${ui.human} ${digits(sample.human)}` }) : null,
