@@ -172,6 +172,15 @@ def test_two_samples_may_go_on_from_one(tmp_path: Path) -> None:
     assert made.of(rows["a2"]).source == made.of(rows["b2"]).source == rows["a1"].image
 
 
+def test_a_turn_may_have_a_target_of_its_own(tmp_path: Path) -> None:
+    draw("t").save(tmp_path / "t.png")
+    samples = samples_of(tmp_path, {"a2": {"target": "t.png"}})
+    rows = edit(tmp_path, samples)
+    shown = EditedSamples(samples, rows.values()).of(rows["a2"])
+    target = source_images.load_named(shown.target, shown, tmp_path / "results")
+    assert target.tobytes() == draw("t").tobytes()
+
+
 def test_an_altered_edit_is_no_source(tmp_path: Path) -> None:
     samples = samples_of(tmp_path)
     rows = edit(tmp_path, samples)
