@@ -9,6 +9,7 @@ from typing import Any
 
 from edit_benchmark.config.judges import PixelsJudgeSettings
 from edit_benchmark.config.resolve import judge_settings
+from edit_benchmark.dataset.chains import SharedSamples
 from edit_benchmark.errors import UserError
 from edit_benchmark.judging.chunks import paired
 from edit_benchmark.judging.pairs import PairJob, as_json, ask_pairs
@@ -49,7 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _job(arguments: argparse.Namespace) -> tuple[PairJob, list[Edits], list[Sample]]:
+def _job(arguments: argparse.Namespace) -> tuple[PairJob, list[Edits], SharedSamples]:
     """The job, the rows of both models that it is about, and all samples."""
     settings = judge_settings(arguments.settings, arguments.judge)
     if isinstance(settings, PixelsJudgeSettings) or not settings.compares:
@@ -60,9 +61,9 @@ def _job(arguments: argparse.Namespace) -> tuple[PairJob, list[Edits], list[Samp
     which = f"{first} {second} {arguments.category} part {arguments.chunk}"
     purpose = f"compare {arguments.judge} {which}"
     start = (arguments.chunk - 1) * arguments.chunk_size
-    both = paired(*(read_rows(path, Edit) for path in arguments.edits))
-    edits = both[start : start + arguments.chunk_size]
-    samples = read_rows(arguments.samples, Sample)
+    tables = [read_rows(path, Edit) for path in arguments.edits]
+    edits = paired(*tables)[start : start + arguments.chunk_size]
+    samples = SharedSamples(read_rows(arguments.samples, Sample), *tables)
     job = PairJob(
         **job_fields(arguments, arguments.judge, settings, purpose),
         pairs=pairs_of(edits, samples),

@@ -47,9 +47,11 @@ def _parser() -> argparse.ArgumentParser:
 def _job(arguments: argparse.Namespace) -> ScoreJob:
     settings = judge_settings(arguments.settings, arguments.judge)
     purpose = f"score {arguments.judge} {arguments.category} part {arguments.chunk}"
+    of_category = read_rows(arguments.edits, Edit)
     return ScoreJob(
         **job_fields(arguments, arguments.judge, settings, purpose),
-        edits=chunk(read_rows(arguments.edits, Edit), arguments.chunk, arguments.chunk_size),
+        edits=chunk(of_category, arguments.chunk, arguments.chunk_size),
+        of_category=of_category,
         samples=read_rows(arguments.samples, Sample),
         asked=asked_of(settings, arguments.category, arguments.language),
     )

@@ -75,6 +75,27 @@ def imgedit(folder: Path) -> Path:
     return folder
 
 
+#: The chains of each task of ImgEdit's multi-turn part: the name of the image, and the turns.
+TURNS = {
+    "content_memory": {"11.jpg": ["only green from now on", "add a boat", "change the sea"],
+                       "12.jpg": ["no people, ever", "add a crowd"]},
+    "content_understand": {"13.jpg": ["put a hat on the left one", "make it red"]},
+    "version_backtrace": {"14.jpg": ["a red sea", "back to before, with a boat"]},
+}  # fmt: skip
+
+
+def imgedit_multiturn(folder: Path) -> Path:
+    """As the archive has it: JSON lines in spite of their name, beside the images."""
+    for task, chains in TURNS.items():
+        lines = []
+        for name, turns in chains.items():
+            write_image(folder / "Benchmark" / "multiturn" / task / name)
+            fields = {f"turn{number}": text for number, text in enumerate(turns, start=1)}
+            lines.append(json.dumps({"id": name, **fields}) + "\n")
+        (folder / "Benchmark/multiturn" / task / "annotation.json").write_text("".join(lines))
+    return folder
+
+
 def rise(folder: Path) -> Path:
     def row(kind: str, number: int, **more: Any) -> dict[str, Any]:
         image = f"{kind}_reasoning_images/{number}.png"

@@ -196,6 +196,11 @@ def row(**changes: Any) -> str:
         (row(category="chemie"), "line 6: unknown category 'chemie'; known are 物理/physical"),
         (row(tags="a"), "line 6: field tags is not a list of texts"),
         (row(human_score="good"), "line 6: field human_score is not a number"),
+        (row(after="social-0"), "line 6: fields after and image are both given"),
+        (row(image=None, after="social-0", mask="m.png"), "fields after and mask are both given"),
+        (row(image=None, after="later"), "line 6: field after: 'later' is the id of no sample abo"),
+        (row(image=None, after="new"), "line 6: field after: 'new' is the id of no sample above"),
+        (row(image=None, after="social-0"), "line 6: sample new is in category 物理, and the samp"),
     ],
 )
 def test_a_mistake_in_the_benchmark_file(

@@ -12,7 +12,7 @@ import public_layouts as layouts
 from conftest import png
 from edit_benchmark.config.benchmark import Benchmark
 from edit_benchmark.dataset.readers.options import Options
-from edit_benchmark.dataset.samples import Import, prepare
+from edit_benchmark.dataset.samples import Import, clusters, prepare
 from edit_benchmark.errors import UserError
 from edit_benchmark.records import Sample
 
@@ -74,6 +74,58 @@ def test_imgedit_has_keys_as_ids_and_images_as_clusters(made: Any, below: str) -
 def test_imgedits_uge(made: Any) -> None:
     (sample,) = read(made("imgedit"), "imgedit", subset="uge")
     assert (sample.id, sample.category, sample.problem) == ("1", "uge", "")
+
+
+@pytest.mark.parametrize("below", ["", "Benchmark", "Benchmark/multiturn"])
+def test_imgedits_turns_are_chains_of_samples(tmp_path: Path, below: str) -> None:
+    path = layouts.imgedit_multiturn(tmp_path / "imgedit") / below
+    samples = read(path, "imgedit", subset="multiturn")
+    assert [(sample.id, sample.turn, sample.after) for sample in samples[:4]] == [
+        ("content_memory-11-turn1", 1, ""),
+        ("content_memory-11-turn2", 2, "content_memory-11-turn1"),
+        ("content_memory-11-turn3", 3, "content_memory-11-turn2"),
+        ("content_memory-12-turn1", 1, ""),
+    ]
+    assert len(samples) == 9
+    assert {sample.category for sample in samples} == set(layouts.TURNS)
+    assert {sample.chain for sample in samples[:3]} == {"content_memory-11-turn1"}
+    # What a later turn edits is another image for each model.
+    assert [bool(sample.source) for sample in samples[:3]] == [True, False, False]
+    assert len(set(clusters(samples).values())) == 4
+    (one, *_) = read(path, "imgedit", subset="multiturn", categories=["version_backtrace"])
+    assert one.id == "version_backtrace-14-turn1"
+
+
+def test_imgedits_turns_as_its_readme_shows_them(tmp_path: Path) -> None:
+    path = layouts.imgedit_multiturn(tmp_path / "imgedit")
+    file = path / "Benchmark/multiturn/content_memory/annotation.json"
+    layouts.write_json(file, {"7": {"id": "11.jpg", "turn1": "a", "turn2": "b"}})
+    samples = read(path, "imgedit", subset="multiturn")
+    assert [sample.id for sample in samples[:2]] == [
+        "content_memory-7-turn1", "content_memory-7-turn2",
+    ]  # fmt: skip
+    assert samples[0].source
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ('{"id": "11.jpg", "turn1": "a", "turn3": "b"}', "line 3: .* this one has turn1, turn3"),
+        ('{"id": "11.jpg"}', "line 3: .* this one has none"),
+        ('{"id": "11.jpg", "turn1": ""}', "line 3: field turn1 is missing"),
+        ('{"id": "11.jpg", "turn1": "a"}', "id 'content_memory-11-turn1' is a duplicate"),
+        ('{"id": "11.jpg", "tur', "line 3: not JSON"),
+    ],
+)
+def test_a_mistake_in_imgedits_turns(tmp_path: Path, line: str, sentence: str) -> None:
+    path = layouts.imgedit_multiturn(tmp_path / "imgedit")
+    file = path / "Benchmark/multiturn/content_memory/annotation.json"
+    file.write_text(file.read_text() + line)
+    with pytest.raises(UserError, match=sentence):
+        read(path, "imgedit", subset="multiturn")
+    file.unlink()
+    with pytest.raises(UserError, match=r"unpacked Benchmark\.tar"):
+        read(path, "imgedit", subset="multiturn")
 
 
 def test_rise_keeps_what_its_judging_needs(made: Any) -> None:
@@ -259,7 +311,7 @@ def test_the_folder_of_another_benchmark(made: Any, format: str) -> None:
 @pytest.mark.parametrize(
     ("said", "sentence"),
     [
-        ({"format": "imgedit", "subset": "multiturn"}, "multiturn of imgedit is not supported"),
+        ({"format": "imgedit", "subset": "hard"}, "'hard' is not one of basic, uge, multiturn"),
         ({"format": "gedit", "subset": "uge"}, "'uge' is not one of full, intersection"),
         ({"format": "kris", "subset": "full"}, "subset is not used by format kris"),
         ({"format": "rise", "language": "zh"}, "rise has instructions in English only"),

@@ -110,6 +110,30 @@ def test_filters_leave_what_fits(page: Page) -> None:
     assert page.locator("article.card").first.locator("figure").count() == 2
 
 
+def test_a_later_turn_is_shown_with_what_each_model_edited(
+    browser: Browser, tmp_path: Path
+) -> None:
+    inputs = fixtures.only(fixtures.synthesise(tmp_path / "results", each=2), "physical")
+    first, second = inputs.samples
+    chained = [
+        replace(first, chain=first.id, turn=1),
+        replace(second, chain=first.id, turn=2, after=first.id, source="", source_sha256=""),
+    ]
+    write_report(replace(inputs, samples=chained), tmp_path / "report", [], "en")
+    found = Opened(browser, tmp_path / "report", f"#{quote(second.id)}")
+    card = found.page.locator(f'article.card[data-id="{second.id}"]')
+    expect(card.get_by_text("turn 2")).to_be_visible()
+    assert card.locator("figure").count() == 3  # the models' edits, and no source of all
+    before = found.page.locator(f'article.card[data-id="{first.id}"] figure img:not(.over)')
+    edits = [image.get_attribute("src") for image in before.all()][1:]
+    over = [image.get_attribute("src") for image in card.locator("img.over").all()]
+    assert over == edits
+    card.locator("button.image").nth(1).click()
+    shown = found.page.locator("#stage img").first.get_attribute("src")
+    assert shown == str(edits[1]).replace("-small", "")
+    found.close()
+
+
 def test_the_gallery_is_sorted_worst_first(page: Page) -> None:
     choose(page, "sort").select_option("worst")
     cards = page.locator("article.card")

@@ -20,6 +20,7 @@ from edit_benchmark.checkpoints.resolve import resolve
 from edit_benchmark.config.editors import EditorSettings, FinishedSettings
 from edit_benchmark.config.judges import JudgeSettings
 from edit_benchmark.config.run import Config
+from edit_benchmark.dataset import chains
 from edit_benchmark.dataset.samples import seed
 from edit_benchmark.editing.finished import finished_edits, finished_fields, read_finished
 from edit_benchmark.editing.job import task_fields
@@ -135,7 +136,7 @@ def balances(config: Config) -> list[Balance]:
     samples = [
         sample
         for sample in read_rows(layout.samples, Sample)
-        if sample.category in config.benchmark.categories and not sample.problem
+        if sample.category in config.benchmark.categories
     ]
     edits, answers = _Shelf(layout.edit_store), _Shelf(layout.answer_store)
     judges = _judges(config, layout, {sample.category for sample in samples})
@@ -145,8 +146,15 @@ def balances(config: Config) -> list[Balance]:
         checkpoint = _checkpoint(layout.editor_checkpoint(name), model, f"models.{name}")
         work = _work(EDITORS[model.editor], model, checkpoint)
         balance = Balance(f"edits of {name}", edits.store)
-        made: list[tuple[Sample, Edit]] = []
-        for sample, repeat in product(samples, range(model.repeats)):
+        made: dict[tuple[str, int], tuple[Sample, Edit]] = {}
+        for sample, repeat in product(chains.editable(samples), range(model.repeats)):
+            if sample.after:
+                before = made.get((sample.after, repeat))
+                if before is None:
+                    # What it will be made from is not known: it has to be made in any case.
+                    balance.missing += 1
+                    continue
+                sample = chains.with_source(sample, before[1])
             asked = _asked(model, sample, repeat, samples, layout)
             content = edits.look_up(balance, work, asked)
             if content is not None:
@@ -154,11 +162,12 @@ def balances(config: Config) -> list[Balance]:
                 edit = Edit(
                     sample.id, sample.category, name, EDITED, image_sha256=digest, repeat=repeat
                 )
-                made.append((sample, edit))
-        all_edits[name] = [edit for _, edit in made]
-        found += [balance, *_judged(judges, name, made, answers)]
+                made[sample.id, repeat] = sample, edit
+        all_edits[name] = [edit for _, edit in made.values()]
+        found += [balance, *_judged(judges, name, list(made.values()), answers)]
     for first, second in combinations(sorted(all_edits), 2):
-        pairs = pairs_of(paired(all_edits[first], all_edits[second]), samples)
+        both = all_edits[first], all_edits[second]
+        pairs = pairs_of(paired(*both), chains.SharedSamples(samples, *both))
         found += _compared(judges, f"{first} and {second}", pairs, answers)
     return found
 

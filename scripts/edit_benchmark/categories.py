@@ -26,6 +26,7 @@ OF_FORMAT: dict[str, tuple[str, ...]] = {
         "add", "adjust", "extract", "replace", "remove", "background", "style", "compose", "action",
     ),
     "imgedit_uge": ("uge",),
+    "imgedit_multiturn": ("content_memory", "content_understand", "version_backtrace"),
     "rise": (
         "temporal_reasoning", "causal_reasoning", "spatial_reasoning", "logical_reasoning",
     ),
@@ -54,6 +55,7 @@ OF_FORMAT: dict[str, tuple[str, ...]] = {
     ),
     "parquet": ("dataset",),
 }  # fmt: skip
+_PARTS = ("imgedit_uge", "imgedit_multiturn")
 # Keys become folder names and target names, so a benchmark's own categories must be plain words.
 _CUSTOM = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
@@ -70,6 +72,12 @@ def canonical(name: str) -> str | None:
     if lowered in ALIASES:
         return ALIASES[lowered]
     return stripped if _CUSTOM.fullmatch(stripped) else None
+
+
+def part_of(format: object, subset: object) -> str:
+    """The format, or what a part of it is called that has categories and results of its own."""
+    part = f"{format}_{subset}"
+    return part if part in _PARTS else str(format)
 
 
 def of_format(format: str) -> tuple[str, ...]:

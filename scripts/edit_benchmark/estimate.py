@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 from edit_benchmark.config.editors import EditorSettings
 from edit_benchmark.config.judges import ServedJudgeSettings
 from edit_benchmark.config.run import Config
 from edit_benchmark.config.servers import Served
+from edit_benchmark.dataset import chains
 from edit_benchmark.errors import SampleError
 from edit_benchmark.judging.protocols import Protocol
 from edit_benchmark.judging.rubrics import Rubric
@@ -87,7 +88,13 @@ def estimates(
     UserError
         As :func:`rubrics.load`.
     """
-    readable = [sample for sample in samples if not sample.problem]
+    readable = chains.editable(samples)
+    first = chains.first_turn_of(readable)
+    # An edit is about as large as what it was made from.
+    readable = [
+        replace(sample, width=first[sample.id].width, height=first[sample.id].height)
+        for sample in readable
+    ]
     found = []
     for (section, name), settings in config.served.items():
         if isinstance(settings, ServedJudgeSettings):
@@ -135,9 +142,14 @@ def _of_judge(
     repeats = [model.repeats for model in config.models.values()]
     # Of each two models the edits that both have, in both orders.
     times = sum(2 * min(pair) for pair in combinations(repeats, 2))
-    asked = [one for many in one_model for one in many] * (
-        times if settings.compares else sum(repeats)
-    )
+    # Later turns of two models have two sources, and are not compared.
+    alike = [
+        one
+        for sample, many in zip(samples, one_model, strict=True)
+        for one in many
+        if not (settings.compares and sample.after)
+    ]
+    asked = alike * (times if settings.compares else sum(repeats))
     if one_model:
         # Which edits are chosen is not known yet; one is about as long as another.
         tested = min(config.selftest_samples, len(samples)) * len(selftested)

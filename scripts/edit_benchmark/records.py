@@ -22,15 +22,20 @@ PAIR_STATUSES = (COMPARED, EDIT_FAILED, JUDGE_FAILED, SKIPPED)
 class Sample:
     """One row of the benchmark, as every later station sees it.
 
-    ``index`` is the position within the category (0-based), ``source`` the source image's path
-    relative to the results directory, ``width`` and ``height`` its size in pixels once EXIF
-    orientation is applied, ``human_score`` a rating that the benchmark file carries, if any.
+    ``index`` is the position within the category (0-based; of a turn that of its chain),
+    ``source`` the source image's path relative to the results directory, ``width`` and ``height``
+    its size in pixels once EXIF orientation is applied, ``human_score`` a rating that the benchmark
+    file carries, if any.
     ``problem`` says why a source image or the mask cannot be read; then paths and hashes are empty
     and the size is 0.
     ``more_sources`` are the paths of further source images, ``mask`` is that of a mask of the first
     one, white where it is edited; empty if there are none.
     ``fields`` is what else a public benchmark says of the row, images (``reference_image``,
     ``target_image``, ``judged_source``) as paths like ``source``.
+    ``chain`` is the id of the first turn of a chain of edits and ``turn`` counts from 1; they are
+    empty and 0 of a sample by itself. ``after`` is the id of the turn before, whose edit is the
+    source: each model has its own, so that the table has no source of such a sample
+    (``dataset/chains.py`` fills it in).
     """
 
     id: str
@@ -56,6 +61,9 @@ class Sample:
     mask: str = ""
     mask_sha256: str = ""
     fields: dict[str, str] = field(default_factory=dict)
+    chain: str = ""
+    turn: int = 0
+    after: str = ""
 
     @property
     def sources(self) -> list[str]:

@@ -75,7 +75,7 @@ rule aggregate:
             "<results>/report/breakdown.csv",
             caption="../report/tables.rst",
             category="Tables",
-            labels={"table": "by criterion, difficulty, tag, language"},
+            labels={"table": "by turn, criterion, difficulty, tag, language"},
         ),
         comparison=report(
             "<results>/report/comparison.csv",

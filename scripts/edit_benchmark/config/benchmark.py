@@ -6,14 +6,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from edit_benchmark.categories import CATEGORIES, canonical, of_format
+from edit_benchmark.categories import CATEGORIES, canonical, of_format, part_of
 from edit_benchmark.config.base import PathText, Positive, Section, Text, distinct, mistake
 from edit_benchmark.records import dumps
 
 #: What ``subset`` may be, of formats that have parts; the first is the one that null stands for.
 SUBSETS: dict[str, tuple[str, ...]] = {
     "gedit": ("full", "intersection"),
-    "imgedit": ("basic", "uge"),
+    "imgedit": ("basic", "uge", "multiturn"),
     "rise": ("full", "small"),
     "complex_edit": ("real", "syn"),
 }
@@ -83,9 +83,9 @@ class Benchmark(Section):
     editreward_editscore EditScore's, which edit nothing; the others are the public benchmarks of
     that name."""
     subset: Text | None = None
-    """Part of a public benchmark: full or intersection of gedit, basic or uge of imgedit, full or
-    small of rise, real or syn of complex_edit; of parquet, editreward and editreward_editscore the
-    split. Null for the first one."""
+    """Part of a public benchmark: full or intersection of gedit, basic, uge or multiturn of
+    imgedit, full or small of rise, real or syn of complex_edit; of parquet, editreward and
+    editreward_editscore the split. Null for the first one."""
     images: PathText | None = None
     """Folder of the source images of imgedit, rise, kris or unicbench, if they do not lie beside
     the benchmark's own files."""
@@ -99,7 +99,8 @@ class Benchmark(Section):
     """Categories to run, by Chinese or English name; a benchmark's own category by its name in the
     file (letters, digits, _ and -). A public benchmark has all of its own if none are given."""
     limit: Positive | None = None
-    """At most this many samples of each category, the first ones of the file; null for all."""
+    """At most this many samples of each category, the first ones of the file; null for all. A chain
+    of edits counts as one."""
     strict: bool = False
     """Refuse the benchmark if one source image is missing or broken; else its sample is skipped."""
 
@@ -127,8 +128,7 @@ class Benchmark(Section):
     def _categories_of_the_format(cls, values: Any) -> Any:
         if isinstance(values, dict) and "categories" not in values:
             format = values.get("format", "jsonl")
-            part = "imgedit_uge" if (format, values.get("subset")) == ("imgedit", "uge") else format
-            return {**values, "categories": list(of_format(str(part)))}
+            return {**values, "categories": list(of_format(part_of(format, values.get("subset"))))}
         return values
 
     @model_validator(mode="after")
@@ -155,11 +155,6 @@ class Benchmark(Section):
         known = SUBSETS.get(self.format)
         if self.subset is None or self.format in _WITH_SPLITS or (known and self.subset in known):
             return
-        if self.format == "imgedit" and self.subset == "multiturn":
-            raise mistake(
-                "subset: multiturn of imgedit is not supported: its next turn edits the last "
-                "result, and people judge it; use basic or uge"
-            )
         raise mistake(
             f"subset: {self.subset!r} is not one of {', '.join(known)}"
             if known

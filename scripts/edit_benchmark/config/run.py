@@ -37,6 +37,12 @@ def _text(value: str) -> str:
     return value
 
 
+def _own_layout(format: object, subset: object) -> str:
+    """The layout that a benchmark's own scripts have; ``id`` where there is none."""
+    has_one = format in get_args(Layouts) and (format, subset) != ("imgedit", "multiturn")
+    return str(format) if has_one else "id"
+
+
 def _device_id(value: Any) -> Any:
     value = whole_number(value)
     is_index = isinstance(value, int) and not isinstance(value, bool) and value >= 0
@@ -227,12 +233,12 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _layouts_are_of_the_benchmark(self) -> Config:
-        own = self.benchmark.format
+        own = _own_layout(self.benchmark.format, self.benchmark.subset)
         for name, model in self.models.items():
             if isinstance(model, FolderEditorSettings) and model.layout not in (own, "id"):
                 raise mistake(
                     f"models.{name}.layout {model.layout} is not that of the benchmark, which is "
-                    f"of format {own}; id is the layout for any benchmark"
+                    f"of format {self.benchmark.format}; id is the layout for any benchmark"
                 )
         return self
 
@@ -271,8 +277,8 @@ class Config(Section):
         if not (isinstance(values, dict) and isinstance(values.get("models"), dict)):
             return values
         benchmark = values.get("benchmark")
-        format = benchmark.get("format") if isinstance(benchmark, dict) else None
-        layout = format if format in get_args(Layouts) else "id"
+        said = benchmark if isinstance(benchmark, dict) else {}
+        layout = _own_layout(said.get("format"), said.get("subset"))
         models = {
             name: {**model, "layout": layout}
             if isinstance(model, dict)

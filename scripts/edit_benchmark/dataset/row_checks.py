@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from edit_benchmark.categories import CATEGORIES, OF_FORMAT, canonical, of_format
 from edit_benchmark.dataset.readers.raw_sample import RawSample
@@ -21,6 +21,7 @@ def checked(
     known = {*of_format(format), *categories}
     shown = OF_FORMAT.get(format) or [f"{zh}/{en}" for en, zh in CATEGORIES.items()]
     places: dict[str, str] = {}
+    found: dict[str, str] = {}
     for raw in rows:
         check_id(raw.id, raw.place)
         # Ids that differ only in case or Unicode form are one file on some file systems.
@@ -33,6 +34,9 @@ def checked(
             )
         places[folded] = raw.place
         category = canonical(raw.category)
+        if raw.after:
+            _check_turn(raw, category, found)
+        found[raw.id] = category or ""
         if category is None or category not in known:
             # A data set of the hub may have hundreds, of which some are run.
             if category is not None and format == "parquet":
@@ -43,6 +47,23 @@ def checked(
                 f"{', '.join(shown)} and those that benchmark.categories in the config names."
             )
         yield raw, category
+
+
+def _check_turn(raw: RawSample, category: str | None, above: Mapping[str, str]) -> None:
+    """Refuse a turn whose turn before is not among the rows above, or is of another category.
+
+    So there is no circle either.
+    """
+    if raw.after not in above:
+        raise UserError(
+            f"{raw.place}: field after: {shorten(raw.after)!r} is the id of no sample above this "
+            "one; name the one whose edit is edited further, and let it come first."
+        )
+    if category != above[raw.after]:
+        raise UserError(
+            f"{raw.place}: sample {raw.id} is in category {shorten(raw.category)}, and the sample "
+            f"before it, {raw.after}, in {above[raw.after]}; all turns of a chain share one."
+        )
 
 
 def check_id(sample_id: str, place: str) -> None:

@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edit_benchmark.categories import label, of_format
-from edit_benchmark.dataset import source_images
+from edit_benchmark.categories import label, of_format, part_of
+from edit_benchmark.dataset import chains, source_images
 from edit_benchmark.dataset.readers.options import Options
 from edit_benchmark.dataset.readers.raw_sample import RawSample
 from edit_benchmark.dataset.readers.registry import part_of_published, read
@@ -34,7 +34,8 @@ class Import:
     categories
         Keys of the categories to keep; rows of the other known categories are passed over.
     limit
-        The most samples of each category, the first ones of the file; None for all.
+        The most samples of each category, the first ones of the file; None for all. A chain of
+        edits counts as one, whole.
     strict
         Whether one source image that cannot be read refuses the benchmark.
     options
@@ -83,51 +84,55 @@ def prepare(
     in_file: Counter[str] = Counter()
     kept: Counter[str] = Counter()
     unknown: dict[str, None] = {}
-    samples = []
-    for raw, category in checked(
-        read(path, benchmark.format, options), benchmark.format, categories
-    ):
+    samples: dict[str, Sample] = {}
+    part = part_of(benchmark.format, options.subset)
+    for raw, category in checked(read(path, benchmark.format, options), part, categories):
         in_file[category] += 1
         unknown |= dict.fromkeys(raw.unknown)
-        if category not in categories or kept[category] == benchmark.limit:
+        if category not in categories:
+            continue
+        previous = samples.get(raw.after)
+        if previous is None and (raw.after or kept[category] == benchmark.limit):
             continue
         instruction = _instruction(raw, benchmark.language)
         stored = source_images.store(raw, sources, results, strict=benchmark.strict, warn=warn)
-        samples.append(
-            Sample(
-                id=raw.id,
-                category=category,
-                index=kept[category],
-                instruction=instruction,
-                difficulty=raw.difficulty,
-                tags=raw.tags,
-                human_score=raw.human_score,
-                **(stored | raw.texts),
-            )
+        samples[raw.id] = Sample(
+            id=raw.id,
+            category=category,
+            index=previous.index if previous else kept[category],
+            instruction=instruction,
+            difficulty=raw.difficulty,
+            tags=raw.tags,
+            human_score=raw.human_score,
+            chain=(previous.chain or previous.id) if previous else "",
+            turn=max(1, previous.turn) + 1 if previous else 0,
+            after=raw.after,
+            **(stored | raw.texts),
         )
-        kept[category] += 1
+        kept[category] += previous is None
     for category in categories:
         # One of the five may be missing from a small benchmark; a name of the user's own that
         # matches nothing is a mistake in writing.
-        if not in_file[category] and category not in of_format(benchmark.format):
+        if not in_file[category] and category not in of_format(part):
             raise UserError(
                 f"{path}: no sample has the category {category} that benchmark.categories asks "
                 f"for; the file has: {', '.join(sorted(in_file)) or 'no samples'}."
             )
     if not samples:
         raise UserError(f"{path}: no sample of the categories {', '.join(categories)}.")
-    if all(sample.problem for sample in samples):
+    with_image = [sample for sample in samples.values() if not sample.after]
+    if all(sample.problem for sample in with_image):
         raise UserError(
-            f"{path}: not one of {len(samples)} source images can be read; the first: "
-            f"{samples[0].problem}"
+            f"{path}: not one of {len(with_image)} source images can be read; the first: "
+            f"{with_image[0].problem}"
         )
     if unknown:
         names = ", ".join(repr(shorten(name, 40)) for name in unknown)
         warn(f"{path}: these fields are not known and were not read: {shorten(names, 400)}.")
-    part = part_of_published(benchmark.format, options, sum(in_file.values()))
-    if part:
-        warn(f"{path}: {part}")
-    return samples
+    fewer = part_of_published(benchmark.format, options, sum(in_file.values()))
+    if fewer:
+        warn(f"{path}: {fewer}")
+    return chains.first_turns(list(samples.values()))
 
 
 def seed(base: int, sample_id: str, repeat: int = 0) -> int:
@@ -140,7 +145,10 @@ def seed(base: int, sample_id: str, repeat: int = 0) -> int:
 
 
 def shard_of(sample: Sample, shards: int) -> int:
-    """The shard, 0-based, that edits ``sample``: its position in the category modulo ``shards``."""
+    """The shard, 0-based, that edits ``sample``: its position in the category modulo ``shards``.
+
+    That of a turn is its chain's, so that one job edits all turns of a chain.
+    """
     return sample.index % shards
 
 
@@ -167,10 +175,11 @@ def unreadable(samples: Sequence[Sample]) -> list[str]:
     """What is said before work starts of source images that cannot be read; a line each, after a
     first one, and nothing if there are none."""
     problems = [sample.problem for sample in samples if sample.problem]
+    wanted = sum(not sample.after or bool(sample.problem) for sample in samples)
     if not problems:
         return []
     lines = [
-        f"{len(problems)} of {len(samples)} source images cannot be read. Their samples are "
+        f"{len(problems)} of {wanted} source images cannot be read. Their samples are "
         "skipped; mend the images and run the same command again (benchmark: {strict: true} stops "
         "instead):",
         *problems[:_LISTED],
@@ -195,7 +204,8 @@ def clusters(samples: Sequence[Sample]) -> dict[str, str]:
     """The cluster of each sample by its id, for intervals over source images.
 
     Samples that share a source image are one cluster, and so are those that share one with one of
-    them. A cluster is named by the hash of a source image.
+    them. All turns of a chain are in the cluster of its first source image. A cluster is named by
+    the hash of a source image.
     """
     joined: dict[str, str] = {}
 
@@ -207,4 +217,5 @@ def clusters(samples: Sequence[Sample]) -> dict[str, str]:
     for sample in samples:
         for digest in sample.more_source_sha256:
             joined[name(digest)] = name(sample.source_sha256)
-    return {sample.id: name(sample.source_sha256) for sample in samples}
+    first = chains.first_turn_of(samples)
+    return {sample.id: name(first[sample.id].source_sha256) for sample in samples}

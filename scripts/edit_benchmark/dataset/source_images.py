@@ -80,16 +80,19 @@ def store(
     for file in [*sources, *pictures.values()]:
         if file.warning:
             warn(file.warning)
-    paths, digests = zip(*(_keep(file, folder, results) for file in sources), strict=True)
+    kept = [_keep(file, folder, results) for file in sources]
+    # A later turn of a chain has no image of its own.
+    source, source_sha256 = kept[0] if kept else ("", "")
+    width, height = sources[0].image.size if sources else (0, 0)
     others = {name: _keep(file, folder, results)[0] for name, file in pictures.items()}
     mask_path, mask_digest = _keep(mask, folder, results) if mask else ("", "")
     return {
-        "source": paths[0],
-        "source_sha256": digests[0],
-        "width": sources[0].image.width,
-        "height": sources[0].image.height,
-        "more_sources": list(paths[1:]),
-        "more_source_sha256": list(digests[1:]),
+        "source": source,
+        "source_sha256": source_sha256,
+        "width": width,
+        "height": height,
+        "more_sources": [path for path, _ in kept[1:]],
+        "more_source_sha256": [digest for _, digest in kept[1:]],
         "mask": mask_path,
         "mask_sha256": mask_digest,
         "fields": {**raw.fields, **others},
@@ -129,12 +132,12 @@ def load(sample: Sample, results: Path) -> SourceImages:
     """
     place = f"sample {sample.id}"
     first, *more = (
-        images.load(_bytes(results / path, digest, sample.id), place)
+        images.load(_bytes(results / path, digest, sample), place)
         for path, digest in zip(sample.sources, sample.all_source_sha256, strict=True)
     )
     mask = None
     if sample.mask:
-        data = _bytes(results / sample.mask, sample.mask_sha256, sample.id)
+        data = _bytes(results / sample.mask, sample.mask_sha256, sample)
         mask = images.load(data, f"{place}, mask").convert("L")
     return SourceImages(first, tuple(more), mask)
 
@@ -153,7 +156,7 @@ def load_named(path: str, sample: Sample, results: Path) -> Image.Image:
     UserError
         If the file is gone or altered.
     """
-    data = _bytes(results / path, digest_of(path, sample), sample.id)
+    data = _bytes(results / path, digest_of(path, sample), sample)
     return images.load(data, f"sample {sample.id}")
 
 
@@ -163,18 +166,20 @@ def has_odd_shape(sample: Sample) -> bool:
     return short < _LEAST_SIDE or long > _MOST_ASPECT * short
 
 
-def _bytes(path: Path, digest: str, sample_id: str) -> bytes:
+def _bytes(path: Path, digest: str, sample: Sample) -> bytes:
     """The bytes of a kept file."""
+    is_edit = bool(sample.after) and digest == sample.source_sha256
+    imported, again = ("made", "edit") if is_edit else ("imported", "samples")
     try:
         data = read_bytes(path)
     except OSError as error:
         raise UserError(
-            f"{path}: the source image of {sample_id} cannot be read ({error.strerror}); "
-            "run again with --forcerun samples."
+            f"{path}: the source image of {sample.id} cannot be read ({error.strerror}); "
+            f"run again with --forcerun {again}."
         ) from None
     if images.sha256(data) != digest:
         raise UserError(
-            f"{path}: the source image of {sample_id} was altered after it was imported; "
-            "run again with --forcerun samples."
+            f"{path}: the source image of {sample.id} was altered after it was {imported}; "
+            f"run again with --forcerun {again}."
         )
     return data

@@ -14,12 +14,18 @@ from typing import Any
 
 from edit_benchmark import images
 from edit_benchmark.config.editors import CandidateEditorSettings, FinishedSettings
-from edit_benchmark.dataset import source_images
+from edit_benchmark.dataset import chains, source_images
 from edit_benchmark.dataset.layouts import Candidates, FinishedEdits
 from edit_benchmark.editing.checks import flags, usable
 from edit_benchmark.editing.job import EditJob, task_fields
 from edit_benchmark.editing.registry import KINDS
-from edit_benchmark.editing.rows import Task, edited_row, failed_row, unreadable_row
+from edit_benchmark.editing.rows import (
+    Task,
+    edited_row,
+    failed_row,
+    follower_row,
+    unreadable_row,
+)
 from edit_benchmark.errors import ImageError, SampleError, UserError
 from edit_benchmark.records import Edit, Sample, dumps
 from edit_benchmark.results import recipes
@@ -45,8 +51,16 @@ def bring_shard(job: EditJob) -> list[Edit]:
     edits.check()
     common = KINDS[settings.editor].key_fields(settings, None)
     recipe = recipes.keep(job.layout, common)
-    rows = [_bring(job, sample, edits, common) for sample in job.samples]
-    return [replace(row, recipe=recipe) for row in rows]
+    rows: dict[str, Edit] = {}
+    for samples in chains.by_turn(job.samples):
+        for sample in samples:
+            before = rows.get(sample.after)
+            # Of a turn whose source is missing nobody can say what was edited.
+            lost = follower_row(sample, before) if before and not sample.problem else None
+            if before and lost is None:
+                sample = chains.with_source(sample, before)
+            rows[sample.id] = lost or _bring(job, sample, edits, common)
+    return [replace(rows[sample.id], recipe=recipe) for sample in job.samples]
 
 
 def finished_edits(

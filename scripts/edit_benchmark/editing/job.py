@@ -3,45 +3,32 @@
 from __future__ import annotations
 
 import logging
-import math
-import sys
-import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
-from PIL import Image
-from tqdm import tqdm
-
-from edit_benchmark import images
-from edit_benchmark.config.editors import EditorSettings, ServedEditorSettings
-from edit_benchmark.dataset import source_images
+from edit_benchmark.config.editors import EditorSettings
+from edit_benchmark.dataset import chains, source_images
 from edit_benchmark.dataset.samples import seed
-from edit_benchmark.dataset.source_images import SourceImages
-from edit_benchmark.editing.capabilities import further_arguments
-from edit_benchmark.editing.checks import flags, usable
 from edit_benchmark.editing.editor import Editor
+from edit_benchmark.editing.making import Making
 from edit_benchmark.editing.registry import KINDS, refusal
-from edit_benchmark.editing.rows import Task, edited_row, failed_row, unreadable_row
-from edit_benchmark.errors import ImageError, SampleError, UserError
-from edit_benchmark.records import (
-    EDIT_FAILED,
-    EDITED,
-    SKIPPED,
-    Edit,
-    Sample,
-    dumps,
-    storable,
+from edit_benchmark.editing.rows import (
+    Task,
+    edited_row,
+    failed_row,
+    follower_row,
+    unreadable_row,
 )
-from edit_benchmark.results import recipes, replies
+from edit_benchmark.errors import UserError
+from edit_benchmark.records import EDIT_FAILED, SKIPPED, Edit, Sample
+from edit_benchmark.results import recipes
 from edit_benchmark.results.former_keys import former_keys
 from edit_benchmark.results.store import Store
 from edit_benchmark.runtime import supervision
-from edit_benchmark.runtime.at_once import as_they_come
-from edit_benchmark.runtime.failures import attempt, stop_if_fatal
 from edit_benchmark.runtime.job import Job, Loaded, delegated, loaded
-from edit_benchmark.runtime.keeping.resident import stop_if_asked
 
 log = logging.getLogger(__name__)
 
@@ -53,25 +40,16 @@ _SYSTEMATIC = 3
 
 @dataclass(frozen=True, kw_only=True)
 class EditJob(Job[EditorSettings]):
-    """One shard: the samples to edit, one row each."""
+    """One shard: the samples to edit, one row each; of a chain of edits all turns."""
 
     samples: Sequence[Sample]
-
-
-@dataclass(frozen=True)
-class _Made:
-    """What an editor made: the image, how long its stages took, how it was made."""
-
-    image: Image.Image
-    stages: dict[str, float]
-    details: dict[str, Any]
 
 
 def edit_shard(job: EditJob) -> list[Edit]:
     """Edit the job's samples; one row for each repeat of each.
 
     The first repeat of all samples comes before the second: a job that is stopped has gone through
-    all of them.
+    all of them. Of chains all first turns come before the second ones, whose sources they are.
 
     No model is loaded and no device taken if the store has every edit.
 
@@ -82,61 +60,30 @@ def edit_shard(job: EditJob) -> list[Edit]:
     """
     kind = KINDS[job.settings.editor]
     common = kind.key_fields(job.settings, job.checkpoint)
-    former = kind.former_key_fields(job.settings, job.checkpoint, common)
-    store = Store(job.layout.edit_store)
-    wanted = [(sample, k) for k in range(job.settings.repeats) for sample in job.samples]
-    rows: dict[tuple[str, int], Edit] = {}
-    missing: list[Task] = []
-    for sample, repeat in wanted:
-        if sample.problem:
-            rows[sample.id, repeat] = unreadable_row(sample, repeat, job.name)
-            continue
-        number = seed(job.settings.seed, sample.id, repeat)
-        asked = task_fields(sample, number)
-        fields = {**common, **asked}
-        stored = store.find(fields, former_keys(former, asked))
-        task, content = Task(sample, repeat, number, fields, stored.key), stored.content
-        given_up = supervision.given_up(store.endings_path(task.key))
-        if content is not None:
-            rows[sample.id, repeat] = edited_row(task, job, content)
-        elif (problem := given_up or refusal(job.settings, job.checkpoint, sample)) is not None:
-            rows[sample.id, repeat] = failed_row(task, job, problem)
-        else:
-            missing.append(task)
-    readable = [sample for sample in job.samples if not sample.problem]
-    edits = len(wanted) - sum(row.status == SKIPPED for row in rows.values())
-    log.info(
-        "%d samples, %d of them without a source image that can be read, %d edits in the store, "
-        "%d to make",
-        len(job.samples), len(job.samples) - len(readable), edits - len(missing), len(missing),
-    )  # fmt: skip
-    if missing:
-        kind.check(job.settings, job.checkpoint)
-        places = {task.name: store.endings_path(task.key) for task in missing}
-        supervision.note_endings(places)
-        # Those that ended a job once come last: they cost no other sample another run.
-        missing.sort(key=lambda task: places[task.name].exists())
-        made = delegated(job, kind, common)
-        if made is not None:
-            return [Edit(**row) for row in made]
-        with loaded(job, kind, "edit", common) as editor:
-            for row in _Shard(job, editor, store).edit(missing):
-                rows[row.id, row.repeat] = row
-    # Without those that were not tried: a table with them is what redo.py needs.
-    tried = {(task.sample.id, task.repeat) for task in missing}
-    failures = [row for key, row in rows.items() if row.status == EDIT_FAILED and key in tried]
-    failed = {row.id for row in failures}
-    usual = {sample.id for sample in readable if not source_images.has_odd_shape(sample)}
-    if len(failures) == edits and len(failed & usual) >= _SYSTEMATIC:
-        raise UserError(
-            f"all {len(failed)} samples of this shard failed, the first, {failures[0].id}, "
-            f"with: {failures[0].reason}; mend the cause (the traceback is in the job's log) and "
-            "run the same command again."
-        )
+    shard = _Shard(job, common, kind.former_key_fields(job.settings, job.checkpoint, common))
+    editor = None
+    with ExitStack() as stack:
+        for samples in chains.by_turn(job.samples):
+            missing = shard.look_up(samples)
+            if not missing:
+                continue
+            if editor is None:
+                kind.check(job.settings, job.checkpoint)
+                made = delegated(job, kind, common)
+                if made is not None:
+                    return [Edit(**row) for row in made]
+                editor = stack.enter_context(loaded(job, kind, "edit", common))
+            shard.make(missing, editor)
+    shard.refuse_if_all_failed()
     recipe = recipes.keep(job.layout, common)
     return [
-        replace(rows[sample.id, repeat], approximations=job.settings.approximations, recipe=recipe)
-        for sample, repeat in wanted
+        replace(
+            shard.rows[sample.id, repeat],
+            approximations=job.settings.approximations,
+            recipe=recipe,
+        )
+        for repeat in range(job.settings.repeats)
+        for sample in job.samples
     ]
 
 
@@ -158,161 +105,108 @@ def task_fields(sample: Sample, seed: int) -> dict[str, Any]:
     return fields
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Shard:
-    """The missing edits of a shard under way, with the loaded editor and the store."""
+    """The edits of a job: those that there are, and those that are being made.
+
+    Attributes
+    ----------
+    common, former
+        The model's part of the keys, now and before 0.2.
+    rows
+        By sample and repeat.
+    tried
+        What was not in the store.
+    edits
+        How many there should be: of all samples that the model takes, and that have a source.
+    """
 
     job: EditJob
-    loaded: Loaded[Editor]
-    store: Store
+    common: dict[str, Any]
+    former: dict[str, Any] | None
+    rows: dict[tuple[str, int], Edit] = field(default_factory=dict)
+    tried: list[Task] = field(default_factory=list)
+    edits: int = 0
 
-    def edit(self, tasks: Sequence[Task]) -> Iterator[Edit]:
-        """Edit one sample after another.
+    @cached_property
+    def store(self) -> Store:
+        return Store(self.job.layout.edit_store)
 
-        Beside the device one thread reads the next source and one writes the last image.
+    def look_up(self, samples: Sequence[Sample]) -> list[Task]:
+        """Rows of what is there of samples whose turns before are done; what is to be made."""
+        missing: list[Task] = []
+        unedited: set[str] = set()
+        before = self.edits
+        for repeat in range(self.job.settings.repeats):
+            for sample in samples:
+                found = self._without_source(sample, repeat) or self._find(sample, repeat)
+                if isinstance(found, Task):
+                    missing.append(found)
+                else:
+                    self.rows[sample.id, repeat] = found
+                    if not found.key:
+                        unedited.add(sample.id)
+                        continue
+                    if found.status == SKIPPED:
+                        continue
+                self.edits += 1
+        edits = self.edits - before
+        log.info(
+            "%d samples, %d of them without a source image that can be read, %d edits in the "
+            "store, %d to make%s",
+            len(samples), len(unedited), edits - len(missing), len(missing),
+            f" (turn {turn})" if (turn := samples[0].turn) else "",
+        )  # fmt: skip
+        return missing
+
+    def _without_source(self, sample: Sample, repeat: int) -> Edit | None:
+        """The row of a sample whose source cannot be read or was not made; None if it is there."""
+        if sample.problem:
+            return unreadable_row(sample, repeat, self.job.name)
+        if sample.after:
+            return follower_row(sample, self.rows[sample.after, repeat])
+        return None
+
+    def _find(self, sample: Sample, repeat: int) -> Edit | Task:
+        """The row of an edit that is there or will not be made, else what is to be made."""
+        job = self.job
+        if sample.after:
+            sample = chains.with_source(sample, self.rows[sample.after, repeat])
+        number = seed(job.settings.seed, sample.id, repeat)
+        asked = task_fields(sample, number)
+        fields = {**self.common, **asked}
+        stored = self.store.find(fields, former_keys(self.former, asked))
+        task = Task(sample, repeat, number, fields, stored.key)
+        if stored.content is not None:
+            return edited_row(task, job, stored.content)
+        given_up = supervision.given_up(self.store.endings_path(task.key))
+        problem = given_up or refusal(job.settings, job.checkpoint, sample)
+        return task if problem is None else failed_row(task, job, problem)
+
+    def make(self, missing: list[Task], editor: Loaded[Editor]) -> None:
+        """Make what is missing, and the rows of it."""
+        places = {task.name: self.store.endings_path(task.key) for task in missing}
+        supervision.note_endings(places)
+        # Those that ended a job once come last: they cost no other sample another run.
+        missing.sort(key=lambda task: places[task.name].exists())
+        for row in Making(self.job, editor, self.store).edit(missing):
+            self.rows[row.id, row.repeat] = row
+        self.tried += missing
+
+    def refuse_if_all_failed(self) -> None:
+        """Stop a job whose failures have one cause, without a table of them.
+
+        Without those that were not tried: a table with them is what redo.py needs.
         """
-        if isinstance(self.job.settings, ServedEditorSettings):
-            yield from self._edit_at_once(tasks, self.job.settings)
-            return
-        editor, telemetry = self.loaded.model, self.loaded.telemetry
-        with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
-            reading = reader.submit(self._read, tasks[0])
-            writing: Future[Edit] | None = None
-            bar = tqdm(tasks, desc=self.job.name, unit="image", mininterval=5, file=sys.stderr)
-            for number, task in enumerate(bar):
-                stop_if_asked()
-                began = time.monotonic()
-                source = reading.result()
-                waited = time.monotonic() - began
-                if number + 1 < len(tasks):
-                    reading = reader.submit(self._read, tasks[number + 1])
-                # Another job may have stored it since this one began: one that outlived its run.
-                content = self.store.get_undamaged(task.key)
-                if content is not None:
-                    yield edited_row(task, self.job, content)
-                    continue
-                if writing is not None and self.store.endings_path(task.key).exists():
-                    # It ended a process before, and may again: what was made is kept first.
-                    yield _written(writing)
-                    writing = None
-                began = time.monotonic()
-                result = _edit_one(editor, task, source)
-                seconds = time.monotonic() - began
-                if isinstance(result, SampleError):
-                    telemetry.fail(1, seconds)
-                else:
-                    stages = result.stages or {"editing": seconds}
-                    telemetry.count(1, **{**stages, "waiting": waited})
-                bar.set_postfix_str(telemetry.current(), refresh=False)
-                # At most one image waits to be written, so that a full disk stops the job at once.
-                if writing is not None:
-                    yield _written(writing)
-                    writing = None
-                if isinstance(result, SampleError):
-                    log.warning("sample %s: %s", task.sample.id, result)
-                    yield failed_row(task, self.job, result, self.loaded.device)
-                else:
-                    writing = writer.submit(self._store, task, source, result, seconds)
-                    log.info("sample %s edited in %.2f s", task.sample.id, seconds)
-            if writing is not None:
-                yield _written(writing)
-
-    def _edit_at_once(
-        self, tasks: Sequence[Task], settings: ServedEditorSettings
-    ) -> Iterator[Edit]:
-        """Edit as many samples at once as the server takes; each image is stored when it comes."""
-        telemetry = self.loaded.telemetry
-
-        def edit(task: Task) -> tuple[Edit, float]:
-            content = self.store.get_undamaged(task.key)
-            if content is not None:
-                return edited_row(task, self.job, content), 0.0
-            source = self._read(task)
-            began = time.monotonic()
-            with replies.of(self.store.replies(task.key)):
-                result = _edit_one(self.loaded.model, task, source)
-            seconds = time.monotonic() - began
-            if isinstance(result, SampleError):
-                log.warning("sample %s: %s", task.sample.id, result)
-                return failed_row(task, self.job, result, self.loaded.device), seconds
-            try:
-                return self._store(task, source, result, seconds), seconds
-            except OSError as error:
-                stop_if_fatal(error)
-                raise
-
-        rows = as_they_come(tasks, self.job.at_once or settings.concurrency, edit)
-        bar = tqdm(rows, desc=self.job.name, unit="image", total=len(tasks), mininterval=5,
-                   file=sys.stderr)  # fmt: skip
-        for row, seconds in bar:
-            stop_if_asked()
-            if row.status == EDITED:
-                telemetry.count(1, editing=seconds)
-            else:
-                telemetry.fail(1, seconds)
-            yield row
-
-    def _read(self, task: Task) -> SourceImages:
-        return source_images.load(task.sample, self.job.results)
-
-    def _store(self, task: Task, source: SourceImages, made: _Made, seconds: float) -> Edit:
-        """Keep an edited image, and in it how it was made; a failure if it cannot be read again."""
-        edited, details = made.image, made.details
-        texts = {
-            "instruction": task.sample.instruction,
-            "sample": task.sample.id,
-            "key": task.key,
-            "device": self.loaded.device,
-            "made_by": dumps({**task.key_fields, **details}),
+        rows = [self.rows[task.sample.id, task.repeat] for task in self.tried]
+        failures = [row for row in rows if row.status == EDIT_FAILED]
+        failed = {row.id for row in failures}
+        usual = {
+            task.sample.id for task in self.tried if not source_images.has_odd_shape(task.sample)
         }
-        content = {
-            "flags": flags([source.first, *source.more], edited),
-            "seconds": round(seconds, 3),
-            "width": edited.width,
-            "height": edited.height,
-            "device": self.loaded.device,
-            "key_fields": task.key_fields,
-            "details": details,
-            # For whom it was made first; others that want the same find it.
-            "made_for": {
-                "model": self.job.name,
-                "sample": task.sample.id,
-                "repeat": task.repeat,
-            },
-        }
-        data = images.encode_png(edited, texts)
-        try:
-            images.load(data, "the edited image")
-        except ImageError as error:
-            failure = SampleError("unusable_image", str(error))
-            return failed_row(task, self.job, failure, self.loaded.device)
-        self.store.put(task.key, content, data)
-        return edited_row(task, self.job, content | {"image_sha256": images.sha256(data)})
-
-
-def _written(writing: Future[Edit]) -> Edit:
-    try:
-        return writing.result()
-    except OSError as error:
-        stop_if_fatal(error)
-        raise
-
-
-def _edit_one(editor: Editor, task: Task, source: SourceImages) -> _Made | SampleError:
-    def edit() -> _Made:
-        # Copies, because a class of the user's own may draw on what it is given.
-        more = further_arguments(editor, source)
-        edited = editor.edit(source.first.copy(), task.sample.instruction, task.seed, **more)
-        return _Made(usable(edited), _stages(editor), storable(dict(editor.details)))
-
-    try:
-        with supervision.under_way(task.name):
-            return attempt(edit, f"sample {task.sample.id}")
-    except SampleError as error:
-        return error
-
-
-def _stages(editor: Editor) -> dict[str, float]:
-    """Seconds of each stage of the last image, if they can be seconds at all."""
-    stages = {str(name): float(seconds) for name, seconds in editor.stages.items()}
-    return stages if all(0 <= seconds < math.inf for seconds in stages.values()) else {}
+        if len(failures) == self.edits and len(failed & usual) >= _SYSTEMATIC:
+            raise UserError(
+                f"all {len(failed)} samples of this shard failed, the first, {failures[0].id}, "
+                f"with: {failures[0].reason}; mend the cause (the traceback is in the job's log) "
+                "and run the same command again."
+            )

@@ -41,6 +41,25 @@ def unreadable_row(sample: Sample, repeat: int, model: str) -> Edit:
     )
 
 
+def follower_row(sample: Sample, previous: Edit) -> Edit | None:
+    """The row of a turn without a source, because the turn before has no edit; None if it has one.
+
+    What was never tried is no failure of the model, and neither is what would have followed it.
+    """
+    if previous.status == EDITED:
+        return None
+    what = "previous_turn_skipped" if previous.status == SKIPPED else "previous_turn_failed"
+    is_follower = previous.reason.startswith(f"{what}: ")
+    return Edit(
+        id=sample.id,
+        category=sample.category,
+        model=previous.model,
+        status=previous.status,
+        reason=previous.reason if is_follower else f"{what}: {previous.id}: {previous.reason}",
+        repeat=previous.repeat,
+    )
+
+
 def failed_row(task: Task, job: Job[EditorSettings], error: SampleError, device: str = "") -> Edit:
     """The row of an edit that could not be made, or was not meant to be."""
     return Edit(

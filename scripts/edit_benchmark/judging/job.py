@@ -17,6 +17,7 @@ from edit_benchmark.config.judges import (
     TransformersJudgeSettings,
 )
 from edit_benchmark.dataset import source_images
+from edit_benchmark.dataset.chains import EditedSamples
 from edit_benchmark.errors import SampleError, SkipSample, UserError
 from edit_benchmark.judging.asking import Told, ask, is_asked_afresh
 from edit_benchmark.judging.judge import Case, Unreadable
@@ -48,11 +49,14 @@ class ScoreJob(Job[JudgeSettings]):
         All samples of the benchmark.
     asked
         What is asked about the edits.
+    of_category
+        All edits of the model in their category: what later turns of chains were made from.
     """
 
     edits: Sequence[Edit]
     samples: Sequence[Sample]
     asked: Rubric | Protocol
+    of_category: Sequence[Edit] = ()
 
 
 @dataclass(frozen=True)
@@ -117,13 +121,13 @@ def score_edits(job: ScoreJob) -> list[Score]:
     common = kind.key_fields(job.settings, job.checkpoint)
     former = kind.former_key_fields(job.settings, job.checkpoint, common)
     store = Store(job.layout.answer_store)
-    by_id = {sample.id: sample for sample in job.samples}
+    edited = EditedSamples(job.samples, job.of_category)
     rows: dict[tuple[str, int], dict[str, Score]] = {}
     kept: list[Score] = []
     tasks: list[_Task] = []
     missing: list[_Task] = []
     for edit in job.edits:
-        sample, of_edit = by_id[edit.id], rows.setdefault((edit.id, edit.repeat), {})
+        sample, of_edit = edited.of(edit), rows.setdefault((edit.id, edit.repeat), {})
         try:
             _check_target(job, sample)
             questions = questions_of(job.asked, sample)
@@ -163,7 +167,7 @@ def score_edits(job: ScoreJob) -> list[Score]:
                 row = _row_of(told, job)
                 rows[row.id, row.repeat][told.task.call] = row
     recipe = recipes.keep(job.layout, {**common, "rubric_sha256": job.asked.sha256})
-    whole = [_whole(job, by_id[edit.id], edit, rows[edit.id, edit.repeat]) for edit in job.edits]
+    whole = [_whole(job, edited.of(edit), edit, rows[edit.id, edit.repeat]) for edit in job.edits]
     return [replace(row, answer_recipe=recipe) for row in whole]
 
 

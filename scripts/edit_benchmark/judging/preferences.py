@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
+from edit_benchmark.dataset.chains import SharedSamples
 from edit_benchmark.errors import SampleError
 from edit_benchmark.judging.pairs import BothOrders, Pair, PairJob, Picture, ask_pairs, verdict
 from edit_benchmark.judging.protocols import Protocol
@@ -26,47 +27,47 @@ from edit_benchmark.results import recipes
 Edits = tuple[Edit, Edit]
 
 
-def pairs_of(edits: Sequence[Edits], samples: Sequence[Sample]) -> list[Pair]:
-    """The pairs that a judge is asked about: both are edited, and they are not one file."""
-    by_id = {sample.id: sample for sample in samples}
+def pairs_of(edits: Sequence[Edits], samples: SharedSamples) -> list[Pair]:
+    """The pairs that a judge is asked about: both are edited, from one source, and are not one
+    file."""
     return [
         Pair(
-            by_id[first.id],
+            sample,
             Picture(first.image, first.image_sha256),
             Picture(second.image, second.image_sha256),
             f"{first.model} and {second.model}"
             + (f" ({first.repeat + 1})" if first.repeat else ""),
         )
         for first, second in edits
-        if _is_asked(first, second)
+        if (sample := _asked_about(first, second, samples)) is not None
     ]
 
 
-def compare_edits(
-    job: PairJob, edits: Sequence[Edits], samples: Sequence[Sample]
-) -> list[Preference]:
+def compare_edits(job: PairJob, edits: Sequence[Edits], samples: SharedSamples) -> list[Preference]:
     """The rows of ``edits``, whose :func:`pairs_of` are the job's; errors of :func:`ask_pairs`."""
     answered = iter(ask_pairs(job))
     kind = KINDS[job.settings.judge]
     common = kind.key_fields(job.settings, job.checkpoint)
     recipe = recipes.keep(job.layout, {**common, "rubric_sha256": job.asked.sha256})
-    by_id = {sample.id: sample for sample in samples}
     rows: list[Preference] = []
     for first, second in edits:
-        if _is_asked(first, second):
+        if _asked_about(first, second, samples) is not None:
             rows += [
                 replace(_answered(job.name, first, second, call, both), answer_recipe=recipe)
                 for call, both in next(answered).items()
             ]
         else:
-            calls = _calls(job.asked, by_id[first.id])
-            rows += [_not_asked(job.name, first, second, call) for call in calls]
+            calls = _calls(job.asked, samples.by_id[first.id])
+            rows += [_not_asked(job.name, first, second, call, samples) for call in calls]
     return rows
 
 
-def _is_asked(first: Edit, second: Edit) -> bool:
+def _asked_about(first: Edit, second: Edit, samples: SharedSamples) -> Sample | None:
+    """The sample of two edits if a judge is asked about them, else None."""
     both_edited = first.status == second.status == EDITED
-    return both_edited and first.image_sha256 != second.image_sha256
+    if not both_edited or first.image_sha256 == second.image_sha256:
+        return None
+    return samples.of(first, second)
 
 
 def _calls(asked: Protocol, sample: Sample) -> list[str]:
@@ -94,9 +95,14 @@ def _answered(judge: str, first: Edit, second: Edit, call: str, both: BothOrders
     return _row(judge, first, second, call, answers=answers, **outcome)
 
 
-def _not_asked(judge: str, first: Edit, second: Edit, call: str) -> Preference:
+def _not_asked(
+    judge: str, first: Edit, second: Edit, call: str, samples: SharedSamples
+) -> Preference:
     problems = [edit for edit in (first, second) if edit.status != EDITED]
     if not problems:
+        if samples.of(first, second) is None:
+            reason = "different_sources: each model edited what it had made of the turn before"
+            return _row(judge, first, second, call, status=SKIPPED, reason=reason)
         return _row(judge, first, second, call, status=COMPARED, win=0.5, identical=True)
     # What was never tried is no failure of a model.
     skipped = [edit for edit in problems if edit.status == SKIPPED]

@@ -19,7 +19,12 @@ from edit_benchmark.report.comparisons import comparison_rows, rank_rows
 from edit_benchmark.report.costs import cost_rows
 from edit_benchmark.report.grouping import by_model_and_judge
 from edit_benchmark.report.inputs import Inputs
-from edit_benchmark.report.official import Official, benchmark_format, official
+from edit_benchmark.report.official import (
+    Official,
+    benchmark_format,
+    benchmark_part,
+    official,
+)
 from edit_benchmark.report.pairwise import Pairwise, pair_warnings, pairwise
 from edit_benchmark.report.people import people_rows
 from edit_benchmark.report.per_sample import per_sample
@@ -104,6 +109,7 @@ def analyse(inputs: Inputs, words: Words, equal_share: float = EQUAL_SHARE) -> A
         alpha=alpha_of_judges(inputs, once),
         warnings=[
             *_unreadable(samples, words),
+            *_chains(inputs, words),
             *_warnings(summary, inputs, words),
             *pair_warnings(pairs, words),
             *_not_compared(inputs, words),
@@ -138,6 +144,17 @@ def _unreadable(samples: Sequence[Sample], words: Words) -> list[str]:
         return []
     named = words.list_separator.join([*ids[:NAMED], *["…"] * (len(ids) > NAMED)])
     return [words.sentence("unreadable", missing=len(ids), n=len(samples), ids=named)]
+
+
+def _chains(inputs: Inputs, words: Words) -> list[str]:
+    """What the samples of a chain were made from, and that nobody's numbers are like theirs."""
+    later = sum(bool(sample.after) for sample in inputs.samples)
+    if not later:
+        return []
+    told = [words.sentence("chains", n=len(inputs.samples), later=later)]
+    if benchmark_part(inputs.run) == "imgedit_multiturn":
+        told.append(words.sentence("no_official_turns"))
+    return told
 
 
 def _warnings(summary: Sequence[SummaryRow], inputs: Inputs, words: Words) -> list[str]:

@@ -1,4 +1,4 @@
-"""The report's breakdown: means by criterion, difficulty, tag and language."""
+"""The report's breakdown: means by criterion, turn, difficulty, tag and language."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ def breakdown_rows(
     languages: Mapping[str, str],
     scales: Scales = NO_SCALES,
 ) -> list[BreakdownRow]:
-    """Means by criterion (of a category), difficulty, tag and language, one row a model, judge
-    and value.
+    """Means by criterion (of a category), turn of a chain, difficulty, tag and language, one row a
+    model, judge and value.
 
     ``languages`` says in which language each model was given the instructions, as far as that is
     known.
@@ -84,7 +84,8 @@ def _cells(
         sample = by_id[row.id]
         for criterion, points in row.criteria.items():
             cells.setdefault(("criterion", row.category, criterion), []).append((row, points))
-        values = [("difficulty", "", sample.difficulty or NONE)]
+        values = [("turn", "", str(sample.turn))] if sample.turn else []
+        values.append(("difficulty", "", sample.difficulty or NONE))
         values += [("tag", "", tag) for tag in sample.tags or [NONE]]
         if language:
             values.append(("language", "", language))
@@ -101,4 +102,6 @@ def _order(item: tuple[_Cell, _Points]) -> tuple[int, int, int, str]:
         return (2, 0, -len(points), value)
     if dimension == "language":
         return (3, 0, 0, value)
+    if dimension == "turn":
+        return (0, 1, int(value), "")
     return (0, 0, 0, "")  # criteria as the rubric has them

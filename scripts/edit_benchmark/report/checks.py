@@ -94,7 +94,7 @@ def check_pairs(samples: Sequence[Sample], preferences: Sequence[Preference]) ->
 def check_same_sample(mine: Sample, other: Sample, folder: Path) -> None:
     """Refuse two samples of one id that are not one sample."""
     # Not the instruction as given: runs in two languages can share samples, under other names.
-    keys = ["category", "instruction_en", "instruction_zh"]
+    keys = ["category", "after", "instruction_en", "instruction_zh"]
     if not (mine.problem or other.problem):
         keys += ["source_sha256", "more_source_sha256", "mask_sha256"]
         if mine.target and other.target:  # named by their hashes

@@ -33,13 +33,19 @@ def write_contact_sheets(inputs: Inputs, thumbnails: Mapping[str, Thumbnail], ou
                 if row.model == model and row.category == category and not row.repeat:
                     rows.setdefault(row.id, []).append(row)
             members = [sample for sample in inputs.samples if sample.category == category]
-            sheet = _sheet([(sample, rows[sample.id]) for sample in members], thumbnails, out)
+            entries = [(sample, _sources(sample, rows), rows[sample.id]) for sample in members]
+            sheet = _sheet(entries, thumbnails, out)
             target = out / "contact_sheets" / category / f"{model}.jpg"
             write_bytes(target, images.encode_jpeg(sheet))
 
 
+def _sources(sample: Sample, rows: Mapping[str, Sequence[Score]]) -> list[str]:
+    """Paths of what the model edited: of a later turn its edit of the turn before."""
+    return [rows[sample.after][0].image] if sample.after else sample.sources
+
+
 def _sheet(
-    entries: Sequence[tuple[Sample, Sequence[Score]]],
+    entries: Sequence[tuple[Sample, Sequence[str], Sequence[Score]]],
     thumbnails: Mapping[str, Thumbnail],
     out: Path,
 ) -> Image.Image:
@@ -51,10 +57,10 @@ def _sheet(
     draw = ImageDraw.Draw(sheet)
     chinese = chinese_font()
     font = ImageFont.truetype(chinese.fname, 12) if chinese else ImageFont.load_default(12)
-    for position, (sample, rows) in enumerate(entries):
+    for position, (sample, sources, rows) in enumerate(entries):
         left = _GAP + position % columns * (width + _GAP)
         top = _GAP + position // columns * (height + _GAP)
-        for number, paths in enumerate((sample.sources, [rows[0].image])):
+        for number, paths in enumerate((sources, [rows[0].image])):
             corner = (left + number * _CELL, top)
             if all(paths):
                 _paste(sheet, corner, [out / thumbnails[path].small for path in paths])

@@ -40,10 +40,14 @@ def gallery(
         original = Path(os.path.relpath(inputs.results / path, out))
         return [copy.name, copy.width, copy.height, quote(original.as_posix())]
 
+    def images_of(rows: Sequence[Score]) -> dict[str, list[Any]]:
+        return {str(models.index(row.model)): image(row.image) for row in rows if row.image}
+
     samples = []
     for sample in inputs.samples:
         rows = by_id.get(sample.id, [])
-        edits = {str(models.index(row.model)): image(row.image) for row in rows if row.image}
+        edits = images_of(rows)
+        turn = {"before": images_of(by_id.get(sample.after, [])), "after": sample.after}
         samples.append(
             {
                 "id": sample.id,
@@ -53,6 +57,9 @@ def gallery(
                 "tags": sample.tags,
                 "human": sample.human_score,
                 "sources": [image(path) for path in sample.sources if path],
+                "turn": sample.turn,
+                # What each model edited, of a later turn of a chain.
+                **(turn if sample.after else {}),
                 "mask": image(sample.mask) if sample.mask else None,
                 "edits": edits,
                 "rows": [

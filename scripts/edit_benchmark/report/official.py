@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edit_benchmark.categories import part_of
 from edit_benchmark.config import protocols
 from edit_benchmark.errors import UserError
 from edit_benchmark.official import gedit_v2
@@ -95,7 +96,7 @@ def official(inputs: Inputs, words: Words) -> list[Official]:
     for judge in dict.fromkeys(row.judge for row in inputs.scores):
         settings = inputs.judges.get(judge) or {}
         protocol = _protocol(settings)
-        name = _benchmark(inputs.run)
+        name = benchmark_part(inputs.run)
         if protocol is None or name not in BENCHMARKS or protocol.benchmark != name:
             continue
         rows = [row for row in inputs.scores if row.judge == judge]
@@ -122,7 +123,7 @@ def _of_pairs(inputs: Inputs, words: Words) -> list[Official]:
     for judge in dict.fromkeys(row.judge for row in inputs.preferences):
         settings = inputs.judges.get(judge) or {}
         protocol = _protocol(settings)
-        if protocol is None or not (protocol.benchmark == _benchmark(inputs.run) == "gedit_v2"):
+        if protocol is None or not (protocol.benchmark == benchmark_part(inputs.run) == "gedit_v2"):
             continue
         rows = [
             gedit_v2.Row(row.call, row.id, row.a, row.b, _WINNERS[row.win], row.reason)
@@ -153,11 +154,10 @@ def benchmark_format(run: Mapping[str, Any]) -> str | None:
     return ((run.get("config") or {}).get("benchmark") or {}).get("format")
 
 
-def _benchmark(run: Mapping[str, Any]) -> str:
+def benchmark_part(run: Mapping[str, Any]) -> str:
     """The run's benchmark, as protocols name it."""
     settings = (run.get("config") or {}).get("benchmark") or {}
-    name = settings.get("format")
-    return "imgedit_uge" if (name, settings.get("subset")) == ("imgedit", "uge") else str(name)
+    return part_of(settings.get("format"), settings.get("subset"))
 
 
 def _outcome(inputs: Inputs, benchmark: Benchmark, rows: Sequence[Score]) -> Outcome | None:

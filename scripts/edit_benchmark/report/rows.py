@@ -122,7 +122,7 @@ class SummaryRow:
 
 @dataclass(frozen=True)
 class BreakdownRow:
-    """One model, judge and value of a dimension: a criterion, difficulty, tag or language.
+    """One model, judge and value of a dimension: a criterion, turn, difficulty, tag or language.
 
     ``category`` is empty except for a criterion. ``n`` counts the samples of the value, ``scored``
     those behind the mean.

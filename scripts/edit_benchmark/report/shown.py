@@ -9,6 +9,7 @@ import math
 from collections import Counter
 from dataclasses import replace
 
+from edit_benchmark.dataset import chains
 from edit_benchmark.report.inputs import Inputs
 
 #: A page with more score rows would take a browser seconds to open.
@@ -21,10 +22,15 @@ def shown(inputs: Inputs) -> Inputs:
     if step <= 1:
         return inputs
     positions: Counter[str] = Counter()
-    samples = []
+    chosen = set()
     for sample in inputs.samples:
+        if sample.after:
+            continue
         if positions[sample.category] % step == 0:
-            samples.append(sample)
+            chosen.add(sample.id)
         positions[sample.category] += 1
+    # Of a chain of edits all turns: each is shown with what it was made from.
+    first = chains.first_turn_of(inputs.samples)
+    samples = [sample for sample in inputs.samples if first[sample.id].id in chosen]
     ids = {sample.id for sample in samples}
     return replace(inputs, samples=samples, scores=[row for row in inputs.scores if row.id in ids])

@@ -8,6 +8,7 @@ from dataclasses import replace
 from statistics import fmean, median, pstdev
 
 from edit_benchmark.categories import label
+from edit_benchmark.dataset.chains import first_turn_of
 from edit_benchmark.dataset.samples import clusters
 from edit_benchmark.judging.rubrics import Scale
 from edit_benchmark.records import (
@@ -47,9 +48,9 @@ EQUAL_SHARE, EQUAL_FROM = 0.5, 10
 
 def score_rows(samples: Sequence[Sample], scores: Sequence[Score]) -> list[ScoreRow]:
     """One row a model, judge, sample and repeat."""
-    by_id = {sample.id: sample for sample in samples}
+    by_id, first = {sample.id: sample for sample in samples}, first_turn_of(samples)
     names = criteria(scores)
-    return [_score_row(by_id[row.id], row, names) for row in scores]
+    return [_score_row(by_id[row.id], row, names, first[row.id].source_sha256) for row in scores]
 
 
 def criteria(scores: Iterable[Score]) -> list[str]:
@@ -57,7 +58,7 @@ def criteria(scores: Iterable[Score]) -> list[str]:
     return list(dict.fromkeys(name for row in scores for name in row.criteria))
 
 
-def _score_row(sample: Sample, row: Score, names: Sequence[str]) -> ScoreRow:
+def _score_row(sample: Sample, row: Score, names: Sequence[str], source_sha256: str) -> ScoreRow:
     given = {
         name: NOT_APPLICABLE if value is None else value for name, value in row.criteria.items()
     }
@@ -86,7 +87,7 @@ def _score_row(sample: Sample, row: Score, names: Sequence[str]) -> ScoreRow:
         answer_key=row.answer_key,
         edit_seconds=row.edit_seconds,
         judge_seconds=row.judge_seconds,
-        source_sha256=sample.source_sha256,
+        source_sha256=source_sha256,
     )
 
 

@@ -26,12 +26,17 @@ _ANSWER_KEY = re.compile(rb'"answer_key": "([0-9a-f]{40})"')
 
 @dataclass(frozen=True)
 class _Sample:
-    """Of a sample what tells its edits from others."""
+    """Of a sample what tells its edits from others.
+
+    Of a turn that follows ``after`` the source is the edit of that.
+    """
 
     category: str
     index: int
     instruction: str
     source_sha256: str
+    turn: int
+    after: str
 
 
 @dataclass
@@ -119,25 +124,38 @@ class Counting:
             self._count_stored_edits(unfinished)
 
     def _count_stored_edits(self, unfinished: dict[tuple[str, str], set[tuple[int, int]]]) -> None:
-        seen: set[tuple[str, str, int]] = set()
-        for key, record, written in _records(self._layout.edit_store, self._edit_keys):
+        # Hashes of the images of the edits that count.
+        seen: dict[tuple[str, str, int], str] = {}
+        for sample, key, record, written in self._in_order_of_turns():
             of = record["made_for"]
             edit = of["model"], of["sample"], of["repeat"]
-            sample = self._samples.get(of["sample"])
-            if sample is None:
-                continue
+            before = of["model"], sample.after, of["repeat"]
+            source = seen.get(before) if sample.after else sample.source_sha256
             shards = unfinished.get((of["model"], sample.category), ())
             if (
                 edit not in seen
                 and record["key_fields"]["instruction"] == sample.instruction
-                and record["key_fields"]["source_sha256"] == sample.source_sha256
+                and record["key_fields"]["source_sha256"] == source
                 and _is_of(self._plan.models.get(of["model"]), written)
                 and of["repeat"] < self._plan.models[of["model"]].repeats
                 and any(sample.index % count == number for number, count in shards)
             ):
-                seen.add(edit)
+                seen[edit] = record["image_sha256"]
                 self._edit_keys.add(key)
                 self._arrived(self._edits[of["model"]], written, record["seconds"])
+
+    def _in_order_of_turns(self) -> Iterator[tuple[_Sample, bytes, dict[str, Any], float]]:
+        """The records of edits that no table names, each with its sample."""
+        later = []
+        for key, record, written in _records(self._layout.edit_store, self._edit_keys):
+            sample = self._samples.get(record["made_for"]["sample"])
+            if sample is None:
+                continue
+            if sample.after:
+                later.append((sample, key, record, written))
+            else:
+                yield sample, key, record, written
+        yield from sorted(later, key=lambda one: one[0].turn)
 
     def _count_scores(self) -> None:
         known = [one for one in self._edits.values() if one.wanted is not None]
@@ -222,7 +240,14 @@ def _samples(table: Path) -> Iterator[tuple[str, _Sample]]:
             row = json.loads(line)
             yield (
                 row["id"],
-                _Sample(row["category"], row["index"], row["instruction"], row["source_sha256"]),
+                _Sample(
+                    row["category"],
+                    row["index"],
+                    row["instruction"],
+                    row["source_sha256"],
+                    row.get("turn", 0),
+                    row.get("after", ""),
+                ),
             )
 
 
@@ -241,7 +266,8 @@ def _records(
             try:
                 # Not through Path: of those a hundred thousand take seconds.
                 with open(entry.path, "rb") as file:  # noqa: PTH123
-                    fields = json.loads(file.read())["fields"]
+                    record = json.loads(file.read())
+                    fields = record["fields"] | {"image_sha256": record.get("image_sha256")}
                     written = os.fstat(file.fileno()).st_mtime
             except (OSError, ValueError, KeyError, TypeError):
                 continue

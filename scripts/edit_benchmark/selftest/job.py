@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from tqdm import tqdm
 
 from edit_benchmark.config.judges import JudgeSettings
+from edit_benchmark.dataset.chains import EditedSamples
 from edit_benchmark.dataset.samples import clusters
 from edit_benchmark.errors import SampleError, UserError
 from edit_benchmark.judging import protocols
@@ -160,13 +161,13 @@ def _chosen(
     asked: Mapping[str, Rubric | protocols.Protocol],
 ) -> list[Chosen]:
     """The edits at ``places`` with their images; those that cannot be read are left out."""
-    by_id, images = {sample.id: sample for sample in job.samples}, clusters(job.samples)
-    others = probes.partners([by_id[edit.id] for edit in edits], job.samples)
+    edited, images = EditedSamples(job.samples, job.edits), clusters(job.samples)
+    others = probes.partners([edited.of(edit) for edit in edits], job.samples)
     chosen = []
     for place in places:
         edit = edits[place]
         with suppress(SampleError):
-            sample = by_id[edit.id]
+            sample = edited.of(edit)
             of_category = asked[edit.category]
             if isinstance(of_category, Rubric):
                 rubric = of_category

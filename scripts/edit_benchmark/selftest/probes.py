@@ -93,8 +93,9 @@ def choose(edits: Sequence[Edit], count: int) -> list[Edit]:
 def partners(chosen: Sequence[Sample], samples: Sequence[Sample]) -> list[Sample | None]:
     """For each of ``chosen`` the sample whose instruction the probe ``swapped`` gives it.
 
-    It has another instruction and no source image in common, as many source images if one of those
-    has, and then the same category; of several the one whose instruction was given least often.
+    It has another instruction and no source image in common, nor a chain of edits, as many source
+    images if one of those has, and then the same category; of several the one whose instruction was
+    given least often.
     None where there is no such sample.
     """
     given: Counter[str] = Counter()
@@ -105,6 +106,7 @@ def partners(chosen: Sequence[Sample], samples: Sequence[Sample]) -> list[Sample
             for other in samples
             if other.instruction != sample.instruction
             and not {*other.all_source_sha256} & {*sample.all_source_sha256}
+            and not (sample.chain and other.chain == sample.chain)
             and not other.problem  # it may be of the same source image
         ]
         partner = min(

@@ -19,7 +19,7 @@ BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 FIELDS = (
     "id", "category", "instruction", "instruction_en", "instruction_zh", "image", "images", "mask",
     "description", "description_zh", "rationale", "rationale_zh", "difficulty", "tags",
-    "human_score", "target",
+    "human_score", "target", "after",
 )  # fmt: skip
 #: Source images of a sample, at most.
 MOST_IMAGES = 10
@@ -58,7 +58,7 @@ class RawSample:
     place
         File and line, for messages.
     sources
-        Its source images, at least one.
+        Its source images, at least one; none of a later turn.
     texts
         The texts under the names of the fields of :class:`~edit_benchmark.records.Sample`.
     id_from
@@ -71,6 +71,8 @@ class RawSample:
         What else a public benchmark says of the row and its judging needs.
     pictures
         Images beside the source, by the names that they have among the sample's ``fields``.
+    after
+        The id of the row whose edit is the source image of this one, if there is one.
     """
 
     place: str
@@ -86,6 +88,7 @@ class RawSample:
     unknown: tuple[str, ...] = ()
     fields: Mapping[str, str] = field(default_factory=dict)
     pictures: Mapping[str, RawImage] = field(default_factory=dict)
+    after: str = ""
 
     @property
     def image_files(self) -> list[Path]:
@@ -117,11 +120,13 @@ def from_row(path: Path, place: str, row: Any) -> RawSample:
     english, also = text(place, row, "instruction"), text(place, row, "instruction_en")
     if english and also and english != also:
         raise UserError(f"{place}: fields instruction and instruction_en differ; leave one out.")
+    after = _after(place, row)
     return RawSample(
         place=place,
         id=text(place, row, "id", required=True),
         category=text(place, row, "category", required=True),
-        sources=_sources(path, place, row),
+        sources=() if after else _sources(path, place, row),
+        after=after,
         mask=_image(path, place, "mask", mask) if mask.strip() else None,
         pictures={"target_image": _image(path, place, "target", target)} if target.strip() else {},
         unknown=unknown,
@@ -137,6 +142,20 @@ def from_row(path: Path, place: str, row: Any) -> RawSample:
         tags=tags(place, row),
         human_score=number(place, row, "human_score"),
     )
+
+
+def _after(place: str, row: Mapping[str, Any]) -> str:
+    """The field ``after`` of a row: the turn before, whose edit is the only image that it has."""
+    after = row.get("after")
+    # An id may be written as a number.
+    after = text(place, {"id": after}, "id") if type(after) is int else text(place, row, "after")
+    given = [name for name in ("image", "images", "mask") if row.get(name) not in (None, "", [])]
+    if after.strip() and given:
+        raise UserError(
+            f"{place}: fields after and {given[0]} are both given; a sample with after has the "
+            "edit of that sample as its image: leave one of the two out."
+        )
+    return after if after.strip() else ""
 
 
 def _sources(path: Path, place: str, row: Mapping[str, Any]) -> tuple[RawImage, ...]:

@@ -147,6 +147,9 @@
       row.text ? el("blockquote", { dir: "auto", title: ui.words, textContent: row.text }) : null);
   }
 
+  // What a model edited: of a later turn of a chain its own edit of the turn before.
+  const sourceOf = (sample, model) => sample.before ? sample.before[model] : sample.sources[0];
+
   function figure(sample, model) {
     const row = rowsOf(sample, model).find((entry) => entry.judge === judge());
     if (!row) return null;
@@ -154,7 +157,7 @@
     let shown;
     if (image) {
       shown = el("button", { type: "button", className: "image", ariaLabel: `${ui.compare}: ${ui.edit_alt} ${sample.id} ${ui.by} ${models[model]}` },
-        thumbnail(image, `${ui.edit_alt} ${sample.id} ${ui.by} ${models[model]}`), sample.sources[0] && thumbnail(sample.sources[0], "", "over"));
+        thumbnail(image, `${ui.edit_alt} ${sample.id} ${ui.by} ${models[model]}`), sourceOf(sample, model) && thumbnail(sourceOf(sample, model), "", "over"));
       shown.addEventListener("click", () => open(sample.id, "source", String(model), "slider"));
     } else {
       shown = el("div", { className: "no-image", textContent: ui.no_image });
@@ -184,7 +187,7 @@
     const sample = samples[index];
     const compare = el("button", { type: "button", textContent: ui.compare, ariaLabel: `${ui.compare}: ${sample.id}` });
     compare.addEventListener("click", () => open(sample.id));
-    const given = sample.sources.length ? sample.sources.map((image, number) => sourceFigure(sample, image, sample.sources.length > 1 ? number + 1 : 0))
+    const given = sample.before ? [] : sample.sources.length ? sample.sources.map((image, number) => sourceFigure(sample, image, sample.sources.length > 1 ? number + 1 : 0))
       : [el("figure", {}, el("div", { className: "no-image", textContent: ui.no_image }), el("figcaption", {}, el("strong", { textContent: ui.source })))];
     if (sample.mask) given.push(labelled(sample, sample.mask, ui.mask, thumbnail(sample.mask, `${ui.mask} ${sample.id}`)));
     const extra = ["description", "rationale"].flatMap((what) => [spoken(sample[`${what}_en`], "en"), spoken(sample[`${what}_zh`], "zh-Hans")]).filter(Boolean);
@@ -192,6 +195,8 @@
       el("header", {},
         el("h3", {}, el("a", { href: `#${encodeURIComponent(sample.id)}`, title: ui.link }, el("bdi", { textContent: sample.id }))),
         el("span", { className: "chip", textContent: labels.get(sample.category) ?? sample.category }),
+        sample.turn ? el("span", { className: "chip" }, `${ui.turn} ${sample.turn}`,
+          sample.after ? el("a", { href: `#${encodeURIComponent(sample.after)}`, title: `${ui.before} ${sample.after}`, ariaLabel: `${ui.before} ${sample.after}`, textContent: " ←" }) : null) : null,
         sample.difficulty ? el("span", { className: "chip", dir: "auto", textContent: sample.difficulty }) : null,
         ...sample.tags.map((tag) => el("span", { className: "chip", dir: "auto", textContent: tag })),
         sample.human !== null ? el("span", { className: "chip", textContent: `${ui.human} ${digits(sample.human)}` }) : null,
@@ -258,7 +263,7 @@
   const stage = $("stage");
   const state = { id: "", left: "source", right: "0", mode: "slider" };
   const name = (side) => (side === "source" ? ui.source : models[+side]);
-  const imageOf = (sample, side) => (side === "source" ? sample.sources[0] : sample.edits[side]);
+  const imageOf = (sample, side, other) => (side === "source" ? sourceOf(sample, other) : sample.edits[side]);
 
   for (const id of ["viewer-left", "viewer-right"]) {
     for (const side of ["source", ...models.keys()].map(String)) $(id).append(el("option", { value: side, textContent: name(side) }));
@@ -277,7 +282,7 @@
 
   function draw() {
     const sample = samples[byId.get(state.id)];
-    const images = [state.left, state.right].map((side) => imageOf(sample, side));
+    const images = [imageOf(sample, state.left, state.right), imageOf(sample, state.right, state.left)];
     const both = images.every(Boolean);
     const mode = both ? state.mode : "side";
     $("viewer-title").replaceChildren(el("bdi", { textContent: sample.id }));
