@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import transformers
@@ -19,8 +20,10 @@ from demo.train.judging.questions import LANGUAGES, NAMES, Questions, case, held
 from demo.train.judging.start import start
 from demo.train.judging.training import Trainer
 from demo.train.scenes import sample
+from demo.world.draw import picture
 from edit_benchmark.judging.judge import Answer
 
+_TEXTS = ("instruction", "rationale")
 _BLANK = Image.new("RGB", (256, 256))
 
 
@@ -48,6 +51,8 @@ def test_questions_are_those_of_the_project(
         row = case(held_out(number), rubric_of(category, language, wording), *[_BLANK] * 2)
         rubric, end = row.rubric, questions.ends[category, language, wording]
         begun = questions.beginning(held_out(number), language, wording)
+        said = processor.tokenizer.decode(begun)
+        assert all(getattr(held_out(number), name)._asdict()[language] in said for name in _TEXTS)
         each = [rubric.expected_question(criterion) for criterion in rubric.criteria]
         for question, ids in [
             *zip(each, end.one, strict=True),
@@ -67,9 +72,9 @@ def test_what_is_known_of_edits(heldout: figures.HeldOut) -> None:
         assert edits.label.max() <= 2, kind
         assert torch.equal(edits.text, heldout.scenes) == (kind != "swapped")
     assert torch.equal(heldout.edits("nothing").edited, heldout.edits("target").source)
-    drawn = torch.from_numpy(sample(3, "heldout", 4).pictures).permute(0, 3, 1, 2)
-    wrong = {int((heldout.edits(kind).edited[3] != drawn[2]).sum()) for kind in KINDS[2:6]}
-    assert 0 in wrong  # kept under one of their names
+    for kind, state in held_out(8).wrong.items():
+        shown = torch.from_numpy(np.array(picture(state))).permute(2, 0, 1)
+        assert torch.equal(heldout.edits(kind).edited[8], shown.float()), kind
     blurred = [float(heldout.edits("target", amount).label.mean()) for amount in (0.2, 0.7, 1)]
     assert blurred == sorted(blurred, reverse=True)
     assert blurred[2] < 6
