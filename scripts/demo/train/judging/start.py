@@ -15,8 +15,8 @@ from demo.models import keep_variance
 from demo.train.code import scaled
 from demo.train.judging.parts import HEAD, PATCH, SECTIONS, THETA
 
-# Of queries and keys in the first block, whose lengths are normalised: the sharper the comparison.
-_SHARPNESS = 3.0
+# Of queries and keys in the first block, whose lengths are normalised: how sharply it looks.
+_SHARPNESS = 2.5
 _EMBEDDING, _OUTPUT = 0.25, 0.3
 _PLACES = 0.5  # deviation of the vision tower's embeddings of places
 # Frequencies of rows and of columns, the highest of each.
@@ -71,8 +71,10 @@ def _compare(attention: Any, distances: Sequence[int]) -> None:
     Queries and keys are constants, turned against each other by the distance: rotary embedding
     makes their product largest where it is just that.
     """
+    used = [index + half for index in (_ROW, _COLUMN) for half in (0, HEAD // 2)]
     for norm in (attention.q_norm, attention.k_norm):
-        nn.init.constant_(norm.weight, _SHARPNESS)
+        # The other heads share these weights, and would choose at random if all were raised.
+        norm.weight.data[used] = _SHARPNESS
     energy = {index: 1 / (1 - math.cos(frequency(index))) for index in (_ROW, _COLUMN)}
     key = torch.zeros(HEAD)
     assert attention.num_key_value_groups >= len(distances), (
