@@ -14,7 +14,7 @@ from PIL import Image
 from demo.train.code import Pictures
 from demo.world import draw
 from demo.world.check import measures
-from demo.world.scene import CATEGORIES, Split, scene
+from demo.world.scene import CATEGORIES, Scene, Split, scene
 from demo.world.truth import truth
 
 _CATEGORIES = tuple(CATEGORIES)
@@ -32,11 +32,14 @@ class Sample:
         The instruction in English and in Chinese.
     category
         One of the benchmark's five.
+    scene
+        What it was drawn from.
     """
 
     pictures: Pictures
     texts: tuple[str, str]
     category: str
+    scene: Scene
 
 
 def sample(number: int, split: Split, wrong: int = 2) -> Sample:
@@ -47,7 +50,7 @@ def sample(number: int, split: Split, wrong: int = 2) -> Sample:
     states = [drawn.source, drawn.target]
     states += [drawn.wrong[kinds[(turn + k) % len(kinds)]] for k in range(wrong)]
     pictures = np.stack([np.asarray(draw.picture(state), dtype=np.uint8) for state in states])
-    return Sample(pictures, (drawn.instruction.en, drawn.instruction.zh), drawn.category)
+    return Sample(pictures, (drawn.instruction.en, drawn.instruction.zh), drawn.category, drawn)
 
 
 def samples(numbers: range, split: Split, wrong: int = 2) -> list[Sample]:
@@ -67,19 +70,21 @@ def _pictures(number: int) -> Pictures:
 class Background:
     """Processes that draw scenes 0, 1, 2, ... of the training split until they are stopped.
 
-    Of each scene source and target, no wrong edits.
+    Of each scene source, target and so many wrong edits.
 
     ``reduced`` is applied to each sample where it was drawn, so that only what is kept travels.
     """
 
-    def __init__(self, processes: int, reduced: Callable[[Sample], Any], *, batch: int) -> None:
+    def __init__(
+        self, processes: int, reduced: Callable[[Sample], Any], *, batch: int, wrong: int = 0
+    ) -> None:
         # Not spawned: each process would import what the training imports. They use numpy only.
         context = multiprocessing.get_context("fork")
         self._batches: Any = context.Queue(maxsize=4 * processes)
         self._processes = [
             context.Process(
                 target=_draw,
-                args=(self._batches, reduced, rank, processes, batch),
+                args=(self._batches, reduced, rank, processes, batch, wrong),
                 daemon=True,
             )
             for rank in range(processes)
@@ -97,7 +102,12 @@ class Background:
 
     def wait(self) -> list[Any]:
         """The next batch."""
-        return self._batches.get()
+        while True:
+            try:
+                return self._batches.get(timeout=5)
+            except queue.Empty:
+                if not all(process.is_alive() for process in self._processes):
+                    raise RuntimeError("a process that draws scenes has ended") from None
 
     def stop(self) -> None:
         for process in self._processes:
@@ -110,11 +120,12 @@ def _draw(
     rank: int,
     processes: int,
     batch: int,
+    wrong: int,
 ) -> None:
     number = rank * batch
     while True:
         numbers = range(number, number + batch)
-        batches.put([reduced(sample(n, "train", 0)) for n in numbers])
+        batches.put([reduced(sample(n, "train", wrong)) for n in numbers])
         number += processes * batch
 
 
