@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import diffusers
@@ -106,9 +106,3 @@ def _pack(latents: Tensor) -> Tensor:
     number = len(latents)
     parts = latents.reshape(number, CHANNELS, 16, 2, 16, 2).permute(0, 2, 4, 1, 3, 5)
     return parts.reshape(number, TOKENS, 4 * CHANNELS)
-
-
-def numbered(numbers: range, batch: int) -> Iterator[range]:
-    """Ranges of at most ``batch``."""
-    for first in range(numbers.start, numbers.stop, batch):
-        yield range(first, min(first + batch, numbers.stop))

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import diffusers
-import torch
+import numpy as np
 from PIL import Image
 
+from demo.train.batches import BatchEditor
 from demo.train.scenes import sample
-from edit_benchmark.editing.token_types import pass_token_types
 from edit_benchmark.images import encode_png
 from edit_benchmark.results.files import write_bytes
 
-_STEPS = 4
+_STEPS, _BATCH = 4, 32
 
 
 def edit_scenes(editor: Path, folder: Path, scenes: int, device: str) -> None:
@@ -22,17 +21,15 @@ def edit_scenes(editor: Path, folder: Path, scenes: int, device: str) -> None:
     missing = [number for number in range(scenes) if not (folder / f"{number}.png").is_file()]
     if not missing:
         return
-    pipeline = diffusers.DiffusionPipeline.from_pretrained(editor, dtype=torch.float32).to(device)
-    pass_token_types(pipeline)
-    pipeline.set_progress_bar_config(disable=True)
-    for number in missing:
-        one = sample(number, "train", 0)
-        made = pipeline(
-            image=Image.fromarray(one.pictures[0]),
-            prompt=one.texts[number % 2],
-            num_inference_steps=_STEPS,
-            true_cfg_scale=1.0,
-            generator=torch.Generator().manual_seed(number),
-        ).images[0]
-        small = made.resize((256, 256), Image.Resampling.BOX)
-        write_bytes(folder / f"{number}.png", encode_png(small, {}))
+    edits = BatchEditor(editor, device)
+    for first in range(0, len(missing), _BATCH):
+        numbers = missing[first : first + _BATCH]
+        drawn = [sample(number, "train", 0) for number in numbers]
+        made = edits.edit(
+            np.stack([one.pictures[0] for one in drawn]),
+            [one.texts[number % 2] for number, one in zip(numbers, drawn, strict=True)],
+            numbers,
+            _STEPS,
+        )
+        for number, picture in zip(numbers, made, strict=True):
+            write_bytes(folder / f"{number}.png", encode_png(Image.fromarray(picture), {}))
