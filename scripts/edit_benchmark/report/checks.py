@@ -9,9 +9,9 @@ from typing import Any
 
 from edit_benchmark.config.servers import WAYS_OF_ASKING
 from edit_benchmark.errors import UserError
-from edit_benchmark.records import Preference, Sample, Score
-from edit_benchmark.report.grouping import by_model_and_judge
+from edit_benchmark.records import Preference, Sample
 from edit_benchmark.report.recorded_settings import normalised
+from edit_benchmark.report.score_tables import Pair, Survey
 
 # Settings of a judge that do not change its answers beyond rounding, and where a checkpoint or a
 # rubric lay: its resolved commit, fingerprint or hash is compared instead.
@@ -26,10 +26,10 @@ _NOT_COMPARED = {
     *WAYS_OF_ASKING,
 }
 
-Run = tuple[Mapping[str, Any], Sequence[Score | Preference]]
+Run = tuple[Mapping[str, Any], Survey, Sequence[Preference]]
 
 
-def check_complete(samples: Sequence[Sample], scores: Sequence[Score]) -> None:
+def check_complete(samples: Sequence[Sample], survey: Survey) -> None:
     """Every model, judge and sample has exactly one row for each repeat of the model's edits.
 
     Raises
@@ -38,25 +38,25 @@ def check_complete(samples: Sequence[Sample], scores: Sequence[Score]) -> None:
         Naming the first row that is missing, there twice or of no sample.
     """
     categories = {sample.id: sample.category for sample in samples}
-    seen = Counter((row.model, row.judge, row.id, row.repeat) for row in scores)
-    for row in scores:
-        who = f"of model {row.model} and judge {row.judge}"
-        if (count := seen[row.model, row.judge, row.id, row.repeat]) > 1:
-            raise UserError(
-                f"sample {row.id} has {count} score rows {who}; give each score table once."
-            )
-        if categories.get(row.id) != row.category:
-            raise UserError(
-                f"a score row {who} is of sample {row.id} in {row.category}, which the samples "
-                "table does not have; run the workflow again, it makes both from one benchmark."
-            )
-    for (model, judge), rows in by_model_and_judge(scores).items():
-        repeats = {row.repeat for row in rows}
-        missing = [
-            key
-            for key in categories
-            if any((model, judge, key, repeat) not in seen for repeat in repeats)
-        ]
+    repeats: dict[Pair, dict[int, set[str]]] = {}
+    for (model, judge, category, repeat), ids in survey.ids.items():
+        who = f"of model {model} and judge {judge}"
+        seen = set()
+        for key in ids:
+            if key in seen:
+                count = ids.count(key)
+                raise UserError(
+                    f"sample {key} has {count} score rows {who}; give each score table once."
+                )
+            seen.add(key)
+            if categories.get(key) != category:
+                raise UserError(
+                    f"a score row {who} is of sample {key} in {category}, which the samples "
+                    "table does not have; run the workflow again, it makes both from one benchmark."
+                )
+        repeats.setdefault((model, judge), {}).setdefault(repeat, set()).update(seen)
+    for (model, judge), found in repeats.items():
+        missing = [key for key in categories if any(key not in ids for ids in found.values())]
         if missing:
             raise UserError(
                 f"{len(missing)} samples have no score row of model {model} and judge {judge}, the "
@@ -112,7 +112,7 @@ def check_comparable(mine: Run, other: Run, folder: Path) -> None:
     Parameters
     ----------
     mine, other
-        Two runs, each its record and its rows.
+        Two runs, each its record, what is known of its scores, and its pairs.
     folder
         The results folder of the other one.
 
@@ -121,10 +121,11 @@ def check_comparable(mine: Run, other: Run, folder: Path) -> None:
     UserError
         Naming the first difference.
     """
-    (run, scores), (other_run, rows) = mine, other
+    (run, survey, pairs), (other_run, other_survey, other_pairs) = mine, other
     for kind, here, there in (
-        ("judges", {row.judge for row in scores}, {row.judge for row in rows}),
-        ("models", _models(scores), _models(rows)),
+        ("judges", _judges(survey, pairs), _judges(other_survey, other_pairs)),
+        # Whatever is compared has scores too.
+        ("models", set(survey.models), set(other_survey.models)),
     ):
         for name in sorted(here & there):
             one, two = _compared(run, kind, name), _compared(other_run, kind, name)
@@ -137,9 +138,23 @@ def check_comparable(mine: Run, other: Run, folder: Path) -> None:
                     )
 
 
-def _models(rows: Sequence[Score | Preference]) -> set[str]:
-    # Whatever is compared has scores too.
-    return {row.model for row in rows if isinstance(row, Score)}
+def _judges(survey: Survey, pairs: Sequence[Preference]) -> set[str]:
+    return {*survey.judges, *(pair.judge for pair in pairs)}
+
+
+def check_apart(mine: Survey, other: Survey, folder: Path) -> None:
+    """Refuse runs that both have a score of a sample by one model and judge."""
+    present: dict[Pair, set[str]] = {}
+    for place, ids in mine.ids.items():
+        present.setdefault((place.model, place.judge), set()).update(ids)
+    for place, ids in other.ids.items():
+        known = present.get((place.model, place.judge), set())
+        both = next((key for key in ids if key in known), None)
+        if both is not None:
+            raise UserError(
+                f"--merge {folder}: sample {both} has a score of model {place.model} and judge "
+                f"{place.judge} in both runs; leave one of the two out or rename the model."
+            )
 
 
 def _compared(run: Mapping[str, Any], kind: str, name: str) -> dict[str, Any]:

@@ -29,8 +29,9 @@ from edit_benchmark.report.rows import (
     TimingRow,
     columns,
 )
+from edit_benchmark.report.score_tables import Survey
 from edit_benchmark.report.shown import shown
-from edit_benchmark.report.tables import EQUAL_SHARE, criteria
+from edit_benchmark.report.tables import EQUAL_SHARE, score_rows
 from edit_benchmark.results.files import write_text
 
 
@@ -78,7 +79,7 @@ def write_report(
     if inputs.run:
         write_text(out / "run.json", _json(inputs.run))
     figures = {}
-    for judge in dict.fromkeys(row.judge for row in inputs.scores):
+    for judge in Survey.of(inputs.scores).judges:
         figures[judge] = plots.overview(
             analysis.summary, judge, spoken, inputs.scales.get(judge, Scale()).ends
         )
@@ -95,8 +96,9 @@ def write_report(
 
 def _write_csv(inputs: Inputs, analysis: Analysis, out: Path) -> None:
     stages = [timings.column(stage) for stage in analysis.timings.stages]
-    scores = columns(ScoreRow, criteria=criteria(inputs.scores))
-    to_csv(analysis.scores, scores, out / "scores.csv")
+    criteria = Survey.of(inputs.scores).criteria
+    each_row = score_rows(inputs.samples, inputs.scores, criteria)
+    to_csv(each_row, columns(ScoreRow, criteria=criteria), out / "scores.csv")
     to_csv(analysis.summary, columns(SummaryRow), out / "summary.csv")
     to_csv(analysis.breakdown, columns(BreakdownRow), out / "breakdown.csv")
     to_csv(analysis.comparison, columns(ComparisonRow, needed=NEEDED), out / "comparison.csv")

@@ -7,7 +7,7 @@ for people, in the report, are CSV.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from sys import intern
@@ -17,7 +17,7 @@ from edit_benchmark.errors import UserError
 from edit_benchmark.records import Edit, Preference, Sample, Score
 from edit_benchmark.results.files import write_text
 
-Record = TypeVar("Record", Sample, Edit, Score, Preference)
+Record = TypeVar("Record", bound=Sample | Edit | Score | Preference)
 
 #: Names of fields before 0.2, so that a run that was started then can be continued.
 _FORMER_NAMES = {"picture": "image", "picture_sha256": "image_sha256"}
@@ -37,26 +37,31 @@ def read_rows(path: Path, kind: type[Record]) -> list[Record]:
     UserError
         If the file is missing or a line is not such a record.
     """
+    return list(each_row(path, kind))
+
+
+def each_row(path: Path, kind: type[Record]) -> Iterator[Record]:
+    """The same, one row at a time."""
     try:
-        # Not splitlines(): texts may hold line separators that JSON leaves as they are.
-        lines = path.read_text(encoding="utf-8").split("\n")
+        # Lines end at line feeds alone: texts may hold separators that JSON leaves as they are.
+        file = path.open(encoding="utf-8", newline="\n")
     except FileNotFoundError:
         raise UserError(f"{path} is missing: run the workflow to make it.") from None
-    rows = []
-    for number, line in enumerate(lines, start=1):
-        if not line:
-            continue
-        try:
-            fields: dict[str, Any] = json.loads(line)
-            current: dict[str, Any] = {
-                # Of an id or a key that many rows name there is one text in memory.
-                _FORMER_NAMES.get(name, name): intern(value) if type(value) is str else value
-                for name, value in fields.items()
-            }
-            rows.append(kind(**current))
-        except (ValueError, TypeError, AttributeError) as error:
-            raise UserError(
-                f"{path}, line {number}: not a {kind.__name__} record ({error}); "
-                "delete the file and run the workflow again."
-            ) from None
-    return rows
+    with file:
+        for number, line in enumerate(file, start=1):
+            if line == "\n":
+                continue
+            try:
+                fields: dict[str, Any] = json.loads(line)
+                current: dict[str, Any] = {
+                    # Of an id or a key that many rows name there is one text in memory.
+                    _FORMER_NAMES.get(name, name): intern(value) if type(value) is str else value
+                    for name, value in fields.items()
+                }
+                row = kind(**current)
+            except (ValueError, TypeError, AttributeError) as error:
+                raise UserError(
+                    f"{path}, line {number}: not a {kind.__name__} record ({error}); "
+                    "delete the file and run the workflow again."
+                ) from None
+            yield row
