@@ -47,7 +47,7 @@ SHOWN = ("category", "n", *STATUSES, "mean", "interval", "std", "median", "min",
 _FAILURE_KINDS = 20
 _REASON_WIDTH = 100
 # Of millions of rows, so many are held as text.
-_ROWS_AT_ONCE = 10_000
+_ROWS_AT_ONCE = 1000
 
 # A spreadsheet takes a cell for a formula if it begins with one of these, full-width ones included.
 _FORMULA = re.compile(r"[=+\-@＝＋－＠\t\r\n]")

@@ -66,7 +66,7 @@ def write_report(
     out.mkdir(parents=True, exist_ok=True)
     spoken = words.load(language)
     analysis = analyse(inputs, spoken, equal_share)
-    _write_csv(inputs, analysis, out)
+    write_csv(inputs, analysis, out)
     write_official(analysis.official, out)
     markdown = to_markdown(analysis.summary, spoken, analysis.warnings, inputs.scales)
     write_text(out / "summary.md", markdown)
@@ -94,7 +94,8 @@ def write_report(
     return to_terminal(analysis, spoken)
 
 
-def _write_csv(inputs: Inputs, analysis: Analysis, out: Path) -> None:
+def write_csv(inputs: Inputs, analysis: Analysis, out: Path) -> None:
+    """Write the tables that programs read into ``out``."""
     stages = [timings.column(stage) for stage in analysis.timings.stages]
     criteria = Survey.of(inputs.scores).criteria
     each_row = score_rows(inputs.samples, inputs.scores, criteria)
