@@ -7,7 +7,7 @@ cluster, and every interval, error and test resamples, sums or flips whole clust
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -174,16 +174,19 @@ def draws(clusters: int, resamples: int = RESAMPLES) -> NDArray[np.uint16]:
 
     Fewer are the first of more.
     """
+    return np.concatenate([*draws_in_parts(clusters, resamples)])
+
+
+def draws_in_parts(clusters: int, resamples: int = RESAMPLES) -> Iterator[NDArray[np.uint16]]:
+    """The rows of :func:`draws`, some at a time: of many clusters all fill gigabytes."""
     generator = np.random.default_rng(SEED)
-    weights = np.empty((resamples, clusters), np.uint16)
-    # In parts, which draw the same numbers as the whole.
     rows = max(1, _BATCH_ENTRIES // max(1, clusters))
     for start in range(0, resamples, rows):
-        part = weights[start : start + rows]
-        drawn = generator.integers(0, clusters, part.shape)
-        drawn += clusters * np.arange(len(part))[:, None]
-        part[:] = np.bincount(drawn.ravel(), minlength=part.size).reshape(part.shape)
-    return weights
+        shape = (min(rows, resamples - start), clusters)
+        drawn = generator.integers(0, clusters, shape)
+        drawn += clusters * np.arange(shape[0])[:, None]
+        counts = np.bincount(drawn.ravel(), minlength=drawn.size)
+        yield counts.reshape(shape).astype(np.uint16)
 
 
 def interval(resampled: Floats, clusters: int) -> Interval:
