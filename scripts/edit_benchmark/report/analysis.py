@@ -28,6 +28,7 @@ from edit_benchmark.report.official import (
     benchmark_part,
     official,
 )
+from edit_benchmark.report.pair_tables import pair_kinds
 from edit_benchmark.report.pairwise import Pairwise, pair_warnings, pairwise
 from edit_benchmark.report.people import people_rows
 from edit_benchmark.report.per_sample import per_sample
@@ -157,7 +158,7 @@ def _chains(inputs: Inputs, words: Words) -> list[str]:
 
 def _warnings(summary: Sequence[SummaryRow], inputs: Inputs, words: Words) -> list[str]:
     warnings = []
-    survey, preferences = Survey.of(inputs.scores), inputs.preferences
+    survey, pairs = Survey.of(inputs.scores), pair_kinds(inputs.preferences)
     for (model, judge), rows in by_model_and_judge(summary).items():
         names = {"model": model, "judge": judge}
         for row in rows:
@@ -183,8 +184,8 @@ def _warnings(summary: Sequence[SummaryRow], inputs: Inputs, words: Words) -> li
         warnings.append(words.sentence("rare", below=RARE_BELOW))
     return [
         *warnings,
-        *provenance.mixed(survey, words, preferences),
-        *provenance.accepted(inputs.scores, words, preferences),
+        *provenance.mixed(survey, words, pairs),
+        *provenance.accepted(inputs.scores, words, pairs),
         *provenance.readings(survey, words),
     ]
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from edit_benchmark.config.servers import WAYS_OF_ASKING
 from edit_benchmark.errors import UserError
 from edit_benchmark.records import Preference, Sample
+from edit_benchmark.report.pair_tables import PairKind, matches
 from edit_benchmark.report.recorded_settings import normalised
 from edit_benchmark.report.score_tables import Pair, Survey
 
@@ -26,7 +26,7 @@ _NOT_COMPARED = {
     *WAYS_OF_ASKING,
 }
 
-Run = tuple[Mapping[str, Any], Survey, Sequence[Preference]]
+Run = tuple[Mapping[str, Any], Survey, Collection[PairKind]]
 
 
 def check_complete(samples: Sequence[Sample], survey: Survey) -> None:
@@ -65,7 +65,7 @@ def check_complete(samples: Sequence[Sample], survey: Survey) -> None:
             )
 
 
-def check_pairs(samples: Sequence[Sample], preferences: Sequence[Preference]) -> None:
+def check_pairs(samples: Sequence[Sample], preferences: Iterable[Preference]) -> None:
     """Each two models that a judge compared have a row of every sample, and none twice.
 
     Raises
@@ -74,16 +74,17 @@ def check_pairs(samples: Sequence[Sample], preferences: Sequence[Preference]) ->
         Naming the first row that is missing, there twice or of no sample.
     """
     ids = {sample.id for sample in samples}
-    seen = Counter((row.judge, row.a, row.b, row.id, row.call, row.repeat) for row in preferences)
-    found: dict[tuple[str, str, str], set[str]] = {}
-    for judge, a, b, key, call, repeat in seen:
-        found.setdefault((judge, a, b), set()).add(key)
-        if seen[judge, a, b, key, call, repeat] > 1:
-            raise UserError(
-                f"sample {key} was compared twice by judge {judge}, of models {a} and {b}; give "
-                "each table once, or rename the judge in one of the merged runs."
-            )
-    for (judge, a, b), keys in found.items():
+    for (judge, a, b), rows in matches(preferences):
+        seen = set()
+        for row in rows:
+            place = (row.id, row.call, row.repeat)
+            if place in seen:
+                raise UserError(
+                    f"sample {row.id} was compared twice by judge {judge}, of models {a} and {b}; "
+                    "give each table once, or rename the judge in one of the merged runs."
+                )
+            seen.add(place)
+        keys = {row.id for row in rows}
         if keys != ids:
             raise UserError(
                 f"judge {judge} has no row, or one too many, of models {a} and {b} about sample "
@@ -112,7 +113,7 @@ def check_comparable(mine: Run, other: Run, folder: Path) -> None:
     Parameters
     ----------
     mine, other
-        Two runs, each its record, what is known of its scores, and its pairs.
+        Two runs, each its record, what is known of its scores, and the kinds of its pairs.
     folder
         The results folder of the other one.
 
@@ -138,7 +139,7 @@ def check_comparable(mine: Run, other: Run, folder: Path) -> None:
                     )
 
 
-def _judges(survey: Survey, pairs: Sequence[Preference]) -> set[str]:
+def _judges(survey: Survey, pairs: Collection[PairKind]) -> set[str]:
     return {*survey.judges, *(pair.judge for pair in pairs)}
 
 

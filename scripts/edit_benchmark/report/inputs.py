@@ -22,6 +22,7 @@ from edit_benchmark.report.checks import (
     check_pairs,
     check_same_sample,
 )
+from edit_benchmark.report.pair_tables import PairTables
 from edit_benchmark.report.scales import Scales, scales_of
 from edit_benchmark.report.score_tables import ScoreTables, Survey
 from edit_benchmark.report.verdicts import SelfTest
@@ -103,7 +104,7 @@ class Inputs:
     scales: Scales = field(default_factory=dict)
     human: Human | None = None
     spending: Spending = field(default_factory=Spending)
-    preferences: Sequence[Preference] = ()
+    preferences: Collection[Preference] = ()
 
 
 def load(sources: Sources) -> Inputs:
@@ -115,7 +116,7 @@ def load(sources: Sources) -> Inputs:
         If a row is missing or there twice, or runs that differ in what makes numbers comparable
         would share a column.
     """
-    scores = ScoreTables.read(sources.scores)
+    scores, pairs = ScoreTables.read(sources.scores), PairTables.read(sources.preferences)
     models = scores.survey.models
     run = _record(sources.run) if sources.run else {}
     judges = sources.judges or (run.get("config") or {}).get("judges") or {}
@@ -131,24 +132,25 @@ def load(sources: Sources) -> Inputs:
         scales=scales_of(judges, run, scores.survey),
         timings=timings.read(sources.results),
         spending=spending.read(Layout(sources.results).spending),
-        preferences=[row for path in sources.preferences for row in read_rows(path, Preference)],
+        preferences=pairs,
     )
     for folder in sources.merged:
-        scores, inputs = _merge(scores, inputs, folder)
+        scores, pairs, inputs = _merge(scores, pairs, inputs, folder)
     if sources.category is not None:
         inputs = replace(inputs, categories=[_reported(sources.category, inputs.categories)])
         scores = scores.of_categories(inputs.categories)
+        pairs = pairs.of_categories(inputs.categories)
     samples = [row for row in inputs.samples if row.category in inputs.categories]
     chosen = replace(
         inputs,
         samples=samples,
         scores=scores,
-        preferences=[row for row in inputs.preferences if row.category in inputs.categories],
+        preferences=pairs,
         human=_human(sources.human, inputs, {row.id for row in samples}),
     )
     check_complete(chosen.samples, scores.survey)
-    check_pairs(chosen.samples, chosen.preferences)
-    return _with_approximations(chosen, scores)
+    check_pairs(chosen.samples, pairs)
+    return _with_approximations(chosen, scores, pairs)
 
 
 def _human(
@@ -179,7 +181,7 @@ def configured(model: str) -> str:
     return model.partition("+")[0]
 
 
-def _with_approximations(inputs: Inputs, scores: ScoreTables) -> Inputs:
+def _with_approximations(inputs: Inputs, scores: ScoreTables, pairs: PairTables) -> Inputs:
     """Models named with their approximations, ``name+fp8``, wherever the report names them.
 
     A name in a configuration holds no plus, so that no two models can get one name.
@@ -194,10 +196,7 @@ def _with_approximations(inputs: Inputs, scores: ScoreTables) -> Inputs:
     return replace(
         inputs,
         scores=scores.renamed(shown),
-        preferences=[
-            replace(row, a=shown.get(row.a, row.a), b=shown.get(row.b, row.b))
-            for row in inputs.preferences
-        ],
+        preferences=pairs.renamed(shown),
         selftests=[
             replace(record, model=shown.get(record.model, record.model))
             for record in inputs.selftests
@@ -225,8 +224,10 @@ def _record(path: Path) -> dict[str, Any]:
     return content
 
 
-def _merge(scores: ScoreTables, mine: Inputs, folder: Path) -> tuple[ScoreTables, Inputs]:
-    """The score rows and ``mine`` with those of the run in ``folder``."""
+def _merge(
+    scores: ScoreTables, pairs: PairTables, mine: Inputs, folder: Path
+) -> tuple[ScoreTables, PairTables, Inputs]:
+    """The rows and ``mine`` with those of the run in ``folder``."""
     layout = Layout(folder)
     other_run = _record(layout.run)
     if not mine.run:
@@ -249,24 +250,25 @@ def _merge(scores: ScoreTables, mine: Inputs, folder: Path) -> tuple[ScoreTables
         if known.problem:  # the other run may have had its source image
             samples[sample.id] = sample
     rows = ScoreTables.read(tables)
-    pairs = [row for path in layout.preference_tables() for row in read_rows(path, Preference)]
+    compared = PairTables.read(layout.preference_tables())
     check_comparable(
-        (mine.run, scores.survey, mine.preferences), (other_run, rows.survey, pairs), folder
+        (mine.run, scores.survey, pairs.kinds), (other_run, rows.survey, compared.kinds), folder
     )
     check_apart(scores.survey, rows.survey, folder)
     judges = (other_run.get("config") or {}).get("judges") or {}
     scales = scales_of(judges, other_run, rows.survey)
-    joined = scores.joined(rows.with_images_in(here))
-    return joined, replace(
+    joined, both = scores.joined(rows.with_images_in(here)), pairs.joined(compared)
+    merged = replace(
         mine,
         scores=joined,
         samples=list(samples.values()),
         categories=list(dict.fromkeys([*mine.categories, *(path.stem for path in tables)])),
         timings=[*mine.timings, *timings.read(folder)],
-        preferences=[*mine.preferences, *pairs],
+        preferences=both,
         scales=_merged_scales(mine, scales, scores.survey.judges, rows.survey.judges),
         run=mine.run | {"merged": {**mine.run.get("merged", {}), str(folder): other_run}},
     )
+    return joined, both, merged
 
 
 def _merged_scales(

@@ -16,6 +16,7 @@ from edit_benchmark.records import EDIT_FAILED, SKIPPED, Score
 from edit_benchmark.report import people
 from edit_benchmark.report.inputs import Inputs
 from edit_benchmark.report.official_rows import BENCHMARKS, Benchmark
+from edit_benchmark.report.pair_tables import pair_kinds
 from edit_benchmark.report.rows import NOT_APPLICABLE, OfficialRow
 from edit_benchmark.report.score_tables import Survey, rows_of
 from edit_benchmark.report.words import Words
@@ -123,7 +124,7 @@ def official(inputs: Inputs, words: Words) -> list[Official]:
 def _of_pairs(inputs: Inputs, words: Words) -> list[Official]:
     """The same of judges that compare pairs: one table for all models together."""
     found = []
-    for judge in dict.fromkeys(row.judge for row in inputs.preferences):
+    for judge in dict.fromkeys(kind.judge for kind in pair_kinds(inputs.preferences)):
         settings = inputs.judges.get(judge) or {}
         protocol = _protocol(settings)
         if protocol is None or not (protocol.benchmark == benchmark_part(inputs.run) == "gedit_v2"):

@@ -17,6 +17,7 @@ from edit_benchmark.report import formats, plots
 from edit_benchmark.report.analysis import Analysis
 from edit_benchmark.report.gallery import gallery
 from edit_benchmark.report.inputs import Inputs
+from edit_benchmark.report.pair_tables import pair_kinds
 from edit_benchmark.report.rows import (
     CRITERIA_MARK,
     DEVICES_MARK,
@@ -77,7 +78,7 @@ def write_page(content: Content, out: Path) -> None:
     environment.filters |= {"number": formats.number, "span": formats.span, "cells": cells}
     survey = Survey.of(inputs.scores)
     judges = survey.judges
-    comparing = list(dict.fromkeys(row.judge for row in inputs.preferences))
+    comparing = list(dict.fromkeys(kind.judge for kind in pair_kinds(inputs.preferences)))
     text = environment.get_template("index.html.jinja").render(
         words=words,
         tables=content.analysis,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
-from edit_benchmark.records import SCORED, Preference, Score
+from edit_benchmark.records import SCORED, Score
+from edit_benchmark.report.pair_tables import PairKind
 from edit_benchmark.report.rows import DEVICES_MARK, SummaryRow
 from edit_benchmark.report.score_tables import Survey
 from edit_benchmark.report.words import Words
@@ -14,14 +15,14 @@ from edit_benchmark.report.words import Words
 _PLAIN = frozenset({"strict", "labels", "probabilities"})
 
 
-def mixed(survey: Survey, words: Words, preferences: Iterable[Preference] = ()) -> list[str]:
+def mixed(survey: Survey, words: Words, pairs: Mapping[PairKind, int]) -> list[str]:
     """Warnings of models and judges that are not one thing: set up in several ways."""
     edits: dict[str, set[str]] = {}
     answers: dict[str, set[str]] = {}
     for kind in survey.kinds:
         edits.setdefault(kind.model, set()).update({kind.recipe} - {""})
         answers.setdefault(kind.judge, set()).update({kind.answer_recipe} - {""})
-    for pair in preferences:
+    for pair in pairs:
         answers.setdefault(pair.judge, set()).update({pair.answer_recipe} - {""})
     return [
         words.sentence(f"mixed_{kind}", who=name, ways=len(recipes))
@@ -43,9 +44,7 @@ def several_devices(summary: Sequence[SummaryRow], survey: Survey, words: Words)
     return sentences
 
 
-def accepted(
-    scores: Collection[Score], words: Words, preferences: Iterable[Preference] = ()
-) -> list[str]:
+def accepted(scores: Collection[Score], words: Words, pairs: Mapping[PairKind, int]) -> list[str]:
     """Warnings of edits and answers that other library versions made and that were kept."""
     edits: Counter[tuple[str, str]] = Counter()
     answers: Counter[tuple[str, str]] = Counter()
@@ -59,10 +58,10 @@ def accepted(
         if row.made_with and edit not in counted:
             edits[row.model, row.made_with] += 1
             counted.add(edit)
-    for pair in preferences:
-        for answer in pair.answers:
-            if answer["judged_with"]:
-                answers[pair.judge, answer["judged_with"]] += 1
+    for pair, count in pairs.items():
+        for versions in pair.judged_with:
+            if versions:
+                answers[pair.judge, versions] += count
     return [
         words.sentence(f"accepted_{kind}", who=name, n=count, versions=versions)
         for kind, found in (("edits", edits), ("answers", answers))

@@ -15,6 +15,7 @@ from edit_benchmark.report.inputs import Inputs
 from edit_benchmark.report.official_files import write_official
 from edit_benchmark.report.page import Content, write_page
 from edit_benchmark.report.pair_rows import BiasRow, PairRow, PreferenceRow, StrengthRow
+from edit_benchmark.report.pairwise import preference_row
 from edit_benchmark.report.pairwise_latex import pairs_to_latex
 from edit_benchmark.report.rows import (
     NEEDED,
@@ -107,8 +108,12 @@ def write_csv(inputs: Inputs, analysis: Analysis, out: Path) -> None:
     to_csv(analysis.agreement, columns(AgreementRow), out / "agreement.csv")
     pairs = analysis.pairwise
     # Tables that only some runs have.
+    if inputs.preferences:
+        each_pair = map(preference_row, inputs.preferences)
+        to_csv(each_pair, columns(PreferenceRow), out / "preferences.csv")
+    else:
+        (out / "preferences.csv").unlink(missing_ok=True)
     for name, kind, rows in (
-        ("preferences", PreferenceRow, pairs.preferences),
         ("pairwise", PairRow, pairs.pairs),
         ("strengths", StrengthRow, pairs.strengths),
         ("position_bias", BiasRow, pairs.bias),
