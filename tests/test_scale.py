@@ -13,26 +13,25 @@ import report_fixtures as fixtures
 from edit_benchmark.judging import chunks
 from edit_benchmark.judging.chunks import EditTables
 from edit_benchmark.records import EDIT_FAILED, EDITED, Edit
-from edit_benchmark.report import words
+from edit_benchmark.report import shown, words
 from edit_benchmark.report.analysis import analyse
 from edit_benchmark.report.inputs import Sources, load
-from edit_benchmark.report.write import write_csv
+from edit_benchmark.report.write import write_csv, write_report
 from edit_benchmark.results.tables import write_rows
 
 MODELS = tuple(f"model-{number}" for number in range(8))
 
 
-def peak(results: Path, each: int) -> tuple[int, int]:
-    """Score rows of a report, and the most bytes that its tables took in memory."""
+def most_bytes(results: Path, each: int) -> tuple[int, int, int]:
+    """Score rows of a report, and the most bytes that making its tables and writing them took."""
     inputs = fixtures.synthesise(results, MODELS, ["judge"], each, images=False, distinct=5)
     # Few source images: bootstrap samples of many take more than all rows, up to a limit.
     samples = [
         replace(row, source_sha256=str(number % 5)) for number, row in enumerate(inputs.samples)
     ]
-    scores = fixtures.write(replace(inputs, samples=samples))
     sources = Sources(
         samples=results / "benchmark" / "samples.jsonl",
-        scores=scores,
+        scores=fixtures.write(replace(inputs, samples=samples)),
         results=results,
         run=results / "run.json",
     )
@@ -40,17 +39,34 @@ def peak(results: Path, each: int) -> tuple[int, int]:
     del inputs, samples
     tracemalloc.start()
     found = load(sources)
-    write_csv(found, analyse(found, words.load("en")), results)
-    top = tracemalloc.get_traced_memory()[1]
+    analysis = analyse(found, words.load("en"))
+    making = tracemalloc.get_traced_memory()[1]
+    tracemalloc.reset_peak()
+    write_csv(found, analysis, results)
+    writing = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    return rows, top
+    return rows, making, writing
 
 
 def test_a_report_holds_few_bytes_a_row(tmp_path: Path) -> None:
-    peak(tmp_path / "warm", 2)  # what is imported and drawn once
-    (few, low), (many, high) = (peak(tmp_path / str(each), each) for each in (40, 160))
-    # A row as a record alone takes more than 1500.
-    assert (high - low) / (many - few) < 1000
+    most_bytes(tmp_path / "first", 2)  # what is imported and drawn once
+    few, many = (most_bytes(tmp_path / str(each), each) for each in (40, 160))
+    # Of a row as a record nothing is left over: that alone takes more than 1500.
+    for before, after in zip(few[1:], many[1:], strict=True):
+        assert (after - before) / (many[0] - few[0]) < 1000
+
+
+def test_a_page_of_more_samples_is_no_larger(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shown, "MOST_ROWS", 40)
+    sizes = []
+    for each in (4, 16):
+        results = tmp_path / str(each)
+        inputs = fixtures.synthesise(results, ["a", "b"], ["judge"], each, distinct=4)
+        write_report(inputs, results / "report")
+        sizes.append((results / "report" / "index.html").stat().st_size)
+    assert sizes[1] == pytest.approx(sizes[0], rel=0.1)
 
 
 def edits(statuses: Iterable[str], repeats: int = 1) -> list[Edit]:
