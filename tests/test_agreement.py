@@ -18,7 +18,7 @@ from edit_benchmark.config.run import HumanRatings
 from edit_benchmark.dataset.human_ratings import Rating, read_ratings
 from edit_benchmark.errors import UserError
 from edit_benchmark.judging.rubrics import Scale
-from edit_benchmark.report.agreements import ALL, HUMAN, agreement_rows, judges_ratings
+from edit_benchmark.report.agreements import ALL, HUMAN, JudgesRatings, agreement_rows
 from edit_benchmark.report.analysis import analyse
 from edit_benchmark.report.inputs import Human, Inputs
 from edit_benchmark.report.words import load
@@ -157,7 +157,7 @@ def test_a_rating_is_of_one_models_edit_and_on_its_own_scale(
     nobody has said anything."""
     inputs = two_models(tmp_path)
     inputs = replace(inputs, human=exact(inputs, lowest, highest))
-    rows = agreement_rows(inputs, judges_ratings(inputs.scores))
+    rows = agreement_rows(inputs, JudgesRatings(inputs.scores))
     assert [(row.model, row.a, row.b, row.n) for row in rows] == [
         (ALL, "j", HUMAN, 12), ("m", "j", HUMAN, 12)
     ]  # fmt: skip
@@ -169,7 +169,7 @@ def test_a_rating_is_of_one_models_edit_and_on_its_own_scale(
 def test_without_the_judges_scale_only_ranks_are_compared(tmp_path: Path) -> None:
     inputs = two_models(tmp_path)
     inputs = replace(inputs, human=exact(inputs, 1, 5), scales={})
-    row = agreement_rows(inputs, judges_ratings(inputs.scores))[0]
+    row = agreement_rows(inputs, JudgesRatings(inputs.scores))[0]
     assert row.spearman == pytest.approx(1)
     assert (row.kappa, row.alpha, row.difference) == (None, None, None)
 
@@ -183,7 +183,7 @@ def test_people_are_compared_with_one_another(tmp_path: Path) -> None:
     ]
     inputs = replace(inputs, human=replace(human, ratings=odd))
     row = next(
-        row for row in agreement_rows(inputs, judges_ratings(inputs.scores)) if row.a == HUMAN
+        row for row in agreement_rows(inputs, JudgesRatings(inputs.scores)) if row.a == HUMAN
     )
     assert (row.b, row.raters, row.n) == (HUMAN, 3, 12)
     assert row.alpha is not None

@@ -17,7 +17,7 @@ from edit_benchmark.editing.collect import collect
 from edit_benchmark.errors import UserError
 from edit_benchmark.records import Edit, Sample, Score
 from edit_benchmark.report.analysis import analyse
-from edit_benchmark.report.comparisons import comparison_rows
+from edit_benchmark.report.comparisons import Compared, comparison_rows
 from edit_benchmark.report.inputs import Inputs
 from edit_benchmark.report.per_sample import per_sample
 from edit_benchmark.report.tables import summary_rows
@@ -56,7 +56,7 @@ def test_a_sample_counts_once_with_the_mean_of_its_repeats() -> None:
     assert summary.standard_error == pytest.approx(expected.standard_error)
     assert (summary.ci95_low, summary.ci95_high) == pytest.approx((expected.low, expected.high))
     pairs = comparison_rows(
-        SAMPLES, per_sample([*repeated(table.tolist()), *repeated([[5.0]] * 8, "n")])
+        Compared(SAMPLES).add(per_sample([*repeated(table.tolist()), *repeated([[5.0]] * 8, "n")]))
     )
     assert pairs[0].difference == pytest.approx(table.mean() - 5)
     assert pairs[0].n == 8
@@ -72,7 +72,8 @@ def test_a_failed_repeat_is_left_out_and_held_by_the_bounds() -> None:
     assert row.bound_high == pytest.approx((20 / 3 + 5 + 10) / 3)
     found = analyse(Inputs(SAMPLES[:3], rows, ["physical"], Path(), {}), load("en"))
     assert any("1 repeats of samples that have a score" in text for text in found.warnings)
-    (pair, *_) = comparison_rows(SAMPLES[:3], per_sample([*rows, *repeated([[5.0]] * 3, "n")]))
+    means = per_sample([*rows, *repeated([[5.0]] * 3, "n")])
+    (pair, *_) = comparison_rows(Compared(SAMPLES[:3]).add(means))
     assert pair.n == 2
     assert pair.bound_low == pytest.approx((10 / 3 + 5 + 0) / 3 - 5)
     assert pair.bound_high == pytest.approx((20 / 3 + 5 + 10) / 3 - 5)

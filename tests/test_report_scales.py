@@ -16,10 +16,11 @@ from edit_benchmark.judging.pixels.scales import scale_of
 from edit_benchmark.judging.rubrics import Scale, rubric_hash, scale
 from edit_benchmark.records import Score
 from edit_benchmark.report import plots, words
-from edit_benchmark.report.comparisons import comparison_rows
+from edit_benchmark.report.comparisons import Compared, comparison_rows
 from edit_benchmark.report.inputs import Inputs, Sources, load
 from edit_benchmark.report.per_sample import per_sample
 from edit_benchmark.report.scales import scales_of
+from edit_benchmark.report.score_tables import Survey
 from edit_benchmark.report.tables import summary_rows
 from edit_benchmark.report.write import write_report
 from edit_benchmark.stats.comparison import compare
@@ -68,9 +69,9 @@ def test_a_scale_that_is_not_known_is_the_widest(tmp_path: Path) -> None:
     inputs = on_the_scale(tmp_path / "a", rubrics={"resources/rubrics/reasoning.yaml": "0" * 64})
     assert loaded(inputs).scales == {}
     settings = {"judge": {"rubric": "gone.yaml"}}
-    assert scales_of(settings, {}, inputs.scores) == {}
+    assert scales_of(settings, {}, Survey.of(inputs.scores)) == {}
     beyond = replace(inputs.scores[0], status="scored", score=9.5, criteria={})
-    assert scales_of({"judge": {"rubric": "reasoning"}}, {}, [beyond]) == {}
+    assert scales_of({"judge": {"rubric": "reasoning"}}, {}, Survey.of([beyond])) == {}
     write_report(replace(inputs, run={}), tmp_path / "report")
     text = (tmp_path / "report" / "summary.md").read_text(encoding="utf-8")
     assert "Scores of judge: 0 to 10." in text
@@ -133,9 +134,11 @@ def test_models_scored_over_other_criteria_are_marked(tmp_path: Path) -> None:
         return fixtures.score(samples[number], model, criteria=criteria, mass=0.75)
 
     same = [row(number, model, keys[0]) for number in range(6) for model in ("a", "b")]
-    assert {found.marks for found in comparison_rows(samples, per_sample(same))} == {""}
+    assert {found.marks for found in comparison_rows(Compared(samples).add(per_sample(same)))} == {
+        ""
+    }
     other = [replace(same[0], criteria=dict.fromkeys(keys, 5.0)), *same[1:]]
-    found = comparison_rows(samples, per_sample(other))
+    found = comparison_rows(Compared(samples).add(per_sample(other)))
     assert {(pair.marks, pair.other_criteria) for pair in found} == {("other_criteria", 1)}
     for sample in samples:
         fixtures.draw(tmp_path / sample.source, 0, "source")

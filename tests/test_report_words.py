@@ -26,6 +26,7 @@ from edit_benchmark.report.rows import (
     MICRO,
     NOT_RECORDED,
 )
+from edit_benchmark.report.score_tables import Survey
 from edit_benchmark.report.write import write_report
 from edit_benchmark.selftest.probes import BY_NAME
 from report_fixtures import failed, sample, score, synthesise
@@ -111,9 +112,9 @@ def test_the_report_counts_how_answers_were_read() -> None:
     english = words.load("en")
     row = sample(1, "physical", 0)
     plain = [score(row, judge="j", score=5.0, criteria={"a": 5.0}, reading="strict")]
-    assert not readings(plain, english)
+    assert not readings(Survey.of(plain), english)
     odd = [*plain, *(replace(plain[0], reading=rule) for rule in ("think+fence", "think+fence"))]
-    (told,) = readings(odd, english)
+    (told,) = readings(Survey.of(odd), english)
     assert told == "j: its answers were read by these rules: think+fence 2, strict 1."
 
 

@@ -1,6 +1,6 @@
 """How planning, tables and page grow with a benchmark of many samples, models and judges.
 
-    python tests/performance/scale.py --out tests/performance/growth.json
+    PYTHONPATH=scripts python tests/performance/scale.py --out tests/performance/growth.json
 
 No editor and no judge runs: the benchmark is read by the workflow, then the tables of finished jobs
 are written as jobs would write them, with scores drawn at random, and the workflow makes the rest.
@@ -120,7 +120,8 @@ def main() -> None:
             rows.append(measure(*map(int, case.split(":")), Path(folder)))
         print(json.dumps(rows[-1]), f"{time.monotonic() - began:.0f} s in all", flush=True)
         content = json.loads(arguments.out.read_text()) if arguments.out.exists() else {}
-        content["scale"] = {"command": "python tests/performance/scale.py", "rows": rows}
+        command = f"python tests/performance/scale.py --cases {' '.join(arguments.cases)}"
+        content["scale"] = {"command": command, "rows": rows}
         arguments.out.write_text(json.dumps(content, indent=1) + "\n")
 
 

@@ -25,13 +25,12 @@ from edit_benchmark.dataset.readers import registry as readers
 from edit_benchmark.dataset.readers.options import Options
 from edit_benchmark.editing import registry as editors
 from edit_benchmark.errors import UserError
-from edit_benchmark.records import Edit, dumps
+from edit_benchmark.records import dumps
 from edit_benchmark.results import plan
 from edit_benchmark.results.files import check_folder, state
 from edit_benchmark.results.layout import Layout
-from edit_benchmark.results.tables import read_rows
 from edit_benchmark.judging import registry as judges
-from edit_benchmark.judging.chunks import chunk_count, pair_chunk_count
+from edit_benchmark.judging.chunks import EditTables
 from edit_benchmark.runtime import devices, interpreter, run_lock
 from edit_benchmark.runtime.keeping import place, room
 from edit_benchmark.runtime.schedulers import given_jobs
@@ -150,6 +149,9 @@ for resource in SERVERS:
     )
 # As text: Snakemake takes no number with a point for a resource.
 BUDGET = str(config["budget"] or 0)
+
+# What is known of the tables of edits, by which jobs are planned.
+EDIT_TABLES = EditTables()
 
 # Rules whose jobs load a model, unless all that they would make is in the store.
 USE_MODELS = {"edit", "score", "compare", "selftest_part"}
@@ -320,9 +322,7 @@ def score_parts(wildcards):
     table = checkpoints.collect_edits.get(
         model=wildcards.model, category=wildcards.category
     ).output.table
-    parts = range(
-        1, chunk_count(read_rows(Path(table), Edit), config["score_chunk"]) + 1
-    )
+    parts = range(1, EDIT_TABLES.score_jobs(Path(table), config["score_chunk"]) + 1)
     return collect(
         rules.score.output.table,
         judge=wildcards.judge,
@@ -335,17 +335,15 @@ def score_parts(wildcards):
 def preference_parts(wildcards):
     """The jobs that compare two models' edits of a category: of score_chunk pairs each."""
     first, second = (
-        read_rows(
-            Path(
-                checkpoints.collect_edits.get(
-                    model=model, category=wildcards.category
-                ).output.table
-            ),
-            Edit,
+        Path(
+            checkpoints.collect_edits.get(
+                model=model, category=wildcards.category
+            ).output.table
         )
         for model in (wildcards.first, wildcards.second)
     )
-    parts = range(1, pair_chunk_count(first, second, config["score_chunk"]) + 1)
+    jobs = EDIT_TABLES.compare_jobs(first, second, config["score_chunk"])
+    parts = range(1, jobs + 1)
     return collect(rules.compare.output.table, **dict(wildcards.items()), chunk=parts)
 
 

@@ -14,6 +14,7 @@ from edit_benchmark.records import Score, dumps
 from edit_benchmark.report.inputs import Human, Inputs, configured
 from edit_benchmark.report.rows import AgreementRow
 from edit_benchmark.report.scales import Scales
+from edit_benchmark.report.score_tables import Survey
 from edit_benchmark.stats import agreement
 from edit_benchmark.stats.agreement import Alpha, Key, Ratings, Repeats
 
@@ -26,14 +27,22 @@ NOTHING = "nothing"
 _OF_A_REPEAT = ("repeat", "vary")
 
 
-def judges_ratings(scores: Iterable[Score]) -> dict[str, dict[Key, float]]:
+class JudgesRatings(dict[str, dict[Key, float]]):
     """The scores of each judge by edit."""
-    ratings: dict[str, dict[Key, float]] = {}
-    for row in scores:
-        of_judge = ratings.setdefault(row.judge, {})
-        if row.score is not None:
-            of_judge[row.model, row.id, row.repeat] = row.score
-    return ratings
+
+    def __init__(self, scores: Iterable[Score] = ()) -> None:
+        super().__init__()
+        self._keys: dict[Key, Key] = {}
+        self.add(scores)
+
+    def add(self, scores: Iterable[Score]) -> None:
+        """Take more rows."""
+        for row in scores:
+            of_judge = self.setdefault(row.judge, {})
+            if row.score is not None:
+                key = (row.model, row.id, row.repeat)
+                # One key for all judges: there are millions.
+                of_judge[self._keys.setdefault(key, key)] = row.score
 
 
 def agreement_rows(inputs: Inputs, ratings: Ratings) -> list[AgreementRow]:
@@ -43,7 +52,7 @@ def agreement_rows(inputs: Inputs, ratings: Ratings) -> list[AgreementRow]:
     those of the judges.
     """
     images = clusters(inputs.samples)
-    models = list(dict.fromkeys(row.model for row in inputs.scores))
+    models = Survey.of(inputs.scores).models
     people = _people(inputs.human, models)
     rows = []
     for model in [ALL, *(models if len(models) > 1 else [])]:
@@ -111,9 +120,11 @@ def _people(human: Human | None, models: Sequence[str]) -> dict[str, dict[Key, f
     return people
 
 
-def _of(model: str, ratings: Ratings) -> dict[str, dict[Key, float]]:
+def _of(model: str, ratings: Ratings) -> Ratings:
+    if model == ALL:
+        return ratings
     return {
-        rater: {key: score for key, score in scores.items() if model in (ALL, key[0])}
+        rater: {key: score for key, score in scores.items() if key[0] == model}
         for rater, scores in ratings.items()
     }
 

@@ -6,17 +6,20 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from edit_benchmark.records import JUDGE_FAILED, SCORED, STATUSES, Sample, Score
+from edit_benchmark.dataset.samples import clusters
+from edit_benchmark.judging.rubrics import Scale
+from edit_benchmark.records import Sample, Score
 from edit_benchmark.report import provenance
 from edit_benchmark.report.agreements import (
+    JudgesRatings,
     agreement_rows,
     alpha_of_judges,
-    judges_ratings,
     repeat_rows,
 )
 from edit_benchmark.report.breakdown import breakdown_rows, instruction_languages
-from edit_benchmark.report.comparisons import comparison_rows, rank_rows
+from edit_benchmark.report.comparisons import Compared, comparison_rows, rank_rows
 from edit_benchmark.report.costs import cost_rows
+from edit_benchmark.report.failures import Failures
 from edit_benchmark.report.grouping import by_model_and_judge
 from edit_benchmark.report.inputs import Inputs
 from edit_benchmark.report.official import (
@@ -25,6 +28,7 @@ from edit_benchmark.report.official import (
     benchmark_part,
     official,
 )
+from edit_benchmark.report.pair_tables import pair_kinds
 from edit_benchmark.report.pairwise import Pairwise, pair_warnings, pairwise
 from edit_benchmark.report.people import people_rows
 from edit_benchmark.report.per_sample import per_sample
@@ -40,10 +44,11 @@ from edit_benchmark.report.rows import (
     FailureRow,
     PeopleRow,
     RankRow,
-    ScoreRow,
     SummaryRow,
 )
-from edit_benchmark.report.tables import EQUAL_SHARE, score_rows, summary_rows
+from edit_benchmark.report.score_tables import Survey, groups, rows_of
+from edit_benchmark.report.seconds import Seconds
+from edit_benchmark.report.tables import EQUAL_SHARE, summary_of
 from edit_benchmark.report.timings import Timings, timings
 from edit_benchmark.report.words import Words
 from edit_benchmark.stats.agreement import Alpha, Repeats
@@ -68,7 +73,6 @@ class Analysis:
     asked again; None with one judge or several scales.
     """
 
-    scores: list[ScoreRow]
     summary: list[SummaryRow]
     breakdown: list[BreakdownRow]
     comparison: list[ComparisonRow]
@@ -83,27 +87,38 @@ class Analysis:
     official: list[Official]
     pairwise: Pairwise
     people: list[PeopleRow]
+    seconds: Seconds
 
 
 def analyse(inputs: Inputs, words: Words, equal_share: float = EQUAL_SHARE) -> Analysis:
     """Every table from complete rows (each model, judge, sample and repeat once)."""
-    samples, scores = inputs.samples, inputs.scores
-    means = per_sample(scores)
-    summary = summary_rows(samples, scores, inputs.categories, equal_share, inputs.scales)
-    ratings = judges_ratings(scores)
+    samples, scales = inputs.samples, inputs.scales
+    sources, languages = clusters(samples), instruction_languages(inputs.run)
+    summary, breakdown = [], []
+    ratings, compared = JudgesRatings(), Compared(samples, scales)
+    failures, seconds = Failures(), Seconds()
+    # Once through all rows, those of one model and judge in memory.
+    for (_, judge), rows in groups(inputs.scores):
+        means = per_sample(rows)
+        scale = scales.get(judge, Scale())
+        summary += summary_of(rows, means, inputs.categories, sources, equal_share, scale)
+        breakdown += breakdown_rows(samples, means, languages, scales)
+        ratings.add(rows)
+        compared.add(means)
+        failures.add(rows)
+        seconds.add(rows)
     repeats = repeat_rows(ratings, inputs.judges)
     again = {name for row in repeats for name in row.judges[1:]}
     once = {name: rated for name, rated in ratings.items() if name not in again}
     pairs = pairwise(samples, inputs.preferences)
     return Analysis(
-        scores=score_rows(samples, scores),
         summary=summary,
-        breakdown=breakdown_rows(samples, means, instruction_languages(inputs.run), inputs.scales),
-        comparison=comparison_rows(samples, means, inputs.scales),
-        ranks=rank_rows(samples, means, inputs.scales),
+        breakdown=breakdown,
+        comparison=comparison_rows(compared),
+        ranks=rank_rows(compared),
         agreement=agreement_rows(inputs, ratings),
         repeats=repeats,
-        failures=_failures(scores),
+        failures=failures.rows(),
         timings=timings(inputs.timings),
         costs=cost_rows(inputs.spending, inputs.run.get("config") or {}),
         alpha=alpha_of_judges(inputs, once),
@@ -117,23 +132,7 @@ def analyse(inputs: Inputs, words: Words, equal_share: float = EQUAL_SHARE) -> A
         official=official(inputs, words),
         pairwise=pairs,
         people=people_rows(benchmark_format(inputs.run), inputs),
-    )
-
-
-def _failures(scores: Sequence[Score]) -> list[FailureRow]:
-    """Samples of which an edit has no score, counted by model, judge, status and reason, the most
-    frequent first."""
-    ids: dict[tuple[str, str, str, str], dict[str, None]] = {}
-    for row in scores:
-        if row.status != SCORED:
-            # A failed edit fails under every judge alike; one that a judge leaves out does not.
-            judge = row.judge if row.status == JUDGE_FAILED or row.image else ""
-            ids.setdefault((row.model, judge, row.status, row.reason), {})[row.id] = None
-    rows = [FailureRow(*key, count=len(failed), ids=tuple(failed)) for key, failed in ids.items()]
-    order = {status: position for position, status in enumerate(STATUSES)}
-    return sorted(
-        rows,
-        key=lambda row: (-row.count, order[row.status], row.model, row.judge, row.reason),
+        seconds=seconds,
     )
 
 
@@ -159,13 +158,13 @@ def _chains(inputs: Inputs, words: Words) -> list[str]:
 
 def _warnings(summary: Sequence[SummaryRow], inputs: Inputs, words: Words) -> list[str]:
     warnings = []
-    scores, preferences = inputs.scores, inputs.preferences
-    scores_of = by_model_and_judge(scores)
+    survey, pairs = Survey.of(inputs.scores), pair_kinds(inputs.preferences)
     for (model, judge), rows in by_model_and_judge(summary).items():
         names = {"model": model, "judge": judge}
         for row in rows:
             if EQUAL_MARK in row.marks:
-                warnings.append(_equal_scores(row, scores_of[model, judge], words))
+                of_both = rows_of(inputs.scores, (model, judge))
+                warnings.append(_equal_scores(row, of_both, words))
             if row.category == MICRO and row.scored < row.n:
                 kind = "coverage" if row.scored else "no_coverage"
                 missing = row.n - row.scored
@@ -180,14 +179,14 @@ def _warnings(summary: Sequence[SummaryRow], inputs: Inputs, words: Words) -> li
         if few:
             categories = words.list_separator.join(few)
             warnings.append(words.sentence("few", **names, categories=categories))
-    warnings += provenance.several_devices(summary, scores, words)
+    warnings += provenance.several_devices(summary, survey, words)
     if any(0 < row.scored < RARE_BELOW for row in summary):
         warnings.append(words.sentence("rare", below=RARE_BELOW))
     return [
         *warnings,
-        *provenance.mixed(scores, words, preferences),
-        *provenance.accepted(scores, words, preferences),
-        *provenance.readings(scores, words),
+        *provenance.mixed(survey, words, pairs),
+        *provenance.accepted(inputs.scores, words, pairs),
+        *provenance.readings(survey, words),
     ]
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from edit_benchmark.dataset.samples import clusters
 from edit_benchmark.judging.rubrics import Scale
-from edit_benchmark.records import Sample, Score
+from edit_benchmark.records import Sample
 from edit_benchmark.report.grouping import by_model_and_judge
 from edit_benchmark.report.inputs import configured
+from edit_benchmark.report.per_sample import SampleScore
 from edit_benchmark.report.rows import FEW_MARK, BreakdownRow
 from edit_benchmark.report.scales import NO_SCALES, Scales
 from edit_benchmark.stats.estimates import FEW, estimate
@@ -20,7 +21,7 @@ _DIFFICULTIES = {"easy": 0, "medium": 1, "hard": 2}
 
 # Dimension, category (of a criterion) and value, as in the rows.
 _Cell = tuple[str, str, str]
-_Points = list[tuple[Score, float | None]]
+_Points = list[tuple[SampleScore, float | None]]
 
 
 def instruction_languages(run: Mapping[str, Any]) -> dict[str, str]:
@@ -35,7 +36,7 @@ def instruction_languages(run: Mapping[str, Any]) -> dict[str, str]:
 
 def breakdown_rows(
     samples: Sequence[Sample],
-    scores: Sequence[Score],
+    scores: Iterable[SampleScore],
     languages: Mapping[str, str],
     scales: Scales = NO_SCALES,
 ) -> list[BreakdownRow]:
@@ -76,7 +77,7 @@ def breakdown_rows(
 
 
 def _cells(
-    scores: Sequence[Score], by_id: Mapping[str, Sample], language: str | None
+    scores: Sequence[SampleScore], by_id: Mapping[str, Sample], language: str | None
 ) -> dict[_Cell, _Points]:
     """The scores (of a criterion, its points) of one model and judge that each cell is made of."""
     cells: dict[_Cell, _Points] = {}

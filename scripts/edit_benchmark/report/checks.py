@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from edit_benchmark.config.servers import WAYS_OF_ASKING
 from edit_benchmark.errors import UserError
-from edit_benchmark.records import Preference, Sample, Score
-from edit_benchmark.report.grouping import by_model_and_judge
+from edit_benchmark.records import Preference, Sample
+from edit_benchmark.report.pair_tables import PairKind, matches
 from edit_benchmark.report.recorded_settings import normalised
+from edit_benchmark.report.score_tables import Pair, Survey
 
 # Settings of a judge that do not change its answers beyond rounding, and where a checkpoint or a
 # rubric lay: its resolved commit, fingerprint or hash is compared instead.
@@ -26,10 +26,10 @@ _NOT_COMPARED = {
     *WAYS_OF_ASKING,
 }
 
-Run = tuple[Mapping[str, Any], Sequence[Score | Preference]]
+Run = tuple[Mapping[str, Any], Survey, Collection[PairKind]]
 
 
-def check_complete(samples: Sequence[Sample], scores: Sequence[Score]) -> None:
+def check_complete(samples: Sequence[Sample], survey: Survey) -> None:
     """Every model, judge and sample has exactly one row for each repeat of the model's edits.
 
     Raises
@@ -38,25 +38,25 @@ def check_complete(samples: Sequence[Sample], scores: Sequence[Score]) -> None:
         Naming the first row that is missing, there twice or of no sample.
     """
     categories = {sample.id: sample.category for sample in samples}
-    seen = Counter((row.model, row.judge, row.id, row.repeat) for row in scores)
-    for row in scores:
-        who = f"of model {row.model} and judge {row.judge}"
-        if (count := seen[row.model, row.judge, row.id, row.repeat]) > 1:
-            raise UserError(
-                f"sample {row.id} has {count} score rows {who}; give each score table once."
-            )
-        if categories.get(row.id) != row.category:
-            raise UserError(
-                f"a score row {who} is of sample {row.id} in {row.category}, which the samples "
-                "table does not have; run the workflow again, it makes both from one benchmark."
-            )
-    for (model, judge), rows in by_model_and_judge(scores).items():
-        repeats = {row.repeat for row in rows}
-        missing = [
-            key
-            for key in categories
-            if any((model, judge, key, repeat) not in seen for repeat in repeats)
-        ]
+    repeats: dict[Pair, dict[int, set[str]]] = {}
+    for (model, judge, category, repeat), ids in survey.ids.items():
+        who = f"of model {model} and judge {judge}"
+        seen = set()
+        for key in ids:
+            if key in seen:
+                count = ids.count(key)
+                raise UserError(
+                    f"sample {key} has {count} score rows {who}; give each score table once."
+                )
+            seen.add(key)
+            if categories.get(key) != category:
+                raise UserError(
+                    f"a score row {who} is of sample {key} in {category}, which the samples "
+                    "table does not have; run the workflow again, it makes both from one benchmark."
+                )
+        repeats.setdefault((model, judge), {}).setdefault(repeat, set()).update(seen)
+    for (model, judge), found in repeats.items():
+        missing = [key for key in categories if any(key not in ids for ids in found.values())]
         if missing:
             raise UserError(
                 f"{len(missing)} samples have no score row of model {model} and judge {judge}, the "
@@ -65,7 +65,7 @@ def check_complete(samples: Sequence[Sample], scores: Sequence[Score]) -> None:
             )
 
 
-def check_pairs(samples: Sequence[Sample], preferences: Sequence[Preference]) -> None:
+def check_pairs(samples: Sequence[Sample], preferences: Iterable[Preference]) -> None:
     """Each two models that a judge compared have a row of every sample, and none twice.
 
     Raises
@@ -74,16 +74,17 @@ def check_pairs(samples: Sequence[Sample], preferences: Sequence[Preference]) ->
         Naming the first row that is missing, there twice or of no sample.
     """
     ids = {sample.id for sample in samples}
-    seen = Counter((row.judge, row.a, row.b, row.id, row.call, row.repeat) for row in preferences)
-    found: dict[tuple[str, str, str], set[str]] = {}
-    for judge, a, b, key, call, repeat in seen:
-        found.setdefault((judge, a, b), set()).add(key)
-        if seen[judge, a, b, key, call, repeat] > 1:
-            raise UserError(
-                f"sample {key} was compared twice by judge {judge}, of models {a} and {b}; give "
-                "each table once, or rename the judge in one of the merged runs."
-            )
-    for (judge, a, b), keys in found.items():
+    for (judge, a, b), rows in matches(preferences):
+        seen = set()
+        for row in rows:
+            place = (row.id, row.call, row.repeat)
+            if place in seen:
+                raise UserError(
+                    f"sample {row.id} was compared twice by judge {judge}, of models {a} and {b}; "
+                    "give each table once, or rename the judge in one of the merged runs."
+                )
+            seen.add(place)
+        keys = {row.id for row in rows}
         if keys != ids:
             raise UserError(
                 f"judge {judge} has no row, or one too many, of models {a} and {b} about sample "
@@ -112,7 +113,7 @@ def check_comparable(mine: Run, other: Run, folder: Path) -> None:
     Parameters
     ----------
     mine, other
-        Two runs, each its record and its rows.
+        Two runs, each its record, what is known of its scores, and the kinds of its pairs.
     folder
         The results folder of the other one.
 
@@ -121,10 +122,11 @@ def check_comparable(mine: Run, other: Run, folder: Path) -> None:
     UserError
         Naming the first difference.
     """
-    (run, scores), (other_run, rows) = mine, other
+    (run, survey, pairs), (other_run, other_survey, other_pairs) = mine, other
     for kind, here, there in (
-        ("judges", {row.judge for row in scores}, {row.judge for row in rows}),
-        ("models", _models(scores), _models(rows)),
+        ("judges", _judges(survey, pairs), _judges(other_survey, other_pairs)),
+        # Whatever is compared has scores too.
+        ("models", set(survey.models), set(other_survey.models)),
     ):
         for name in sorted(here & there):
             one, two = _compared(run, kind, name), _compared(other_run, kind, name)
@@ -137,9 +139,23 @@ def check_comparable(mine: Run, other: Run, folder: Path) -> None:
                     )
 
 
-def _models(rows: Sequence[Score | Preference]) -> set[str]:
-    # Whatever is compared has scores too.
-    return {row.model for row in rows if isinstance(row, Score)}
+def _judges(survey: Survey, pairs: Collection[PairKind]) -> set[str]:
+    return {*survey.judges, *(pair.judge for pair in pairs)}
+
+
+def check_apart(mine: Survey, other: Survey, folder: Path) -> None:
+    """Refuse runs that both have a score of a sample by one model and judge."""
+    present: dict[Pair, set[str]] = {}
+    for place, ids in mine.ids.items():
+        present.setdefault((place.model, place.judge), set()).update(ids)
+    for place, ids in other.ids.items():
+        known = present.get((place.model, place.judge), set())
+        both = next((key for key in ids if key in known), None)
+        if both is not None:
+            raise UserError(
+                f"--merge {folder}: sample {both} has a score of model {place.model} and judge "
+                f"{place.judge} in both runs; leave one of the two out or rename the model."
+            )
 
 
 def _compared(run: Mapping[str, Any], kind: str, name: str) -> dict[str, Any]:

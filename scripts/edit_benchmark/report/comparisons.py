@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
 
 from edit_benchmark.dataset.samples import clusters
 from edit_benchmark.judging.rubrics import Scale
@@ -20,44 +24,93 @@ from edit_benchmark.report.rows import (
 )
 from edit_benchmark.report.scales import NO_SCALES, Scales
 from edit_benchmark.stats.comparison import Paired, compare
-from edit_benchmark.stats.estimates import FEW
+from edit_benchmark.stats.estimates import FEW, Floats
 from edit_benchmark.stats.ranks import ranks
 
-# Model, sample id: its row.
-_Rows = Mapping[str, Mapping[str, SampleScore]]
+
+@dataclass
+class _Column:
+    """One model's samples under one judge.
+
+    Attributes
+    ----------
+    scores
+        Of each sample of the benchmark, NaN without one, shape (samples,).
+    applying
+        Which criteria apply to each sample: their place among the sets that there are.
+    ends
+        The lowest and the highest score of samples with repeats of which some have none.
+    """
+
+    scores: Floats
+    applying: NDArray[np.int32]
+    ends: dict[str, tuple[float, float]]
 
 
-def comparison_rows(
-    samples: Sequence[Sample], scores: Sequence[SampleScore], scales: Scales = NO_SCALES
-) -> list[ComparisonRow]:
-    """Each two models under each judge: over all samples, the macro mean, and each category."""
-    categories = {sample.id: sample.category for sample in samples}
-    sources = clusters(samples)
-    rows = []
-    for judge, models in _by_model(scores).items():
-        scale = scales.get(judge, Scale())
-        ends = {
-            model: {key: row.ends(scale.ends) for key, row in entries.items()}
-            for model, entries in models.items()
+class Compared:
+    """The samples of all models under each judge, as columns: as rows they would fill gigabytes."""
+
+    def __init__(self, samples: Sequence[Sample], scales: Scales = NO_SCALES) -> None:
+        self.samples = samples
+        self.scales = scales
+        self._place = {sample.id: number for number, sample in enumerate(samples)}
+        self._applying: dict[frozenset[str], int] = {}
+        self.judges: dict[str, dict[str, _Column]] = {}
+
+    def add(self, rows: Iterable[SampleScore]) -> Self:
+        """Take more rows."""
+        for row in rows:
+            models = self.judges.setdefault(row.judge, {})
+            if row.model not in models:
+                size = len(self.samples)
+                models[row.model] = _Column(np.full(size, np.nan), np.zeros(size, np.int32), {})
+            column, place = models[row.model], self._place[row.id]
+            if row.score is not None:
+                column.scores[place] = row.score
+            applying = frozenset(name for name, value in row.criteria.items() if value is not None)
+            column.applying[place] = self._applying.setdefault(applying, len(self._applying))
+            if 0 < row.missing < 1:
+                scale = self.scales.get(row.judge, Scale())
+                column.ends[row.id] = row.ends(scale.ends)
+        return self
+
+    def known(self, judge: str, sign: int = 1) -> dict[str, dict[str, float]]:
+        """Model, sample id: score, times ``sign``."""
+        return {
+            model: {
+                sample.id: sign * score
+                for sample, score in zip(self.samples, column.scores.tolist(), strict=True)
+                if score == score  # NaN is no score
+            }
+            for model, column in self.judges[judge].items()
         }
-        for pair in compare(_known(models), categories, sources, MICRO, MACRO, scale.ends, ends):
+
+
+def comparison_rows(compared: Compared) -> list[ComparisonRow]:
+    """Each two models under each judge: over all samples, the macro mean, and each category."""
+    categories = {sample.id: sample.category for sample in compared.samples}
+    sources = clusters(compared.samples)
+    names = np.array(list(categories.values()), dtype=str)
+    rows = []
+    for judge, models in compared.judges.items():
+        scale = compared.scales.get(judge, Scale())
+        ends = {model: column.ends for model, column in models.items()}
+        for pair in compare(
+            compared.known(judge), categories, sources, MICRO, MACRO, scale.ends, ends
+        ):
             if scale.is_lower_better:
                 pair = replace(pair, wins=pair.losses, losses=pair.wins)
-            scope = [
-                key
-                for key, category in categories.items()
-                if pair.category in (category, MICRO, MACRO)
-            ]
-            rows.append(_comparison_row(judge, pair, _other_criteria(models, pair, scope)))
+            differing = _other_criteria(models[pair.a], models[pair.b])
+            if pair.category not in (MICRO, MACRO):
+                differing = differing & (names == pair.category)
+            rows.append(_comparison_row(judge, pair, int(differing.sum())))
     return rows
 
 
-def rank_rows(
-    samples: Sequence[Sample], scores: Sequence[SampleScore], scales: Scales = NO_SCALES
-) -> list[RankRow]:
+def rank_rows(compared: Compared) -> list[RankRow]:
     """The places of the models under each judge."""
-    sources = clusters(samples)
-    signs = {judge: -1 if scale.is_lower_better else 1 for judge, scale in scales.items()}
+    sources = clusters(compared.samples)
+    signs = {judge: -1 if scale.is_lower_better else 1 for judge, scale in compared.scales.items()}
     return [
         RankRow(
             judge=judge,
@@ -68,42 +121,17 @@ def rank_rows(
             ci95_high=row.high,
             mean=None if row.mean is None else sign * row.mean,
         )
-        for judge, models in _by_model(scores).items()
+        for judge, models in compared.judges.items()
         if len(models) > 1
         for sign in [signs.get(judge, 1)]
-        for row in ranks(_known(models, sign), sources)
+        for row in ranks(compared.known(judge, sign), sources)
     ]
 
 
-def _by_model(scores: Sequence[SampleScore]) -> dict[str, dict[str, dict[str, SampleScore]]]:
-    """Judge, model, sample id: its row."""
-    table: dict[str, dict[str, dict[str, SampleScore]]] = {}
-    for row in scores:
-        table.setdefault(row.judge, {}).setdefault(row.model, {})[row.id] = row
-    return table
-
-
-def _known(models: _Rows, sign: int = 1) -> dict[str, dict[str, float]]:
-    """Model, sample id: score, times ``sign``."""
-    return {
-        model: {key: sign * row.score for key, row in rows.items() if row.score is not None}
-        for model, rows in models.items()
-    }
-
-
-def _other_criteria(models: _Rows, pair: Paired, scope: Sequence[str]) -> int:
-    """Samples scored for both whose scores are means over different criteria."""
-    a, b = models[pair.a], models[pair.b]
-    both = (
-        (a[key], b[key])
-        for key in scope
-        if key in a and key in b and None not in (a[key].score, b[key].score)
-    )
-    return sum(_applying(one) != _applying(other) for one, other in both)
-
-
-def _applying(row: SampleScore) -> set[str]:
-    return {name for name, value in row.criteria.items() if value is not None}
+def _other_criteria(a: _Column, b: _Column) -> NDArray[np.bool_]:
+    """Which samples are scored for both, by means over different criteria."""
+    both = ~np.isnan(a.scores) & ~np.isnan(b.scores)
+    return both & (a.applying != b.applying)
 
 
 def _comparison_row(judge: str, pair: Paired, other_criteria: int) -> ComparisonRow:

@@ -26,14 +26,17 @@ def write_contact_sheets(inputs: Inputs, thumbnails: Mapping[str, Thumbnail], ou
     repeats.
     ``thumbnails`` are those of the images' paths as the records have them.
     """
-    for model in dict.fromkeys(row.model for row in inputs.scores):
+    rows: dict[str, dict[str, list[Score]]] = {}
+    for row in inputs.scores:
+        of_model = rows.setdefault(row.model, {})
+        if not row.repeat:
+            of_model.setdefault(row.id, []).append(row)
+    for model, of_model in rows.items():
         for category in inputs.categories:
-            rows: dict[str, list[Score]] = {}
-            for row in inputs.scores:
-                if row.model == model and row.category == category and not row.repeat:
-                    rows.setdefault(row.id, []).append(row)
             members = [sample for sample in inputs.samples if sample.category == category]
-            entries = [(sample, _sources(sample, rows), rows[sample.id]) for sample in members]
+            entries = [
+                (sample, _sources(sample, of_model), of_model[sample.id]) for sample in members
+            ]
             sheet = _sheet(entries, thumbnails, out)
             target = out / "contact_sheets" / category / f"{model}.jpg"
             write_bytes(target, images.encode_jpeg(sheet))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -38,28 +39,39 @@ from edit_benchmark.report.rows import (
 from edit_benchmark.report.scales import NO_SCALES, Scales
 from edit_benchmark.report.scales import sentence as scales_sentence
 from edit_benchmark.report.words import Words
-from edit_benchmark.results.files import write_bytes
+from edit_benchmark.results.files import write_parts
 
 _DAGGERS = {FEW_MARK: "†", EQUAL_MARK: "‡", DEVICES_MARK: "§"}
 #: The columns that are shown to readers; the CSV file has all.
 SHOWN = ("category", "n", *STATUSES, "mean", "interval", "std", "median", "min", "max")
 _FAILURE_KINDS = 20
 _REASON_WIDTH = 100
+# Of millions of rows, so many are held as text.
+_ROWS_AT_ONCE = 1000
 
 # A spreadsheet takes a cell for a formula if it begins with one of these, full-width ones included.
 _FORMULA = re.compile(r"[=+\-@＝＋－＠\t\r\n]")
 
 
-def to_csv(rows: Sequence[Row], columns: Sequence[str], path: Path) -> None:
+def to_csv(rows: Iterable[Row], columns: Sequence[str], path: Path) -> None:
     """Write the ``columns`` of ``rows`` as CSV that spreadsheets open right and pandas reads back.
 
     UTF-8 with a byte-order mark, without which Excel takes Chinese for another encoding; lines end
     as on Unix; texts that a spreadsheet would take for a formula get an apostrophe in front.
     """
-    safe = [{name: _no_formula(value) for name, value in cells(row).items()} for row in rows]
-    # As objects, or whole numbers in a column with gaps would get a decimal point.
-    table = pd.DataFrame(safe, columns=list(columns), dtype=object)
-    write_bytes(path, table.to_csv(index=False, lineterminator="\n").encode("utf-8-sig"))
+    write_parts(path, _csv_parts(iter(rows), columns))
+
+
+def _csv_parts(rows: Iterator[Row], columns: Sequence[str]) -> Iterator[bytes]:
+    encoding = "utf-8-sig"
+    while (part := [*islice(rows, _ROWS_AT_ONCE)]) or encoding == "utf-8-sig":
+        safe = [{name: _no_formula(value) for name, value in cells(row).items()} for row in part]
+        # As objects, or whole numbers in a column with gaps would get a decimal point.
+        table = pd.DataFrame(safe, columns=list(columns), dtype=object)
+        is_first = encoding == "utf-8-sig"
+        text = table.to_csv(index=False, header=is_first, lineterminator="\n")
+        yield text.encode(encoding)
+        encoding = "utf-8"
 
 
 def _no_formula(value: Any) -> Any:

@@ -16,12 +16,15 @@ from edit_benchmark.judging.rubrics import Scale
 from edit_benchmark.records import Preference, Sample, Score
 from edit_benchmark.report import timings, verdicts
 from edit_benchmark.report.checks import (
+    check_apart,
     check_comparable,
     check_complete,
     check_pairs,
     check_same_sample,
 )
+from edit_benchmark.report.pair_tables import PairTables
 from edit_benchmark.report.scales import Scales, scales_of
+from edit_benchmark.report.score_tables import ScoreTables, Survey
 from edit_benchmark.report.verdicts import SelfTest
 from edit_benchmark.results import spending
 from edit_benchmark.results.layout import Layout
@@ -91,7 +94,7 @@ class Inputs:
     """
 
     samples: list[Sample]
-    scores: list[Score]
+    scores: Collection[Score]
     categories: list[str]
     results: Path
     run: dict[str, Any]
@@ -101,7 +104,7 @@ class Inputs:
     scales: Scales = field(default_factory=dict)
     human: Human | None = None
     spending: Spending = field(default_factory=Spending)
-    preferences: Sequence[Preference] = ()
+    preferences: Collection[Preference] = ()
 
 
 def load(sources: Sources) -> Inputs:
@@ -113,8 +116,8 @@ def load(sources: Sources) -> Inputs:
         If a row is missing or there twice, or runs that differ in what makes numbers comparable
         would share a column.
     """
-    scores = [row for path in sources.scores for row in read_rows(path, Score)]
-    models = {row.model for row in scores}
+    scores, pairs = ScoreTables.read(sources.scores), PairTables.read(sources.preferences)
+    models = scores.survey.models
     run = _record(sources.run) if sources.run else {}
     judges = sources.judges or (run.get("config") or {}).get("judges") or {}
     inputs = Inputs(
@@ -126,26 +129,28 @@ def load(sources: Sources) -> Inputs:
         run=run,
         selftests=[row for row in verdicts.read(sources.selftests) if row.model in models],
         judges=judges,
-        scales=scales_of(judges, run, scores),
+        scales=scales_of(judges, run, scores.survey),
         timings=timings.read(sources.results),
         spending=spending.read(Layout(sources.results).spending),
-        preferences=[row for path in sources.preferences for row in read_rows(path, Preference)],
+        preferences=pairs,
     )
     for folder in sources.merged:
-        inputs = _merge(inputs, folder)
+        scores, pairs, inputs = _merge(scores, pairs, inputs, folder)
     if sources.category is not None:
         inputs = replace(inputs, categories=[_reported(sources.category, inputs.categories)])
+        scores = scores.of_categories(inputs.categories)
+        pairs = pairs.of_categories(inputs.categories)
     samples = [row for row in inputs.samples if row.category in inputs.categories]
     chosen = replace(
         inputs,
         samples=samples,
-        scores=[row for row in inputs.scores if row.category in inputs.categories],
-        preferences=[row for row in inputs.preferences if row.category in inputs.categories],
+        scores=scores,
+        preferences=pairs,
         human=_human(sources.human, inputs, {row.id for row in samples}),
     )
-    check_complete(chosen.samples, chosen.scores)
-    check_pairs(chosen.samples, chosen.preferences)
-    return _with_approximations(chosen)
+    check_complete(chosen.samples, scores.survey)
+    check_pairs(chosen.samples, pairs)
+    return _with_approximations(chosen, scores, pairs)
 
 
 def _human(
@@ -154,7 +159,7 @@ def _human(
     """People's ratings of the samples ``reported``, all of them checked against the whole run."""
     if settings is None:
         return None
-    models = list(dict.fromkeys(row.model for row in inputs.scores))
+    models = Survey.of(inputs.scores).models
     ratings = read_ratings(settings, inputs.samples, models)
     ratings = [row for row in ratings if row.sample in reported]
     return Human(ratings, settings.lowest, settings.highest, settings.path is None)
@@ -176,25 +181,22 @@ def configured(model: str) -> str:
     return model.partition("+")[0]
 
 
-def _with_approximations(inputs: Inputs) -> Inputs:
+def _with_approximations(inputs: Inputs, scores: ScoreTables, pairs: PairTables) -> Inputs:
     """Models named with their approximations, ``name+fp8``, wherever the report names them.
 
     A name in a configuration holds no plus, so that no two models can get one name.
     """
     shown = {
-        row.model: "+".join([row.model, *row.approximations])
-        for row in inputs.scores
-        if row.approximations
+        kind.model: "+".join([kind.model, *kind.approximations])
+        for kind in scores.survey.kinds
+        if kind.approximations
     }
     if not shown:
         return inputs
     return replace(
         inputs,
-        scores=[replace(row, model=shown.get(row.model, row.model)) for row in inputs.scores],
-        preferences=[
-            replace(row, a=shown.get(row.a, row.a), b=shown.get(row.b, row.b))
-            for row in inputs.preferences
-        ],
+        scores=scores.renamed(shown),
+        preferences=pairs.renamed(shown),
         selftests=[
             replace(record, model=shown.get(record.model, record.model))
             for record in inputs.selftests
@@ -222,8 +224,10 @@ def _record(path: Path) -> dict[str, Any]:
     return content
 
 
-def _merge(mine: Inputs, folder: Path) -> Inputs:
-    """``mine`` with the rows of the run in ``folder``."""
+def _merge(
+    scores: ScoreTables, pairs: PairTables, mine: Inputs, folder: Path
+) -> tuple[ScoreTables, PairTables, Inputs]:
+    """The rows and ``mine`` with those of the run in ``folder``."""
     layout = Layout(folder)
     other_run = _record(layout.run)
     if not mine.run:
@@ -245,36 +249,32 @@ def _merge(mine: Inputs, folder: Path) -> Inputs:
         check_same_sample(known, sample, folder)
         if known.problem:  # the other run may have had its source image
             samples[sample.id] = sample
-    rows = [row for path in tables for row in read_rows(path, Score)]
-    pairs = [row for path in layout.preference_tables() for row in read_rows(path, Preference)]
+    rows = ScoreTables.read(tables)
+    compared = PairTables.read(layout.preference_tables())
     check_comparable(
-        (mine.run, [*mine.scores, *mine.preferences]), (other_run, [*rows, *pairs]), folder
+        (mine.run, scores.survey, pairs.kinds), (other_run, rows.survey, compared.kinds), folder
     )
-    present = {(row.model, row.judge, row.id) for row in mine.scores}
-    for row in rows:
-        if (row.model, row.judge, row.id) in present:
-            raise UserError(
-                f"--merge {folder}: sample {row.id} has a score of model {row.model} and judge "
-                f"{row.judge} in both runs; leave one of the two out or rename the model."
-            )
+    check_apart(scores.survey, rows.survey, folder)
     judges = (other_run.get("config") or {}).get("judges") or {}
-    scales = scales_of(judges, other_run, rows)
-    rows = [replace(row, image=str(here / row.image)) if row.image else row for row in rows]
-    return replace(
+    scales = scales_of(judges, other_run, rows.survey)
+    joined, both = scores.joined(rows.with_images_in(here)), pairs.joined(compared)
+    merged = replace(
         mine,
+        scores=joined,
         samples=list(samples.values()),
-        scores=[*mine.scores, *rows],
         categories=list(dict.fromkeys([*mine.categories, *(path.stem for path in tables)])),
         timings=[*mine.timings, *timings.read(folder)],
-        preferences=[*mine.preferences, *pairs],
-        scales=_merged_scales(mine, scales, {row.judge for row in rows}),
+        preferences=both,
+        scales=_merged_scales(mine, scales, scores.survey.judges, rows.survey.judges),
         run=mine.run | {"merged": {**mine.run.get("merged", {}), str(folder): other_run}},
     )
+    return joined, both, merged
 
 
-def _merged_scales(mine: Inputs, other: Scales, there: Collection[str]) -> dict[str, Scale]:
+def _merged_scales(
+    mine: Inputs, other: Scales, here: Collection[str], there: Collection[str]
+) -> dict[str, Scale]:
     """A judge of both runs has a scale if it is known in both."""
-    here = {row.judge for row in mine.scores}
     return {
         name: scale
         for name, scale in {**mine.scales, **other}.items()

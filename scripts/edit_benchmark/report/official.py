@@ -16,7 +16,9 @@ from edit_benchmark.records import EDIT_FAILED, SKIPPED, Score
 from edit_benchmark.report import people
 from edit_benchmark.report.inputs import Inputs
 from edit_benchmark.report.official_rows import BENCHMARKS, Benchmark
+from edit_benchmark.report.pair_tables import pair_kinds
 from edit_benchmark.report.rows import NOT_APPLICABLE, OfficialRow
+from edit_benchmark.report.score_tables import Survey, rows_of
 from edit_benchmark.report.words import Words
 
 _WINNERS = {1.0: gedit_v2.FIRST, 0.5: gedit_v2.TIE, 0.0: gedit_v2.SECOND, None: ""}
@@ -93,25 +95,27 @@ def official(inputs: Inputs, words: Words) -> list[Official]:
             for judge, of_judge in people.verdicts(inputs).items()
         ]
     found = []
-    for judge in dict.fromkeys(row.judge for row in inputs.scores):
+    survey = Survey.of(inputs.scores)
+    for judge in survey.judges:
         settings = inputs.judges.get(judge) or {}
         protocol = _protocol(settings)
         name = benchmark_part(inputs.run)
         if protocol is None or name not in BENCHMARKS or protocol.benchmark != name:
             continue
-        rows = [row for row in inputs.scores if row.judge == judge]
         benchmark = BENCHMARKS[name]
-        models = dict.fromkeys(row.model for row in rows)
-        outcomes = {
-            model: outcome
-            for model in models
-            if (outcome := _outcome(inputs, benchmark, [r for r in rows if r.model == model]))
-        }
-        notes = [
-            _judge_note(judge, settings, protocol, words),
-            *(note for model in models if (note := _left_out(model, rows, words))),
-        ]
-        if any(row.repeat for row in rows):
+        outcomes = {}
+        notes = [_judge_note(judge, settings, protocol, words)]
+        are_repeated = False
+        for model, of in survey.pairs:
+            if of != judge:
+                continue
+            rows = rows_of(inputs.scores, (model, judge))
+            if outcome := _outcome(inputs, benchmark, rows):
+                outcomes[model] = outcome
+            if note := _left_out(model, rows, words):
+                notes.append(note)
+            are_repeated |= any(row.repeat for row in rows)
+        if are_repeated:
             notes.append(words.sentence("official_repeats"))
         found.append(Official(judge, outcomes, notes))
     return found + _of_pairs(inputs, words)
@@ -120,7 +124,7 @@ def official(inputs: Inputs, words: Words) -> list[Official]:
 def _of_pairs(inputs: Inputs, words: Words) -> list[Official]:
     """The same of judges that compare pairs: one table for all models together."""
     found = []
-    for judge in dict.fromkeys(row.judge for row in inputs.preferences):
+    for judge in dict.fromkeys(kind.judge for kind in pair_kinds(inputs.preferences)):
         settings = inputs.judges.get(judge) or {}
         protocol = _protocol(settings)
         if protocol is None or not (protocol.benchmark == benchmark_part(inputs.run) == "gedit_v2"):
@@ -170,7 +174,7 @@ def _outcome(inputs: Inputs, benchmark: Benchmark, rows: Sequence[Score]) -> Out
 
 def _left_out(model: str, rows: Sequence[Score], words: Words) -> str:
     """How many of a model's samples count for nothing, because no judge was asked about them."""
-    own = [row for row in rows if row.model == model and not row.repeat]
+    own = [row for row in rows if not row.repeat]
     missing = [row for row in own if not row.calls]
     if not missing:
         return ""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import jinja2
@@ -13,11 +12,12 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from edit_benchmark.official.rendering import cells
-from edit_benchmark.records import SCORED, STATUSES, Score, dumps
+from edit_benchmark.records import STATUSES, dumps
 from edit_benchmark.report import formats, plots
 from edit_benchmark.report.analysis import Analysis
 from edit_benchmark.report.gallery import gallery
-from edit_benchmark.report.inputs import Inputs, configured
+from edit_benchmark.report.inputs import Inputs
+from edit_benchmark.report.pair_tables import pair_kinds
 from edit_benchmark.report.rows import (
     CRITERIA_MARK,
     DEVICES_MARK,
@@ -27,6 +27,8 @@ from edit_benchmark.report.rows import (
     MICRO,
 )
 from edit_benchmark.report.scales import sentence
+from edit_benchmark.report.score_tables import Survey
+from edit_benchmark.report.seconds import Seconds
 from edit_benchmark.report.thumbnails import Thumbnail
 from edit_benchmark.report.verdicts import verdicts
 from edit_benchmark.report.words import Words
@@ -74,8 +76,9 @@ def write_page(content: Content, out: Path) -> None:
         lstrip_blocks=True,
     )
     environment.filters |= {"number": formats.number, "span": formats.span, "cells": cells}
-    judges = list(dict.fromkeys(row.judge for row in inputs.scores))
-    comparing = list(dict.fromkeys(row.judge for row in inputs.preferences))
+    survey = Survey.of(inputs.scores)
+    judges = survey.judges
+    comparing = list(dict.fromkeys(kind.judge for kind in pair_kinds(inputs.preferences)))
     text = environment.get_template("index.html.jinja").render(
         words=words,
         tables=content.analysis,
@@ -84,14 +87,14 @@ def write_page(content: Content, out: Path) -> None:
         judges=judges,
         comparing=comparing,
         scales=sentence(judges, inputs.scales, words),
-        models=list(dict.fromkeys(row.model for row in inputs.scores)),
+        models=survey.models,
         statuses=STATUSES,
         figures={
             judge: Markup(plots.inline(figure, f"plot{position}-"))
             for position, (judge, figure) in enumerate(content.figures.items())
         },
         finished=inputs.run.get("finished"),
-        run_details=_run_details(inputs),
+        run_details=_run_details(inputs, content.analysis.seconds),
         counts={"samples": len(inputs.samples), "few": FEW},
         linked={sample.id for sample in content.shown.samples},
         names={
@@ -121,7 +124,7 @@ def _embedded(value: Any) -> Markup:
     return Markup(text)
 
 
-def _run_details(inputs: Inputs) -> list[dict[str, Any]]:
+def _run_details(inputs: Inputs, taken: Seconds) -> list[dict[str, Any]]:
     """The record of the run as lists of names and values, each with a title; empty without one."""
     run = inputs.run
     if not run:
@@ -141,7 +144,8 @@ def _run_details(inputs: Inputs) -> list[dict[str, Any]]:
         for name, settings in config.get(section, {}).items():
             record = checkpoints.get(f"{folder}/{name}") or {}
             details = {**settings, **{key: record.get(key) for key in ("commit", "fingerprint")}}
-            details |= _seconds(inputs.scores, section, name)
+            if (seconds := taken.median(section, name)) is not None:
+                details["seconds per image (median)"] = f"{seconds:.3g}"
             parts.append((f"{section[:-1]} {name}", details))
     parts.append(("rubrics", run.get("rubrics") or {}))
     parts.append(("versions", run.get("versions") or {}))
@@ -154,19 +158,3 @@ def _run_details(inputs: Inputs) -> list[dict[str, Any]]:
 
 def _shown(value: Any) -> str:
     return value if isinstance(value, str) else dumps(value)
-
-
-def _seconds(scores: Sequence[Score], section: str, name: str) -> dict[str, str]:
-    """Median seconds an image of a model or judge."""
-    if section == "models":
-        # Each judge has a row of the same edit.
-        once = {
-            (row.id, row.repeat): row.edit_seconds
-            for row in scores
-            if configured(row.model) == name
-        }
-        seconds = [value for value in once.values() if value is not None]
-    else:
-        scored = [row for row in scores if row.judge == name and row.status == SCORED]
-        seconds = [row.judge_seconds for row in scored if row.judge_seconds is not None]
-    return {"seconds per image (median)": f"{median(seconds):.3g}"} if seconds else {}

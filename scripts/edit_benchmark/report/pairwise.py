@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -12,6 +12,7 @@ import numpy as np
 from edit_benchmark.dataset.samples import clusters
 from edit_benchmark.records import EDIT_FAILED, JUDGE_FAILED, SKIPPED, Preference, Sample
 from edit_benchmark.report.pair_rows import BiasRow, PairRow, PreferenceRow, StrengthRow
+from edit_benchmark.report.pair_tables import matches
 from edit_benchmark.report.rows import FEW_MARK, MICRO
 from edit_benchmark.report.words import Words
 from edit_benchmark.stats.estimates import FEW, bounds, estimate
@@ -24,31 +25,71 @@ _NAMED = 10
 _ELO = 400 / np.log(10)
 Key = TypeVar("Key", bound=Hashable)
 Clusters = Mapping[str, str]
+#: What was said in either order.
+Said = tuple[float | None, float | None]
+# One number in memory for all shares that are equal.
+_WINS = {win: win for win in (0.0, 0.5, 1.0)}
 
 
 @dataclass(frozen=True)
 class Pairwise:
     """The tables of all judges that compare; empty without any."""
 
-    preferences: list[PreferenceRow]
     pairs: list[PairRow]
     strengths: list[StrengthRow]
     bias: list[BiasRow]
 
 
-def pairwise(samples: Sequence[Sample], rows: Sequence[Preference]) -> Pairwise:
+class Heard:
+    """What a judge said of all pairs, without what only single rows have: there are millions.
+
+    Attributes
+    ----------
+    compared, questions
+        The pairs that were compared, and which question each is of.
+    changed
+        By question for each pair that it was asked about: the cluster, and 1.0 if the answer
+        changed with the order.
+    twice
+        By question how many of these pairs had what was said in either order.
+    """
+
+    def __init__(self) -> None:
+        self.compared: list[Compared] = []
+        self.questions: list[str] = []
+        self.changed: dict[str, list[tuple[str, float]]] = {}
+        self.twice: dict[str, Counter[Said]] = {}
+
+    def add(self, rows: Iterable[Preference], sources: Clusters) -> None:
+        """Take more rows of the judge."""
+        for row in rows:
+            if row.win is None:
+                continue
+            self.compared.append(Compared(row.a, row.b, _WINS[row.win], sources[row.id]))
+            self.questions.append(row.call)
+            if not row.identical:
+                pair = (sources[row.id], 1.0 if _is_changed(row) else 0.0)
+                self.changed.setdefault(row.call, []).append(pair)
+                self.twice.setdefault(row.call, Counter())[_said(row)] += 1
+
+
+def pairwise(samples: Sequence[Sample], rows: Iterable[Preference]) -> Pairwise:
     """All tables, from a row for every judge, question, sample, repeat and pair."""
     sources = clusters(samples)
+    pairs: list[PairRow] = []
+    heard: dict[str, Heard] = {}
+    for (judge, _, _), of_match in matches(rows):
+        pairs += pair_rows(of_match, sources)
+        heard.setdefault(judge, Heard()).add(of_match, sources)
     return Pairwise(
-        preferences=[_preference_row(row) for row in rows],
-        pairs=pair_rows(rows, sources),
-        strengths=strength_rows(rows, sources),
-        bias=bias_rows(rows, sources),
+        pairs=pairs,
+        strengths=[row for judge, said in heard.items() for row in strength_rows(judge, said)],
+        bias=[row for judge, said in heard.items() for row in bias_rows(judge, said)],
     )
 
 
 def pair_rows(rows: Sequence[Preference], sources: Clusters) -> list[PairRow]:
-    """Each two models under each judge and question: over all samples, and in each category."""
+    """Two models under one judge and each question: over all samples, and in each category."""
     found = []
     for (judge, call, a, b), of_pair in _grouped(
         rows, lambda row: (row.judge, row.call, row.a, row.b)
@@ -60,68 +101,57 @@ def pair_rows(rows: Sequence[Preference], sources: Clusters) -> list[PairRow]:
     return found
 
 
-def strength_rows(rows: Sequence[Preference], sources: Clusters) -> list[StrengthRow]:
-    """Each model under each judge, the strongest first; the questions share its strength."""
+def strength_rows(judge: str, heard: Heard) -> list[StrengthRow]:
+    """Each model under a judge, the strongest first; the questions share its strength."""
+    if not heard.compared:
+        return []
+    questions: dict[str, list[Compared]] = {}
+    for call, pair in zip(heard.questions, heard.compared, strict=True):
+        questions.setdefault(call, []).append(pair)
+    fitted = strengths(questions)
+    ties = "; ".join(f"{call} {nu:.3f}" for call, nu in fitted.ties.items())
     found = []
-    for judge, of_judge in _grouped(rows, lambda row: row.judge).items():
-        compared = [row for row in of_judge if row.win is not None]
-        if not compared:
-            continue
-        fitted = strengths(
-            {
-                call: [
-                    Compared(row.a, row.b, row.win, sources[row.id])
-                    for row in part
-                    if row.win is not None
-                ]
-                for call, part in _grouped(compared, lambda row: row.call).items()
-            }
+    for model in sorted(fitted.theta, key=lambda name: -fitted.theta[name]):
+        own = [pair for pair in heard.compared if model in (pair.a, pair.b)]
+        rate = estimate(
+            [_share(pair, model) for pair in own], [pair.cluster for pair in own], _SHARE
         )
-        ties = "; ".join(f"{call} {nu:.3f}" for call, nu in fitted.ties.items())
-        for model in sorted(fitted.theta, key=lambda name: -fitted.theta[name]):
-            own = [row for row in compared if model in (row.a, row.b)]
-            rate = estimate(
-                [_share(row, model) for row in own], [sources[row.id] for row in own], _SHARE
+        low, high = fitted.intervals[model]
+        found.append(
+            StrengthRow(
+                judge=judge,
+                model=model,
+                compared=len(own),
+                win_rate=rate.mean,
+                win_rate_low=rate.low,
+                win_rate_high=rate.high,
+                strength=_elo(fitted.theta[model]),
+                ci95_low=None if low is None else _elo(low),
+                ci95_high=None if high is None else _elo(high),
+                ties=ties,
             )
-            low, high = fitted.intervals[model]
-            found.append(
-                StrengthRow(
-                    judge=judge,
-                    model=model,
-                    compared=len(own),
-                    win_rate=rate.mean,
-                    win_rate_low=rate.low,
-                    win_rate_high=rate.high,
-                    strength=_elo(fitted.theta[model]),
-                    ci95_low=None if low is None else _elo(low),
-                    ci95_high=None if high is None else _elo(high),
-                    ties=ties,
-                )
-            )
+        )
     return found
 
 
-def bias_rows(rows: Sequence[Preference], sources: Clusters) -> list[BiasRow]:
-    """Each judge and question."""
+def bias_rows(judge: str, heard: Heard) -> list[BiasRow]:
+    """Each question of a judge."""
     found = []
-    for (judge, call), part in _grouped(rows, lambda row: (row.judge, row.call)).items():
-        asked = [row for row in part if row.win is not None and not row.identical]
-        if not asked:
-            continue
-        changed = [float(_is_changed(row)) for row in asked]
-        share = estimate(changed, [sources[row.id] for row in asked], _SHARE)
+    for call, pairs in heard.changed.items():
+        changed = [value for _, value in pairs]
+        share = estimate(changed, [cluster for cluster, _ in pairs], _SHARE)
         assert share.mean is not None
         found.append(
             BiasRow(
                 judge=judge,
                 question=call,
-                n=len(asked),
+                n=len(pairs),
                 changed=int(sum(changed)),
                 share=share.mean,
                 ci95_low=share.low,
                 ci95_high=share.high,
-                first_twice=sum(_said(row) == (1, 0) for row in asked),
-                second_twice=sum(_said(row) == (0, 1) for row in asked),
+                first_twice=heard.twice[call][1, 0],
+                second_twice=heard.twice[call][0, 1],
             )
         )
     return found
@@ -160,7 +190,9 @@ def _pair_row(
     changed = [row for row in compared if _is_changed(row)]
     ended = Counter(row.status for row in rows)
     rate = estimate(
-        [_share(row, a) for row in compared], [sources[row.id] for row in compared], _SHARE
+        [row.win for row in compared if row.win is not None],
+        [sources[row.id] for row in compared],
+        _SHARE,
     )
     low, high = bounds(rate.mean, len(compared), len(rows) - len(compared), _SHARE)
     return PairRow(
@@ -192,7 +224,8 @@ def _pair_row(
     )
 
 
-def _preference_row(row: Preference) -> PreferenceRow:
+def preference_row(row: Preference) -> PreferenceRow:
+    """The row of one pair."""
     first, second = _said(row)
     return PreferenceRow(
         judge=row.judge, question=row.call, category=row.category, id=row.id, repeat=row.repeat,
@@ -201,7 +234,7 @@ def _preference_row(row: Preference) -> PreferenceRow:
     )  # fmt: skip
 
 
-def _said(row: Preference) -> tuple[float | None, float | None]:
+def _said(row: Preference) -> Said:
     """The share of the win of ``a`` when it is shown first, and when ``b`` is."""
     if not row.answers:
         return None, None
@@ -214,10 +247,9 @@ def _is_changed(row: Preference) -> bool:
     return first != second
 
 
-def _share(row: Preference, model: str) -> float:
-    """A model's share of the win of a pair that was compared."""
-    assert row.win is not None
-    return row.win if model == row.a else 1 - row.win
+def _share(pair: Compared, model: str) -> float:
+    """A model's share of the win of a pair."""
+    return pair.win if model == pair.a else 1 - pair.win
 
 
 def _elo(theta: float) -> float:

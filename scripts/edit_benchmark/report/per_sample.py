@@ -3,28 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from statistics import fmean
 
 from edit_benchmark.records import SCORED, Score
 
 
 @dataclass(frozen=True, slots=True)
-class SampleScore(Score):
+class SampleScore:
     """One model, judge and sample, over all repeats of its edit.
-
-    The score is the mean of the repeats that have one, a criterion's that of the repeats to which
-    it applies; a sample without any score is what its first repeat is. All other fields are those
-    of the first repeat.
 
     Attributes
     ----------
+    status
+        That of the first repeat, ``scored`` if any has a score.
+    score
+        The mean of the repeats that have one.
+    criteria
+        The score of each criterion, the mean of the repeats to which it applies.
     repeats
         Scores of the repeats that have one.
     missing
         The share of repeats that have none, 0 to 1.
     """
 
+    model: str
+    judge: str
+    category: str
+    id: str
+    status: str
+    score: float | None
+    criteria: dict[str, float | None]
     repeats: tuple[float, ...] = ()
     missing: float = 0.0
 
@@ -46,15 +55,17 @@ def _sample(rows: Sequence[Score]) -> SampleScore:
     first = min(rows, key=lambda row: row.repeat)
     known = [row for row in rows if row.score is not None]
     values = tuple(row.score for row in known if row.score is not None)
-    same = {field.name: getattr(first, field.name) for field in fields(Score)}
-    if known:
-        same |= {
-            "status": SCORED,
-            "reason": "",
-            "score": fmean(values),
-            "criteria": _criteria(known),
-        }
-    return SampleScore(**same, repeats=values, missing=1 - len(known) / len(rows))
+    return SampleScore(
+        model=first.model,
+        judge=first.judge,
+        category=first.category,
+        id=first.id,
+        status=SCORED if known else first.status,
+        score=fmean(values) if values else None,
+        criteria=_criteria(known) if known else first.criteria,
+        repeats=values,
+        missing=1 - len(known) / len(rows),
+    )
 
 
 def _criteria(rows: Sequence[Score]) -> dict[str, float | None]:

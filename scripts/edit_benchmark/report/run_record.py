@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,7 @@ from edit_benchmark.judging.variations import asked_hash
 from edit_benchmark.records import Preference, Score
 from edit_benchmark.results.layout import Layout
 from edit_benchmark.results.recipes import used
-from edit_benchmark.results.tables import read_rows
+from edit_benchmark.results.tables import each_row
 from edit_benchmark.runtime.gpus import host_description
 from edit_benchmark.versions import recorded
 
@@ -65,19 +66,18 @@ def run_record(settings: Config, files: Recorded) -> dict[str, Any]:
         If score tables were made with other settings or another rubric than those to be recorded.
     """
     layout = Layout(files.results)
-    rows = [row for path in files.scores for row in read_rows(path, Score)]
-    answers = [(row.judge, row.answer_recipe) for row in rows]
+    edits: dict[str, Counter[str]] = {name: Counter() for name in settings.models}
+    answers: dict[str, Counter[str]] = {name: Counter() for name in settings.judges}
+    for path in files.scores:
+        for score in each_row(path, Score):
+            edits[score.model][score.recipe] += 1
+            answers[score.judge][score.answer_recipe] += 1
     for path in files.preferences:
-        answers += [(row.judge, row.answer_recipe) for row in read_rows(path, Preference)]
+        for pair in each_row(path, Preference):
+            answers[pair.judge][pair.answer_recipe] += 1
     made_by = {
-        "models": {
-            name: used(layout, [row.recipe for row in rows if row.model == name])
-            for name in settings.models
-        },
-        "judges": {
-            name: used(layout, [recipe for judge, recipe in answers if judge == name])
-            for name in settings.judges
-        },
+        "models": {name: used(layout, recipes) for name, recipes in edits.items()},
+        "judges": {name: used(layout, recipes) for name, recipes in answers.items()},
     }
     _check_settings(settings, made_by)
     return {

@@ -12,7 +12,7 @@ from edit_benchmark.errors import UserError
 from edit_benchmark.judging import protocols, rubrics
 from edit_benchmark.judging.pixels.scales import SCALES, scale_of
 from edit_benchmark.judging.rubrics import Scale
-from edit_benchmark.records import Score
+from edit_benchmark.report.score_tables import Survey
 from edit_benchmark.report.words import Words
 
 # Scores nearer than this to an end of the scale are beyond it by rounding alone.
@@ -30,7 +30,7 @@ NO_SCALES: Scales = MappingProxyType({})
 
 
 def scales_of(
-    judges: Mapping[str, Mapping[str, Any]], run: Mapping[str, Any], scores: Iterable[Score]
+    judges: Mapping[str, Mapping[str, Any]], run: Mapping[str, Any], survey: Survey
 ) -> dict[str, Scale]:
     """The scale of each judge whose rubric is there and is the one that the run had.
 
@@ -42,19 +42,13 @@ def scales_of(
         The judges' settings by name.
     run
         The record of the run, empty if there is none.
-    scores
-        The judges' scores.
+    survey
+        What is known of the judges' scores.
     """
-    reached: dict[str, list[float]] = {}
-    for row in scores:
-        values = reached.setdefault(row.judge, [])
-        # A protocol's calls may have scales of their own.
-        parts = () if row.calls else row.criteria.values()
-        values += [value for value in (row.score, *parts) if value is not None]
     scales = {}
     for name, settings in judges.items():
         scale = _scale(settings, run)
-        known = reached.get(name, [])
+        known = survey.reached.get(name, ())
         if scale is not None and all(
             scale.lowest - _ROUNDING <= score <= scale.highest + _ROUNDING for score in known
         ):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from statistics import fmean, median, pstdev
+from typing import TypeVar
 
 from edit_benchmark.categories import label
 from edit_benchmark.dataset.chains import first_turn_of
@@ -19,7 +20,6 @@ from edit_benchmark.records import (
     Sample,
     Score,
 )
-from edit_benchmark.report.grouping import by_model_and_judge
 from edit_benchmark.report.per_sample import SampleScore, per_sample
 from edit_benchmark.report.rows import (
     DEVICES_MARK,
@@ -32,6 +32,7 @@ from edit_benchmark.report.rows import (
     SummaryRow,
 )
 from edit_benchmark.report.scales import NO_SCALES, Scales
+from edit_benchmark.report.score_tables import groups
 from edit_benchmark.stats.components import components
 from edit_benchmark.stats.estimates import (
     FEW,
@@ -44,18 +45,16 @@ from edit_benchmark.stats.estimates import (
 #: A category is marked if more than this share of at least so many scores are one same number;
 #: the share is what a config that does not say has.
 EQUAL_SHARE, EQUAL_FROM = 0.5, 10
+Rated = TypeVar("Rated", Score, SampleScore)
 
 
-def score_rows(samples: Sequence[Sample], scores: Sequence[Score]) -> list[ScoreRow]:
-    """One row a model, judge, sample and repeat."""
+def score_rows(
+    samples: Sequence[Sample], scores: Iterable[Score], criteria: Sequence[str]
+) -> Iterator[ScoreRow]:
+    """One row a model, judge, sample and repeat, with these criteria of all rubrics."""
     by_id, first = {sample.id: sample for sample in samples}, first_turn_of(samples)
-    names = criteria(scores)
-    return [_score_row(by_id[row.id], row, names, first[row.id].source_sha256) for row in scores]
-
-
-def criteria(scores: Iterable[Score]) -> list[str]:
-    """The criteria of all rubrics, in the order of their first answers."""
-    return list(dict.fromkeys(name for row in scores for name in row.criteria))
+    for row in scores:
+        yield _score_row(by_id[row.id], row, criteria, first[row.id].source_sha256)
 
 
 def _score_row(sample: Sample, row: Score, names: Sequence[str], source_sha256: str) -> ScoreRow:
@@ -93,7 +92,7 @@ def _score_row(sample: Sample, row: Score, names: Sequence[str], source_sha256: 
 
 def summary_rows(
     samples: Sequence[Sample],
-    scores: Sequence[Score],
+    scores: Iterable[Score],
     categories: Sequence[str],
     equal_share: float = EQUAL_SHARE,
     scales: Scales = NO_SCALES,
@@ -107,29 +106,50 @@ def summary_rows(
     """
     sources = clusters(samples)
     rows: list[SummaryRow] = []
-    for group in by_model_and_judge(scores).values():
-        scale = scales.get(group[0].judge, Scale())
-        parts = []
-        for category in categories:
-            members = [row for row in group if row.category == category]
-            parts.append(_summary_row(group[0], category, members, sources, equal_share, scale))
-        # The pooled scores are not marked: what is wrong is in a category.
-        micro = _summary_row(group[0], MICRO, group, sources, 1, scale)
-        parts = _with_extremes(parts, scale)
-        rows += [*parts, micro, _macro_row(micro, parts, group, sources, scale)]
+    for (_, judge), group in groups(scores):
+        scale = scales.get(judge, Scale())
+        rows += summary_of(group, per_sample(group), categories, sources, equal_share, scale)
     return rows
+
+
+def summary_of(
+    rows: Sequence[Score],
+    means: Sequence[SampleScore],
+    categories: Sequence[str],
+    sources: Mapping[str, str],
+    equal_share: float,
+    scale: Scale,
+) -> list[SummaryRow]:
+    """The rows of one model and judge, as of :func:`summary_rows`.
+
+    Parameters
+    ----------
+    rows, means
+        Their scores, and the means of samples.
+    sources
+        The source image of each sample, by id.
+    """
+    parts = []
+    for category in categories:
+        own = [row for row in rows if row.category == category]
+        own_means = [row for row in means if row.category == category]
+        parts.append(_summary_row(rows[0], category, own, own_means, sources, equal_share, scale))
+    # The pooled scores are not marked: what is wrong is in a category.
+    micro = _summary_row(rows[0], MICRO, rows, means, sources, 1, scale)
+    parts = _with_extremes(parts, scale)
+    return [*parts, micro, _macro_row(micro, parts, means, sources, scale)]
 
 
 def _summary_row(
     of: Score,
     category: str,
     rows: Sequence[Score],
+    samples: Sequence[SampleScore],
     sources: Mapping[str, str],
     equal_share: float,
     scale: Scale,
 ) -> SummaryRow:
-    """The row of ``category`` from the scores ``rows``, of the model and judge of ``of``."""
-    samples = per_sample(rows)
+    """The row of ``category`` from its scores and samples, of the model and judge of ``of``."""
     counts = Counter(row.status for row in samples)
     scored = _scored(samples)
     values = [value for _, value in scored]
@@ -186,7 +206,7 @@ def _marks(rows: Sequence[Score], images: int, equal_share: float) -> list[str]:
     return marks
 
 
-def _scored(rows: Iterable[Score]) -> list[tuple[Score, float]]:
+def _scored(rows: Iterable[Rated]) -> list[tuple[Rated, float]]:
     return [(row, row.score) for row in rows if row.score is not None]
 
 
@@ -206,7 +226,7 @@ def _with_extremes(parts: Sequence[SummaryRow], scale: Scale) -> list[SummaryRow
 def _macro_row(
     micro: SummaryRow,
     parts: Sequence[SummaryRow],
-    rows: Sequence[Score],
+    samples: Sequence[SampleScore],
     sources: Mapping[str, str],
     scale: Scale,
 ) -> SummaryRow:
@@ -236,7 +256,7 @@ def _macro_row(
     )
     if not means or len(means) < len(filled):
         return empty
-    scored = _scored(per_sample(rows))
+    scored = _scored(samples)
     result = macro_estimate(
         [value for _, value in scored],
         [entry.category for entry, _ in scored],

@@ -15,6 +15,7 @@ from edit_benchmark.report.inputs import Inputs
 from edit_benchmark.report.official_files import write_official
 from edit_benchmark.report.page import Content, write_page
 from edit_benchmark.report.pair_rows import BiasRow, PairRow, PreferenceRow, StrengthRow
+from edit_benchmark.report.pairwise import preference_row
 from edit_benchmark.report.pairwise_latex import pairs_to_latex
 from edit_benchmark.report.rows import (
     NEEDED,
@@ -29,8 +30,9 @@ from edit_benchmark.report.rows import (
     TimingRow,
     columns,
 )
+from edit_benchmark.report.score_tables import Survey
 from edit_benchmark.report.shown import shown
-from edit_benchmark.report.tables import EQUAL_SHARE, criteria
+from edit_benchmark.report.tables import EQUAL_SHARE, score_rows
 from edit_benchmark.results.files import write_text
 
 
@@ -65,7 +67,7 @@ def write_report(
     out.mkdir(parents=True, exist_ok=True)
     spoken = words.load(language)
     analysis = analyse(inputs, spoken, equal_share)
-    _write_csv(inputs, analysis, out)
+    write_csv(inputs, analysis, out)
     write_official(analysis.official, out)
     markdown = to_markdown(analysis.summary, spoken, analysis.warnings, inputs.scales)
     write_text(out / "summary.md", markdown)
@@ -78,7 +80,7 @@ def write_report(
     if inputs.run:
         write_text(out / "run.json", _json(inputs.run))
     figures = {}
-    for judge in dict.fromkeys(row.judge for row in inputs.scores):
+    for judge in Survey.of(inputs.scores).judges:
         figures[judge] = plots.overview(
             analysis.summary, judge, spoken, inputs.scales.get(judge, Scale()).ends
         )
@@ -93,10 +95,12 @@ def write_report(
     return to_terminal(analysis, spoken)
 
 
-def _write_csv(inputs: Inputs, analysis: Analysis, out: Path) -> None:
+def write_csv(inputs: Inputs, analysis: Analysis, out: Path) -> None:
+    """Write the tables that programs read into ``out``."""
     stages = [timings.column(stage) for stage in analysis.timings.stages]
-    scores = columns(ScoreRow, criteria=criteria(inputs.scores))
-    to_csv(analysis.scores, scores, out / "scores.csv")
+    criteria = Survey.of(inputs.scores).criteria
+    each_row = score_rows(inputs.samples, inputs.scores, criteria)
+    to_csv(each_row, columns(ScoreRow, criteria=criteria), out / "scores.csv")
     to_csv(analysis.summary, columns(SummaryRow), out / "summary.csv")
     to_csv(analysis.breakdown, columns(BreakdownRow), out / "breakdown.csv")
     to_csv(analysis.comparison, columns(ComparisonRow, needed=NEEDED), out / "comparison.csv")
@@ -104,8 +108,12 @@ def _write_csv(inputs: Inputs, analysis: Analysis, out: Path) -> None:
     to_csv(analysis.agreement, columns(AgreementRow), out / "agreement.csv")
     pairs = analysis.pairwise
     # Tables that only some runs have.
+    if inputs.preferences:
+        each_pair = map(preference_row, inputs.preferences)
+        to_csv(each_pair, columns(PreferenceRow), out / "preferences.csv")
+    else:
+        (out / "preferences.csv").unlink(missing_ok=True)
     for name, kind, rows in (
-        ("preferences", PreferenceRow, pairs.preferences),
         ("pairwise", PairRow, pairs.pairs),
         ("strengths", StrengthRow, pairs.strengths),
         ("position_bias", BiasRow, pairs.bias),

@@ -40,23 +40,36 @@ def write_text(path: Path, text: str) -> None:
 
 def write_bytes(path: Path, data: bytes) -> None:
     """Write ``data`` under a temporary name, flush it to the disk and rename it to ``path``."""
+    write_parts(path, [data])
+
+
+def write_parts(path: Path, parts: Iterable[bytes]) -> None:
+    """The same of data that come in parts, of which only one need be in memory."""
     path.parent.mkdir(parents=True, exist_ok=True)
     # Not tempfile: its files are the user's alone, whatever the umask says.
     temporary = path.parent / f".writing-{uuid4().hex}"
+    digest = hashlib.sha256()
     try:
         with open(temporary, "xb", opener=_above_streams) as file:
-            file.write(data)
+            for part in parts:
+                file.write(part)
+                digest.update(part)
             file.flush()
             os.fsync(file.fileno())
         try:
             temporary.replace(path)
         except FileNotFoundError:
             # A network file system may have renamed it, lost the answer, and been asked again.
-            if not path.is_file() or read_bytes(path) != data:
+            if not path.is_file() or _sha256(path) != digest.digest():
                 raise
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def _sha256(path: Path) -> bytes:
+    with open(path, "rb", opener=_above_streams) as file:
+        return hashlib.file_digest(file, "sha256").digest()
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +26,13 @@ def keep(layout: Layout, fields: Mapping[str, Any]) -> str:
     return name
 
 
-def used(layout: Layout, names: Iterable[str]) -> list[dict[str, Any]]:
+def used(layout: Layout, names: Counter[str]) -> list[dict[str, Any]]:
     """The recipes that rows name, the commonest first; each with its ``rows``, how many name it.
 
     Rows of before 0.2 name none and are passed over. A recipe that was deleted has no more fields.
     """
     return [
-        {"rows": count, **_read(layout.recipe(name))}
-        for name, count in Counter(filter(None, names)).most_common()
+        {"rows": count, **_read(layout.recipe(name))} for name, count in names.most_common() if name
     ]
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from statistics import fmean
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edit_benchmark.stats.estimates import (
     SCALE,
@@ -16,6 +17,7 @@ from edit_benchmark.stats.estimates import (
     cluster_sums,
     estimate,
     macro_estimate,
+    members,
 )
 from edit_benchmark.stats.permutation import TIE, holm, permutation_p
 from edit_benchmark.stats.power import samples_needed
@@ -76,7 +78,7 @@ class Paired:
     needed: tuple[int | None, ...] = (None,) * len(SIZES)
 
 
-#: For each model the lowest and the highest score that each sample may have.
+#: For each model the lowest and the highest score that samples may have.
 Ends = Mapping[str, Mapping[str, tuple[float, float]]]
 
 
@@ -85,8 +87,23 @@ class _Differences:
     """Scores of a minus scores of b: (n,), with category and source image of each sample."""
 
     values: Floats
-    categories: list[str]
-    clusters: list[str]
+    categories: NDArray[np.str_]
+    clusters: NDArray[np.intp]
+
+    def of(self, category: str) -> _Differences:
+        """Those of one category."""
+        own = self.categories == category
+        return _Differences(self.values[own], self.categories[own], self.clusters[own])
+
+
+@dataclass(frozen=True)
+class _Column:
+    """One model's samples, in the order of the benchmark: score, NaN if there is none, and the
+    lowest and the highest one that may be."""
+
+    scores: Floats
+    lowest: Floats
+    highest: Floats
 
 
 def compare(
@@ -112,7 +129,7 @@ def compare(
     scale
         The lowest and the highest score that can be.
     ends
-        What each sample's score may be, for the bounds, where it is not simply the score, or the
+        What a sample's score may be, for the bounds, where it is not simply the score, or the
         whole scale without one.
 
     Returns
@@ -122,58 +139,68 @@ def compare(
         over all pairs for the micro rows, over all pairs for the macro rows, and over all pairs and
         categories together for the others: a reader looks for small values in all of them.
     """
-    ids: dict[str, list[str]] = {}
-    for identifier, category in categories.items():
-        ids.setdefault(category, []).append(identifier)
+    names = list(dict.fromkeys(categories.values()))
+    category = np.array(list(categories.values()), dtype=str)
+    image = members([clusters[key] for key in categories])
     limits = (scale[0] - scale[1], scale[1] - scale[0])
-    ends = ends or {
-        model: {key: (known[key],) * 2 if key in known else scale for key in categories}
+    columns = {
+        model: _column(categories, known, (ends or {}).get(model, {}), scale)
         for model, known in scores.items()
     }
     rows: dict[str, list[Paired]] = {micro: [], macro: [], "": []}
     for a, b in combinations(scores, 2):
-        whole = _differences(list(categories), scores[a], scores[b], categories, clusters)
-        pooled = _paired(a, b, micro, len(categories), whole, limits)
+        first, second = columns[a], columns[b]
+        low, high = first.lowest - second.highest, first.highest - second.lowest
+        whole = _differences(first, second, category, image)
         parts = []
-        for category, members in ids.items():
-            part = _differences(members, scores[a], scores[b], categories, clusters)
-            row = _paired(a, b, category, len(members), part, limits)
-            parts.append(_bounded(row, members, ends))
-        rows[micro].append(_bounded(pooled, list(categories), ends))
+        for name in names:
+            own = category == name
+            row = _paired(a, b, name, int(own.sum()), whole.of(name), limits)
+            parts.append(_bounded(row, low[own], high[own]))
+        pooled = _paired(a, b, micro, len(categories), whole, limits)
+        rows[micro].append(_bounded(pooled, low, high))
         rows[macro].append(_macro(parts, macro, len(categories), whole, limits))
         rows[""] += parts
     families = {name: _corrected(family) for name, family in rows.items()}
     result: list[Paired] = []
-    for number, (first, second) in enumerate(zip(families[micro], families[macro], strict=True)):
-        result += [first, second, *families[""][number * len(ids) : (number + 1) * len(ids)]]
+    for number, (first_row, second_row) in enumerate(
+        zip(families[micro], families[macro], strict=True)
+    ):
+        part = families[""][number * len(names) : (number + 1) * len(names)]
+        result += [first_row, second_row, *part]
     return result
 
 
+def _column(
+    ids: Iterable[str],
+    scores: Mapping[str, float],
+    ends: Mapping[str, tuple[float, float]],
+    scale: tuple[float, float],
+) -> _Column:
+    keys = list(ids)
+    known = np.array([scores.get(key, np.nan) for key in keys], float)
+    lowest = np.where(np.isnan(known), scale[0], known)
+    highest = np.where(np.isnan(known), scale[1], known)
+    if ends:
+        place = {key: number for number, key in enumerate(keys)}
+        for key, (low, high) in ends.items():
+            lowest[place[key]], highest[place[key]] = low, high
+    return _Column(known, lowest, highest)
+
+
 def _differences(
-    ids: Sequence[str],
-    scores_a: Mapping[str, float],
-    scores_b: Mapping[str, float],
-    categories: Mapping[str, str],
-    clusters: Mapping[str, str],
+    a: _Column, b: _Column, categories: NDArray[np.str_], clusters: NDArray[np.intp]
 ) -> _Differences:
-    both = [identifier for identifier in ids if identifier in scores_a and identifier in scores_b]
-    values = np.array([scores_a[identifier] - scores_b[identifier] for identifier in both])
+    values = a.scores - b.scores
+    both = ~np.isnan(values)
+    values = values[both]
     values[np.abs(values) < TIE] = 0.0
-    return _Differences(
-        values,
-        [categories[identifier] for identifier in both],
-        [clusters[identifier] for identifier in both],
-    )
+    return _Differences(values, categories[both], clusters[both])
 
 
-def _bounded(row: Paired, ids: Sequence[str], ends: Ends) -> Paired:
-    """The row with the bounds of its difference over the samples ``ids``."""
-    a, b = ends[row.a], ends[row.b]
-    return replace(
-        row,
-        bound_low=fmean(a[key][0] - b[key][1] for key in ids),
-        bound_high=fmean(a[key][1] - b[key][0] for key in ids),
-    )
+def _bounded(row: Paired, lowest: Floats, highest: Floats) -> Paired:
+    """The row with the bounds of its difference, from those of each sample's."""
+    return replace(row, bound_low=fmean(lowest.tolist()), bound_high=fmean(highest.tolist()))
 
 
 def _paired(
@@ -188,7 +215,7 @@ def _paired(
     values = differences.values
     if not len(values):
         return Paired(a, b, category, 0, 0, samples)
-    result = estimate(values.tolist(), differences.clusters, limits)
+    result = estimate(values, differences.clusters, limits)
     sums, _ = cluster_sums(values, differences.clusters)
     std = float(values.std(ddof=1)) if len(values) > 1 else 0.0
     # Equal differences leave a residue of rounding that is no variance.
@@ -220,15 +247,14 @@ def _macro(
     values = differences.values
     low = fmean(part.bound_low for part in parts if part.bound_low is not None)
     high = fmean(part.bound_high for part in parts if part.bound_high is not None)
-    names = np.unique(np.asarray(differences.categories, dtype=str))
-    if len(names) < categories:
-        images = len(set(differences.clusters))
+    _, place, sizes = np.unique(differences.categories, return_inverse=True, return_counts=True)
+    if len(sizes) < categories:
+        images = len(np.unique(differences.clusters))
         empty = Paired(a, b, macro, len(values), images, samples - len(values))
         return replace(empty, bound_low=low, bound_high=high)
-    result = macro_estimate(values.tolist(), differences.categories, differences.clusters, limits)
+    result = macro_estimate(values, differences.categories, differences.clusters, limits)
     # Each sample counts as its share of the macro mean.
-    sizes = {name: differences.categories.count(name) for name in names}
-    weights = np.array([1 / (categories * sizes[name]) for name in differences.categories])
+    weights = 1 / (categories * sizes[place])
     sums, _ = cluster_sums(values * weights, differences.clusters)
     row = _row(a, b, macro, samples, differences, result)
     return replace(row, p=permutation_p(sums), bound_low=low, bound_high=high)

@@ -7,7 +7,7 @@ cluster, and every interval, error and test resamples, sums or flips whole clust
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -30,6 +30,8 @@ SEED = 20_240_501
 _BATCH_ENTRIES = 8_000_000
 
 Floats = NDArray[np.float64]
+#: The cluster of each value: the hash of its source image, or numbers in the order of these.
+Clusters = Sequence[str] | NDArray[np.intp]
 Interval = tuple[float | None, float | None]
 NO_INTERVAL: Interval = (None, None)
 
@@ -63,8 +65,8 @@ class Estimate:
 
 
 def estimate(
-    values: Sequence[float],
-    clusters: Sequence[str],
+    values: Sequence[float] | Floats,
+    clusters: Clusters,
     scale: tuple[float, float] = SCALE,
 ) -> Estimate:
     """The mean of ``values`` (n scores) with error and interval.
@@ -72,11 +74,11 @@ def estimate(
     Parameters
     ----------
     clusters
-        The n hashes of their source images.
+        Their n source images.
     scale
         The lowest and the highest value that can be.
     """
-    if not values:
+    if not len(values):
         return Estimate(0, 0)
     scores = np.asarray(values, float)
     sums, counts = cluster_sums(scores, clusters)
@@ -98,7 +100,7 @@ def estimate(
     )
 
 
-def standard_error(values: Floats, clusters: Sequence[str]) -> float | None:
+def standard_error(values: Floats, clusters: Clusters) -> float | None:
     """Standard error of the mean of ``values`` (n,), robust to samples that share a cluster.
 
     The residuals of each of the C clusters are summed before they are squared, and C / (C - 1)
@@ -113,13 +115,22 @@ def standard_error(values: Floats, clusters: Sequence[str]) -> float | None:
     return float(np.sqrt(correction * np.square(sums).sum()) / counts.sum())
 
 
-def cluster_sums(values: Floats, clusters: Sequence[str]) -> tuple[Floats, Floats]:
+def members(clusters: Clusters) -> NDArray[np.intp]:
+    """The number of each value's cluster: 0 for the first one by name, and so on."""
+    if isinstance(clusters, np.ndarray):
+        return np.unique(clusters, return_inverse=True)[1]
+    # Not by numpy, in whose arrays each letter of a hash takes four bytes.
+    place = {name: number for number, name in enumerate(sorted(set(clusters)))}
+    return np.fromiter((place[name] for name in clusters), np.intp, len(clusters))
+
+
+def cluster_sums(values: Floats, clusters: Clusters) -> tuple[Floats, Floats]:
     """Sums of ``values`` over each cluster, and how many values each sum has.
 
     ``values`` are n, or n x columns, NaN where one is missing; both results have shape (clusters,)
     or (clusters, columns).
     """
-    _, member = np.unique(np.asarray(clusters, dtype=str), return_inverse=True)
+    member = members(clusters)
     shape = (int(member.max(initial=-1)) + 1, *values.shape[1:])
     sums, counts = np.zeros(shape), np.zeros(shape)
     present = ~np.isnan(values)
@@ -163,16 +174,19 @@ def draws(clusters: int, resamples: int = RESAMPLES) -> NDArray[np.uint16]:
 
     Fewer are the first of more.
     """
+    return np.concatenate([*draws_in_parts(clusters, resamples)])
+
+
+def draws_in_parts(clusters: int, resamples: int = RESAMPLES) -> Iterator[NDArray[np.uint16]]:
+    """The rows of :func:`draws`, some at a time: of many clusters all fill gigabytes."""
     generator = np.random.default_rng(SEED)
-    weights = np.empty((resamples, clusters), np.uint16)
-    # In parts, which draw the same numbers as the whole.
     rows = max(1, _BATCH_ENTRIES // max(1, clusters))
     for start in range(0, resamples, rows):
-        part = weights[start : start + rows]
-        drawn = generator.integers(0, clusters, part.shape)
-        drawn += clusters * np.arange(len(part))[:, None]
-        part[:] = np.bincount(drawn.ravel(), minlength=part.size).reshape(part.shape)
-    return weights
+        shape = (min(rows, resamples - start), clusters)
+        drawn = generator.integers(0, clusters, shape)
+        drawn += clusters * np.arange(shape[0])[:, None]
+        counts = np.bincount(drawn.ravel(), minlength=drawn.size)
+        yield counts.reshape(shape).astype(np.uint16)
 
 
 def interval(resampled: Floats, clusters: int) -> Interval:
@@ -240,9 +254,9 @@ def expanded_level(clusters: int) -> float:
 
 
 def macro_estimate(
-    values: Sequence[float],
-    groups: Sequence[str],
-    clusters: Sequence[str],
+    values: Sequence[float] | Floats,
+    groups: Sequence[str] | NDArray[np.str_],
+    clusters: Clusters,
     scale: tuple[float, float] = SCALE,
 ) -> Estimate:
     """The mean of the groups' means; ``groups`` are the categories of the n values.
@@ -251,7 +265,7 @@ def macro_estimate(
     :func:`mean_interval`, with bootstrap samples that draw clusters over all groups (a group that a
     draw happens to miss is left out of that draw's mean) and Satterthwaite's degrees of freedom.
     """
-    if not values:
+    if not len(values):
         return Estimate(0, 0)
     names = np.asarray(groups, dtype=str)
     members = names[:, None] == np.unique(names)[None, :]

@@ -13,7 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from edit_benchmark.stats.estimates import LEVEL, NO_INTERVAL, SEED, Floats, Interval, draws
+from edit_benchmark.stats.estimates import (
+    LEVEL,
+    NO_INTERVAL,
+    SEED,
+    Floats,
+    Interval,
+    draws,
+    members,
+)
 
 #: Bootstrap samples; of the coefficients fewer are drawn than of means, which are cheaper.
 RESAMPLES = 1999
@@ -54,7 +62,7 @@ def jackknife_interval(
     clusters
         The source images of the n edits.
     """
-    _, member = np.unique(np.asarray(clusters, dtype=str), return_inverse=True)
+    member = members(clusters)
     size = int(member.max()) + 1
     group = np.random.default_rng(SEED).permutation(size)[member] % _GROUPS
     values = np.array([statistic(group != one) for one in range(_GROUPS)])
@@ -84,7 +92,7 @@ class Draws:
     @classmethod
     def of(cls, clusters: Sequence[str]) -> Draws:
         """Samples of edits with these source images."""
-        _, member = np.unique(np.asarray(clusters, dtype=str), return_inverse=True)
+        member = members(clusters)
         return cls(member, draws(int(member.max()) + 1)[:RESAMPLES].astype(float))
 
     def sums(self, *columns: Floats) -> list[Floats]:
