@@ -16,7 +16,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +24,7 @@ from pathlib import Path
 import psutil
 import yaml
 from cluster_run import LIMIT_SECONDS, calls, differences, finish, of_project, say, wait
-from grouped import show_groups
+from grouped import Groups
 from served import show_a_served_judge
 from slurm import GPUS_PER_NODE, NODES, Slurm, install, own_folder
 
@@ -202,21 +202,27 @@ def main() -> None:
     with own_folder() as folder, Slurm(folder / "slurm") as slurm:
         say(f"Slurm has {len(NODES)} nodes of {GPUS_PER_NODE} GPUs")
 
-        def limits() -> None:
-            try:
-                problems.extend(show_limits(folder, slurm))
-            except SystemExit as error:
-                problems.append(str(error))
+        def beside(show: Callable[[Path, Slurm], list[str]]) -> threading.Thread:
+            def run() -> None:
+                try:
+                    problems.extend(show(folder, slurm))
+                except BaseException as error:  # nobody else would hear of it
+                    problems.append(repr(error))
+
+            thread = threading.Thread(target=run, daemon=True)
+            thread.start()
+            return thread
 
         watch = Watch(slurm)
-        beside = threading.Thread(target=limits, daemon=True)
         with watch.looking():
-            beside.start()
+            limits, server = beside(show_limits), beside(show_a_served_judge)
             problems += show_the_demo(folder, slurm)
-            problems += show_groups(folder, slurm)
-            problems += show_a_served_judge(folder, slurm)
+            groups = Groups(folder, slurm)
+            problems += groups.show()
+            server.join()  # from here on nodes are killed
+            problems += groups.show_killed()
             problems += Faults(folder, slurm).show()
-            beside.join()
+            limits.join()
     say(f"GPUs: {len(watch.gpus)} were handed out, {len(watch.shared)} to two jobs at once; at "
         f"most {watch.most} jobs ran at once")  # fmt: skip
     problems += watch.shared

@@ -22,41 +22,48 @@ _ARGUMENTS = (
 _EDITS = 20
 
 
-def show_groups(folder: Path, slurm: Slurm) -> list[str]:
-    """A shard of all categories is one job of Slurm with one load, and the tables are the same."""
-    here, there = _toys(folder / "singly", None), _toys(folder / "grouped", slurm)
-    finish(here)
-    finish(there)
-    made, loads = calls(there), (there.root / "calls.txt").read_text().count("load ")
-    differ = differences(here, there)
-    jobs = len(job_logs(there, "edit"))
-    say(f"groups: 20 edit jobs were {jobs} of Slurm with {loads} loads, {made - _EDITS} edits were "
-        f"repeated, {len(differ)} images and tables differ")  # fmt: skip
-    problems = [] if (jobs, loads, made) == (4, 4, _EDITS) else ["groups were not 4 jobs"]
-    return problems + differ + _killed(here, _toys(folder / "killed", slurm), slurm)
+class Groups:
+    """Runs in which a shard of all categories is one job of Slurm's."""
 
+    def __init__(self, folder: Path, slurm: Slurm) -> None:
+        self._folder = folder
+        self._slurm = slurm
+        self._here = _toys(folder / "singly", None)
 
-def _killed(here: Run, there: Run, slurm: Slurm) -> list[str]:
-    """A group that is cancelled, and one whose node is lost, go on where they were."""
-    tally, process = Tally(), there.start()
-    before = _after(3, "scancel of a group", there, process)
-    slurm.run("scancel", slurm.running(there.root)[0])
-    lost = _after(9, f"kill -9 of the slurmd of {NODES[0]}", there, process)
-    there.count(before, tally)
-    slurm.kill_node(NODES[0])
-    process.wait(LIMIT_SECONDS)
-    slurm.start_node(NODES[0])
-    there.check(process)
-    there.count(lost, tally)
-    differ, again = differences(here, there), calls(there) - _EDITS
-    jobs = len(job_logs(there, "edit"))
-    say(f"killed groups: {jobs} jobs for 4 groups, {tally.edits_repeated} finished edits and "
-        f"{tally.answers_repeated} answers made again, {again} edits that were under way; "
-        f"{len(differ)} images and tables differ")  # fmt: skip
-    # One of the job that was cancelled, and one of each that its node had.
-    few = again <= 1 + GPUS_PER_NODE
-    problems = differ + ([] if jobs >= 6 else ["no group was cancelled, or none was on the node"])
-    return problems + ([] if tally.is_clean and few else ["edits of killed groups were made again"])
+    def show(self) -> list[str]:
+        """A group is one job with one load, and the tables are the same."""
+        there = _toys(self._folder / "grouped", self._slurm)
+        finish(self._here)
+        finish(there)
+        made, loads = calls(there), (there.root / "calls.txt").read_text().count("load ")
+        differ = differences(self._here, there)
+        jobs = len(job_logs(there, "edit"))
+        say(f"groups: 20 edit jobs were {jobs} of Slurm with {loads} loads, {made - _EDITS} edits "
+            f"were repeated, {len(differ)} images and tables differ")  # fmt: skip
+        return differ + ([] if (jobs, loads, made) == (4, 4, _EDITS) else ["groups are not 4 jobs"])
+
+    def show_killed(self) -> list[str]:
+        """A group that is cancelled, and one whose node is lost, go on where they were."""
+        there = _toys(self._folder / "killed", self._slurm)
+        tally, process = Tally(), there.start()
+        before = _after(3, "scancel of a group", there, process)
+        self._slurm.run("scancel", self._slurm.running(there.root)[0])
+        lost = _after(9, f"kill -9 of the slurmd of {NODES[0]}", there, process)
+        there.count(before, tally)
+        self._slurm.kill_node(NODES[0])
+        process.wait(LIMIT_SECONDS)
+        self._slurm.start_node(NODES[0])
+        there.check(process)
+        there.count(lost, tally)
+        differ, again = differences(self._here, there), calls(there) - _EDITS
+        jobs = len(job_logs(there, "edit"))
+        say(f"killed groups: {jobs} jobs for 4 groups, {tally.edits_repeated} finished edits and "
+            f"{tally.answers_repeated} answers made again, {again} edits that were under way; "
+            f"{len(differ)} images and tables differ")  # fmt: skip
+        problems = differ + ([] if jobs >= 6 else ["no group was cancelled, or none lost its node"])
+        # One edit of the job that was cancelled, and one of each that its node had.
+        few = again <= 1 + GPUS_PER_NODE
+        return problems + ([] if tally.is_clean and few else ["finished edits were made again"])
 
 
 def _after(count: int, what: str, run: Run, process: subprocess.Popen[bytes]) -> dict[Path, int]:

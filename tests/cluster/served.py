@@ -6,6 +6,7 @@ import shlex
 import socket
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -28,15 +29,20 @@ _ARGUMENTS = (
 
 
 def show_a_served_judge(folder: Path, slurm: Slurm) -> list[str]:
-    """Its jobs are one, with one start; cancelled, and without its head, another one goes on."""
+    """Its jobs are one, with one start; cancelled, killed or without its head, another goes on."""
     here, there = _toys(folder / "asked-here", None), _toys(folder / "asked", slurm)
     finish(here)
     tally, process = Tally(), there.start()
-    before = _after(10, "scancel of the judge's job", there, process)
+    before = _after(8, "scancel of the judge's job", there, process)
     slurm.run("scancel", *slurm.running(there.root))
     _wait_for_the_end(there, process)
     there.count(before, tally)
-    before = _after(32, "kill -9 of the head", there, process)
+    before = _after(22, "kill -9 of the judge's job", there, process)
+    for one in _of_jobs(there):
+        one.kill()
+    _wait_for_the_end(there, process)
+    there.count(before, tally)
+    before = _after(38, "kill -9 of the head", there, process)
     process.kill()
     process.wait()
     process = there.start()
@@ -60,6 +66,17 @@ def _wait_for_the_end(run: Run, process: subprocess.Popen[bytes]) -> None:
     wait(lambda: not any(map(psutil.pid_exists, pids)), "the server's end", process)
 
 
+def _of_jobs(run: Run) -> list[psutil.Process]:
+    """The Snakemakes of a run that Slurm's jobs are."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            of_run = process.environ().get("TOY_CALLS") == run.environment["TOY_CALLS"]
+            if of_run and "--target-jobs" in process.cmdline():
+                found.append(process)
+    return found
+
+
 def _told(here: Run, there: Run, tally: Tally) -> list[str]:
     questions = [words[0] for words in _diary(there, "asked")]
     again = len(questions) - _QUESTIONS
@@ -67,14 +84,14 @@ def _told(here: Run, there: Run, tally: Tally) -> list[str]:
     left = [pid for words in _diary(there, "began") for pid in words[:2] if
             psutil.pid_exists(int(pid))]  # fmt: skip
     differ = differences(here, there)
-    say(f"served: 4 score jobs were one of Slurm, and one more after each of 2 kills: {jobs} jobs, "
+    say(f"served: 4 score jobs were one of Slurm, and one more after each of 3 kills: {jobs} jobs, "
         f"{starts} starts of the server; {tally.answers_repeated} answers made again, {again} "
         f"questions that were under way; {len(differ)} images and tables differ; {len(left)} "
         "processes of servers are left")  # fmt: skip
     problems = differ + [f"process {pid} of a server is left" for pid in left]
-    if (jobs, starts, len(_diary(here, "began"))) != (3, 3, 1):
+    if (jobs, starts, len(_diary(here, "began"))) != (4, 4, 1):
         problems.append("the server was not started once a job")
-    if not tally.is_clean or len(set(questions)) != _QUESTIONS or again > 2 * _CONCURRENCY:
+    if not tally.is_clean or len(set(questions)) != _QUESTIONS or again > 3 * _CONCURRENCY:
         problems.append("questions that were answered were asked again")
     return problems
 
