@@ -156,6 +156,13 @@ def test_weights_of_another_network_and_files_that_are_not_there_are_refused(
         UserError, match=r"does not fit network: alex, which is torchvision's alexn"
     ):
         judge_of(weights, "alex")
+    for name, further in (("more", {"more": torch.zeros(1)}), ("fewer", {})):
+        state = network("squeeze").state_dict() | further
+        if not further:
+            state.popitem()
+        torch.save(state, tmp_path / name)
+        with pytest.raises(UserError, match=r"squeezenet1_1 \((Unexpected|Missing) key"):
+            judge_of(tmp_path / name)
     with pytest.raises(UserError, match=r"^config: judges.j: checkpoint .* cannot be read \(No"):
         judge_of(tmp_path / "none.pth")
 
