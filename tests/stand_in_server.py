@@ -2,7 +2,7 @@
 
 It takes some seconds to load, and writes into the diary when it begins, what it is asked and when
 it ends. With an exit code it ends with that in place of answering. The instruction "change 5" is
-its end, one with "slowly" it takes its time for.
+its end; it takes as many seconds for an answer as the field "pause" of a request says.
 """
 
 from __future__ import annotations
@@ -41,11 +41,10 @@ def mortal(diary: str, asked: Asked) -> Reply:
     write(diary, f"asked {asked.digest}")
     if asked.path.endswith("/images/edits"):
         return edited(asked)
-    words = str(asked.parts("text"))
-    if "change 5" in words:
+    if "change 5" in str(asked.parts("text")):
         os._exit(7)
     reply = well(asked)
-    reply.pause = 0.3 if "slowly" in words else 0.0
+    reply.pause = asked.body.get("pause", 0.0)
     return reply
 
 

@@ -177,6 +177,26 @@ def test_users_of_one_server_share_it_until_the_run_ends(
     assert all_end(pids)
 
 
+def test_a_job_ends_with_its_run(
+    tmp_path: Path, diary: Path, a_run: subprocess.Popen[bytes]
+) -> None:
+    """It does not look for a server that ended with the run as well."""
+    patient = dict.fromkeys(("request_seconds", "breaker_seconds", "max_seconds"), 60)
+    judge = serve(diary) | patient | {"extra": {"pause": 60}}
+
+    def end_the_run() -> None:
+        while not diary.exists() or "asked" not in diary.read_text():
+            time.sleep(0.1)
+        a_run.kill()
+        a_run.wait()
+
+    threading.Thread(target=end_the_run, daemon=True).start()
+    began = time.monotonic()
+    with pytest.raises(UserError, match=r"^the run of this job was ended: run the same"):
+        score(tmp_path, judge.pop("base_url"), 3, **judge)
+    assert time.monotonic() - began < 40
+
+
 def test_a_server_without_a_job_leaves_its_devices_to_who_waits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

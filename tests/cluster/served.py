@@ -106,8 +106,7 @@ def _diary(run: Run, kind: str) -> list[list[str]]:
 def _toys(root: Path, slurm: Slurm | None) -> Run:
     project = clone(root)
     rows = [row for row in five_each(6) if row["category"] in _CATEGORIES]
-    # Not "change 5", which is the server's end.
-    project.benchmark([row | {"instruction": f"slowly {row['id']}"} for row in rows])
+    project.benchmark([row | {"instruction": f"paint {row['id']}"} for row in rows])
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     words = [sys.executable, str(ROOT / "tests/stand_in_server.py"), "{port}", "diary.txt", "1"]
@@ -116,6 +115,7 @@ def _toys(root: Path, slurm: Slurm | None) -> Run:
         "base_url": f"http://127.0.0.1:{port}/v1",
         "model": "toy-2026-01-01",
         "concurrency": _CONCURRENCY,
+        "extra": {"pause": 0.3},
         "serve": {"command": shlex.join(words), "ready_seconds": 60},
     }
     floor = {"editor": "identity"}
