@@ -335,6 +335,10 @@ def group_of(section):
         }
         # Groups of the last plan are kept, with jobs that were replaced when a checkpoint was done.
         workflow.dag.group_job_factory.cache.clear()
+        # Where a part fails since another run has begun, the tables of the others are that run's:
+        # this one is not to remove them. Of the part itself nothing is left, nor half written.
+        if workflow.remote_exec:
+            workflow.execution_settings.keep_incomplete = True
         return name
 
     return group
