@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import json
+import shlex
+import socket
+import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from conftest import png
+import psutil
+
+from conftest import ROOT, png
 from edit_benchmark import images
 from edit_benchmark.checkpoints import record
 from edit_benchmark.config.judges import RUBRICS
@@ -85,3 +92,42 @@ def edit(results: Path, url: str, dialect: str, count: int = 1, **settings: Any)
             samples=[sample(results, number, *given) for number in range(count)], budget=budget,
         )
     )  # fmt: skip
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return int(taken.getsockname()[1])
+
+
+def serve(diary: Path, *further: str) -> dict[str, Any]:
+    """Settings with which a stand-in is started, see ``stand_in_server.py``."""
+    words = [sys.executable, str(ROOT / "tests/stand_in_server.py"), "{port}", str(diary), *further]
+    return {
+        "base_url": f"http://127.0.0.1:{free_port()}/v1",
+        "model": "toy-2026-01-01",
+        "serve": {"command": shlex.join(words), "ready_seconds": 20},
+    }
+
+
+def begun(diary: Path) -> list[tuple[int, int]]:
+    """Processes of each start: the server's, and its worker's."""
+    lines = diary.read_text().splitlines()
+    return [
+        (int(words[1]), int(words[2])) for words in map(str.split, lines) if words[0] == "began"
+    ]
+
+
+def all_end(pids: Iterator[int] | tuple[int, ...], seconds: float = 15) -> bool:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if not any(map(lives, pids)):
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def lives(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

@@ -1,7 +1,8 @@
 """A stand-in for what starts a server: ``python stand_in_server.py PORT DIARY [SECONDS] [CODE]``.
 
-It takes some seconds to load, and writes into the diary when it begins and when it ends. With an
-exit code it ends with that in place of answering. The instruction "change 5" is its end.
+It takes some seconds to load, and writes into the diary when it begins, what it is asked and when
+it ends. With an exit code it ends with that in place of answering. The instruction "change 5" is
+its end; it takes as many seconds for an answer as the field "pause" of a request says.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 from stand_in import Asked, Reply, StandIn, edited, well
@@ -29,18 +31,21 @@ def main() -> None:
         time.sleep(seconds)
         if len(further) > 1:
             sys.exit(int(further[1]))
-        StandIn(mortal, int(port))
+        StandIn(partial(mortal, diary), int(port))
         signal.pause()
     finally:
         write(diary, f"ended {os.getpid()}")
 
 
-def mortal(asked: Asked) -> Reply:
+def mortal(diary: str, asked: Asked) -> Reply:
+    write(diary, f"asked {asked.digest}")
     if asked.path.endswith("/images/edits"):
         return edited(asked)
     if "change 5" in str(asked.parts("text")):
         os._exit(7)
-    return well(asked)
+    reply = well(asked)
+    reply.pause = asked.body.get("pause", 0.0)
+    return reply
 
 
 def write(diary: str, line: str) -> None:

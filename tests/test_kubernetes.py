@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from conftest import ROOT, Project
+from conftest import ROOT, Project, five_each
 from edit_benchmark.runtime import run_lock
-from runs import asked, one_category
+from runs import asked
+from served_fixtures import all_end, begun, serve
 
 PROFILE = ROOT / "workflow" / "profiles" / "kubernetes"
 KUBECTL = ROOT / "tests" / "plugins" / "kubectl"
@@ -95,19 +96,32 @@ def test_how_a_pod_ended_is_how_its_job_did(tmp_path: Path, cluster: dict[str, s
 
 
 def test_a_run_in_pods(project: Project, cluster: dict[str, str]) -> None:
+    """Jobs of a judge whose server the run starts are one pod, which starts it once."""
     pytest.importorskip("snakemake_executor_plugin_cluster_generic")
-    one_category(project, 2, shards=1)
+    categories = ["physical", "causal"]
+    project.benchmark([row for row in five_each(2) if row["category"] in categories])
+    diary = project.root / "diary.txt"
+    project.configure(
+        benchmark={"path": "data/benchmark.jsonl", "categories": categories},
+        shards=1,
+        judges={"big": {"judge": "openai", **serve(diary)}},
+        score_chunk=1,
+    )
     arguments = ("--seconds-between-status-checks", "1", "--latency-wait", "5")
     profile = ("--profile", "workflow/profiles/kubernetes", "--configfile", "config/test.yaml")
     project.snakemake(*profile, *arguments, env=cluster)
-    assert len(asked(project)) == 2
-    assert len(project.scores("physical")) == 2
-    (log,) = (project.root / "results/logs/edit").rglob("*.log")
-    assert "device kubernetes-" in log.read_text()
+    assert len(asked(project)) == 4
+    logs = list((project.root / "results/logs/edit").rglob("*.log"))
+    assert [log for log in logs if "device kubernetes-" in log.read_text()] == logs
+    for category in categories:
+        rows = project.scores(category, judge="big").values()
+        assert [row.status for row in rows] == ["scored", "scored"]
+    (pids,) = begun(diary)
+    assert all_end(pids)
     run = {"name": run_lock.RUN, "value": run_lock.this_run(project.root / "results")}
-    # An edit job and a score job; the others are the head's.
+    # Two edit jobs, and one of all four score jobs; the others are the head's.
     for _, container in map(pod_of, found := manifests(cluster)):
         assert container["workingDir"] == str(project.root)
         assert run in container["env"]
         assert container["resources"]["limits"]["nvidia.com/gpu"] == "1"
-    assert len(found) == 2
+    assert len(found) == 3

@@ -187,17 +187,41 @@ esac
 """
 WHERE = """
 import sys
+import time
+from contextlib import contextmanager
 from pathlib import Path
 import toys
 
+@contextmanager
+def noted(what):
+    begin = time.time()
+    yield
+    time.sleep(1)
+    with Path(f"{what}.txt").open("a") as file:
+        file.write(f"{begin} {time.time()}\\n")
+
 class Painter(toys.Painter):
     def __init__(self, checkpoint, dtype, device):
-        super().__init__(checkpoint, dtype, device)
+        with noted("loads"):
+            super().__init__(checkpoint, dtype, device)
         Path("prefix.txt").write_text(sys.prefix)
+
+    def edit(self, source, instruction, seed):
+        with noted("edits"):
+            return super().edit(source, instruction, seed)
 """
 
 
-def test_with_sdm_conda_jobs_run_in_the_environment_of_the_file(project: Project) -> None:
+def most_at_once(path: Path) -> int:
+    """Of what began and ended at the two times of each line."""
+    times = [tuple(map(float, line.split())) for line in path.read_text().splitlines()]
+    return max(sum(begin <= moment < end for begin, end in times) for moment, _ in times)
+
+
+def test_with_sdm_conda_jobs_run_in_the_environment_of_the_file_and_share_what_there_is(
+    project: Project,
+) -> None:
+    """However many jobs may run, a device has one, and no more load at once than load_slots."""
     folder = project.root / "conda"
     (folder / "bin").mkdir(parents=True)
     conda = folder / "bin" / "conda"
@@ -215,9 +239,19 @@ def test_with_sdm_conda_jobs_run_in_the_environment_of_the_file(project: Project
     conda.chmod(0o755)
     (folder / "bin" / "activate").write_text('export PATH="$1/bin:$PATH"\n')
     (project.root / "where.py").write_text(WHERE)
-    one_category(project, 1, models={"m": {"editor": "class_path", "class_path": "where.Painter"}})
+    one_category(
+        project,
+        4,
+        models={"m": {"editor": "class_path", "class_path": "where.Painter"}},
+        shards=4,
+        keep_loaded=0,
+        load_slots=1,
+    )
     path = {"PATH": f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}"}
-    project.run("--sdm", "conda", **path)
+    project.run("--sdm", "conda", "--cores", "100", **path)
+    assert most_at_once(project.root / "loads.txt") == 1
+    assert most_at_once(project.root / "edits.txt") <= 2
+    assert len((project.root / "loads.txt").read_text().splitlines()) == 4
     assert "/.snakemake/conda/" in (project.root / "prefix.txt").read_text()
     made = project.snakemake("--containerize", "--configfile", "config/test.yaml", env=path)
     assert "COPY environment.yml " in made.stdout

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,9 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import save_file
 from torchmetrics.functional.image import structural_similarity_index_measure
+from torchvision.models import squeezenet1_1
 
 from conftest import Project, draw
 from edit_benchmark.config.judges import PixelsJudgeSettings
@@ -147,8 +150,16 @@ def test_a_target_counts_as_a_whole_at_its_own_size() -> None:
         ({"measures": ["psnr", "psnr"]}, "measures names one twice"),
         ({"measures": ["dino"]}, "dino needs a checkpoint"),
         ({"measures": ["ssim"], "checkpoint": "a/b"}, "ssim takes no checkpoint"),
-        ({"measures": ["clip_i", "dino"], "checkpoint": "a/b"}, "dino takes another checkpoint"),
-        ({"measures": ["lpips"]}, "'lpips' is not one of psnr, ssim, l1"),
+        ({"measures": ["clip_i", "dino"], "checkpoint": "a/b"}, "dino takes a checkpoint of its"),
+        ({"measures": ["mse"]}, "'mse' is not one of psnr, ssim, l1"),
+        ({"measures": ["lpips"], "network": "alex"}, "lpips needs a checkpoint"),
+        ({"measures": ["lpips"], "checkpoint": "w.pth"}, "lpips needs the network"),
+        ({"measures": ["lpips"], "checkpoint": "w.pth", "network": "res"}, "'res' is not one of"),
+        (
+            {"measures": ["lpips"], "network": "alex", "checkpoint": "no/w.pth"},
+            "checkpoint no/w.pth is no file; give that of the network's weights (alex)",
+        ),
+        ({"measures": ["l1"], "network": "alex"}, "network is that of lpips; remove it"),
         ({"measures": []}, "config: judges.p.measures"),
         ({"against": "reference"}, "judges.p.against"),
         (
@@ -223,10 +234,14 @@ def test_measures_are_judges_with_rows_intervals_and_comparisons(project: Projec
         judges={
             "ruler": {"judge": "class_path", "class_path": "toys.Ruler"},
             "near": PIXELS | {"measures": ["ssim", "l1"]},
+            "near-lpips": PIXELS
+            | {"measures": ["lpips"], "network": "squeeze", "checkpoint": "squeeze.safetensors"},
         },
     )
+    network = squeezenet1_1(weights=None)
+    save_file(network.state_dict(), project.root / "squeeze.safetensors")
     project.run()
-    for measure, expected in (("ssim", 1), ("l1", 0)):
+    for measure, expected in (("ssim", 1), ("l1", 0), ("lpips", 0)):
         rows = project.scores("physical", "floor", f"near-{measure}").values()
         assert [row.score for row in rows] == pytest.approx([expected] * 4)
         assert {tuple(row.criteria) for row in rows} == {(measure,)}
@@ -247,14 +262,17 @@ def test_measures_are_judges_with_rows_intervals_and_comparisons(project: Projec
         assert "near-ssim" in {row["judge"] for row in csv.DictReader(file)}
     page = (report / "index.html").read_text(encoding="utf-8")
     assert "similarity, higher is not better by itself" in page.replace("\n", " ")
-    assert "distance, the lower the more alike" in page.replace("\n", " ")
+    for name in ("near-l1: L1", "near-lpips: LPIPS"):
+        assert re.search(
+            rf"{name} distance between [^:]*: distance, the lower the more alike", page
+        )
     # Only what has an opinion could be put to the test, and only that takes a device.
     assert "Judge ruler was not put to the self-test" in page
     assert "Judge near-l1 was not" not in page
     logs = (project.root / "results" / "logs" / "score" / "near-l1").rglob("*.log")
     assert not any("device" in path.read_text(encoding="utf-8") for path in logs)
     run = json.loads((project.root / "results" / "run.json").read_text(encoding="utf-8"))
-    assert set(run["config"]["judges"]) == {"ruler", "near-ssim", "near-l1"}
+    assert set(run["config"]["judges"]) == {"ruler", "near-ssim", "near-l1", "near-lpips"}
     # Nothing is measured twice.
     assert "Nothing to be done" in project.run()
 

@@ -15,10 +15,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
-from conftest import ROOT, Project, clone
+from conftest import Project, clone
 from edit_benchmark.config.resolve import config_from_json, judge_settings
 from edit_benchmark.errors import UserError
 from edit_benchmark.judging.registry import KINDS
@@ -27,48 +26,9 @@ from edit_benchmark.runtime.devices import Device, DeviceRequest
 from edit_benchmark.runtime.keeping import place
 from edit_benchmark.servers import shared
 from edit_benchmark.servers.started import ServerOrder, StartedServer
-from served_fixtures import score
+from served_fixtures import all_end, begun, lives, score, serve
 
 CPU = DeviceRequest(["cpu"], 1, 1, "test")
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return int(taken.getsockname()[1])
-
-
-def serve(diary: Path, *further: str) -> dict[str, Any]:
-    """Settings with which a stand-in is started, see ``stand_in_server.py``."""
-    words = [sys.executable, str(ROOT / "tests/stand_in_server.py"), "{port}", str(diary), *further]
-    return {
-        "base_url": f"http://127.0.0.1:{free_port()}/v1",
-        "model": "toy-2026-01-01",
-        "serve": {"command": shlex.join(words), "ready_seconds": 20},
-    }
-
-
-def begun(diary: Path) -> list[tuple[int, int]]:
-    """Processes of each start: the server's, and its worker's."""
-    lines = diary.read_text().splitlines()
-    return [
-        (int(words[1]), int(words[2])) for words in map(str.split, lines) if words[0] == "began"
-    ]
-
-
-def all_end(pids: Iterator[int] | tuple[int, ...], seconds: float = 15) -> bool:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if not any(map(lives, pids)):
-            return True
-        time.sleep(0.1)
-    return False
-
-
-def lives(pid: int) -> bool:
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
 
 
 @pytest.fixture
@@ -215,6 +175,26 @@ def test_users_of_one_server_share_it_until_the_run_ends(
     a_run.kill()
     a_run.wait()
     assert all_end(pids)
+
+
+def test_a_job_ends_with_its_run(
+    tmp_path: Path, diary: Path, a_run: subprocess.Popen[bytes]
+) -> None:
+    """It does not look for a server that ended with the run as well."""
+    patient = dict.fromkeys(("request_seconds", "breaker_seconds", "max_seconds"), 60)
+    judge = serve(diary) | patient | {"extra": {"pause": 60}}
+
+    def end_the_run() -> None:
+        while not diary.exists() or "asked" not in diary.read_text():
+            time.sleep(0.1)
+        a_run.kill()
+        a_run.wait()
+
+    threading.Thread(target=end_the_run, daemon=True).start()
+    began = time.monotonic()
+    with pytest.raises(UserError, match=r"^the run of this job was ended: run the same"):
+        score(tmp_path, judge.pop("base_url"), 3, **judge)
+    assert time.monotonic() - began < 40
 
 
 def test_a_server_without_a_job_leaves_its_devices_to_who_waits(

@@ -23,44 +23,18 @@ from pathlib import Path
 
 import psutil
 import yaml
+from cluster_run import LIMIT_SECONDS, calls, differences, finish, of_project, say, wait
+from grouped import Groups
+from served import show_a_served_judge
 from slurm import GPUS_PER_NODE, NODES, Slurm, install, own_folder
 
 from conftest import ROOT, clone, five_each
 from fault_run import Run, Tally
 
-# What a cluster without accounting needs, and a look at its jobs more often than at a real one.
-_SLURM = (
-    "--slurm-no-account", "--slurm-status-command", "squeue",
-    "--slurm-init-seconds-before-status-checks", "3", "--seconds-between-status-checks", "3",
-)  # fmt: skip
-_LIMIT_SECONDS = 400.0
-# As workflow/profiles/slurm says behind a #. Logs of jobs are looked at afterwards.
-_GROUPED = (
-    "--groups", "edit=edit_{model}_{scatteritem}",
-    "--group-components", "edit_{model}_{scatteritem}=1000",
-    "--set-resource-scopes", "gpu=local", "--resources", "gpu=1", "--jobs", "6",
-    "--slurm-keep-successful-logs",
-)  # fmt: skip
 _JOBS = ("edit.py", "score.py", "selftest.py")
 _SAMPLES = 24
 # How Slurm ends a job that asked for too little memory depends on who notices it.
 _OUT_OF_MEMORY = ("OUT_OF_MEMORY", "FAILED", "CANCELLED")
-
-
-@dataclass(frozen=True, kw_only=True)
-class ClusterRun(Run):
-    """A run whose jobs Slurm starts."""
-
-    arguments: tuple[str, ...] = ()
-
-    def start(self) -> subprocess.Popen[bytes]:
-        with (self.root / "output.txt").open("ab") as output:
-            return subprocess.Popen(
-                [sys.executable, "-m", "snakemake", "--profile", "workflow/profiles/slurm", *_SLURM,
-                 "--configfile", self.configfile, *self.arguments],
-                cwd=self.root, env=dict(self.environment), stdout=output, stderr=output,
-                start_new_session=True,
-            )  # fmt: skip
 
 
 @dataclass
@@ -108,19 +82,6 @@ class Watch:
                     self.shared.add(f"{gpu} has jobs {holders[gpu]} and {job}")
 
 
-def wait(until: Callable[[], object], what: str, run: subprocess.Popen[bytes]) -> None:
-    """Until something is so, which has to be before the run ends."""
-    deadline = time.monotonic() + _LIMIT_SECONDS
-    while not until():
-        if time.monotonic() > deadline or run.poll() is not None:
-            raise SystemExit(f"waited for {what} in vain")
-        time.sleep(0.2)
-
-
-def say(text: str) -> None:
-    print(text, flush=True)
-
-
 def toys(folder: Path, slurm: Slurm | None, *arguments: str, **changes: object) -> Run:
     """A clone with toys, on Slurm or, for comparison, on this host alone."""
     project = clone(folder)
@@ -128,7 +89,7 @@ def toys(folder: Path, slurm: Slurm | None, *arguments: str, **changes: object) 
     project.benchmark([row for row in five_each(_SAMPLES) if row["category"] == "physical"])
     benchmark = {"path": "data/benchmark.jsonl", "categories": ["physical"]}
     project.configure(benchmark=benchmark, **changes)
-    return _run(folder, slurm, project.environment(), folder / "results", *arguments)
+    return of_project(project, slurm, *arguments)
 
 
 def demo(folder: Path, slurm: Slurm | None, *arguments: str) -> Run:
@@ -139,30 +100,7 @@ def demo(folder: Path, slurm: Slurm | None, *arguments: str) -> Run:
     config["benchmark"] |= {"limit": 2, "categories": ["physical"]}
     config["shards"] = 1
     (folder / "config/test.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
-    return _run(folder, slurm, project.environment(), folder / "results/demo", *arguments)
-
-
-def _run(
-    root: Path, slurm: Slurm | None, env: Mapping[str, str], results: Path, *arguments: str
-) -> Run:
-    if slurm is None:
-        # Begun in an allocation: an image says what kind of device it was made on.
-        allocation = {"SLURM_JOB_ID": "1", "CUDA_VISIBLE_DEVICES": "0,1"}
-        return Run(root, "config/test.yaml", results, {**env, **allocation})
-    return ClusterRun(
-        root, "config/test.yaml", results, {**env, **slurm.environment}, arguments=arguments
-    )
-
-
-def calls(run: Run) -> int:
-    """Edits that toys began."""
-    return (run.root / "calls.txt").read_text(encoding="utf-8").count("edit change")
-
-
-def differences(here: Run, there: Run) -> list[str]:
-    """Images and tables that are not the same byte for byte."""
-    one, other = here.outcome(), there.outcome()
-    return [name for name in sorted({*one, *other}) if one.get(name) != other.get(name)]
+    return of_project(project, slurm, *arguments, results="results/demo")
 
 
 def show_the_demo(folder: Path, slurm: Slurm) -> list[str]:
@@ -171,45 +109,11 @@ def show_the_demo(folder: Path, slurm: Slurm) -> list[str]:
     here.finish(Tally())
     watch = Watch(slurm)
     with watch.looking():
-        process = there.start()
-        process.wait(_LIMIT_SECONDS)
-    there.check(process)
+        finish(there)
     differ = differences(here, there)
     say(f"demo: {len(there.outcome())} images and tables, {len(differ)} differ from a run on one "
         f"host")  # fmt: skip
     return differ
-
-
-def show_groups(folder: Path, slurm: Slurm) -> list[str]:
-    """A shard of all categories is one job of Slurm with one load, and the tables are the same."""
-    problems = []
-    runs = []
-    for name, cluster in (("singly", None), ("grouped", slurm)):
-        project = clone(folder / name)
-        project.benchmark(five_each(4))
-        painter = {"editor": "class_path", "class_path": "toys.Painter", "params": {"delay": 0.3}}
-        models = {"painter": painter, "other": painter | {"seed": 1}}
-        project.configure(models=models, shards=2, device_ids=[0, 1, 2, 3, 4, 5])
-        env, results = project.environment(), folder / name / "results"
-        runs.append(_run(folder / name, cluster, env, results, *_GROUPED))
-    here, there = runs
-    here.finish(Tally())
-    process = there.start()
-    process.wait(_LIMIT_SECONDS)
-    there.check(process)
-    made, loads = calls(there), (there.root / "calls.txt").read_text().count("load ")
-    differ = differences(here, there)
-    jobs = len(_edit_logs(there))
-    say(f"groups: 20 edit jobs were {jobs} of Slurm with {loads} loads, {made - 40} edits were "
-        f"repeated, {len(differ)} images and tables differ")  # fmt: skip
-    if (jobs, loads, made) != (4, 4, 40):
-        problems.append("groups were not 4 jobs with a load each")
-    return problems + differ
-
-
-def _edit_logs(run: Run) -> list[Path]:
-    """What Slurm's jobs that edit wrote, a file a job."""
-    return list((run.root / ".snakemake/slurm_logs").glob("group_edit*/*.log"))
 
 
 class Faults:
@@ -230,7 +134,7 @@ class Faults:
     def show(self) -> list[str]:
         """A cancelled job, a killed head, a drained node, a killed slurmd: nothing is lost."""
         self._after(2, "scancel of a job")
-        self._slurm.run("scancel", self._slurm.jobs("--states=R")[0])
+        self._slurm.run("scancel", self._slurm.running(self._there.root)[0])
         self._after(6, "kill -9 of the head")
         self._process.kill()
         self._process.wait()
@@ -240,7 +144,7 @@ class Faults:
         self._after(14, f"kill -9 of the slurmd of {NODES[0]}")
         self._slurm.kill_node(NODES[0])
         self._slurm.resume(NODES[1])
-        self._process.wait(_LIMIT_SECONDS)
+        self._process.wait(LIMIT_SECONDS)
         self._slurm.start_node(NODES[0])
         self._there.check(self._process)
         self._count()
@@ -278,9 +182,7 @@ def show_limits(folder: Path, slurm: Slurm) -> list[str]:
     }
     limits = ("--set-resources", "edit:runtime=1", "edit:mem_mb=attempt*1600")
     run = toys(folder / "limits", slurm, *limits, models=models, shards=1, device_ids=["cpu"])
-    process = run.start()
-    process.wait(_LIMIT_SECONDS)
-    run.check(process)
+    finish(run)
     output = (run.root / "output.txt").read_text(encoding="utf-8", errors="replace")
     ended = {state: output.count(f"status is: '{state}'") for state in ("TIMEOUT", *_OUT_OF_MEMORY)}
     again = calls(run) - 2 * _SAMPLES
@@ -300,20 +202,27 @@ def main() -> None:
     with own_folder() as folder, Slurm(folder / "slurm") as slurm:
         say(f"Slurm has {len(NODES)} nodes of {GPUS_PER_NODE} GPUs")
 
-        def limits() -> None:
-            try:
-                problems.extend(show_limits(folder, slurm))
-            except SystemExit as error:
-                problems.append(str(error))
+        def beside(show: Callable[[Path, Slurm], list[str]]) -> threading.Thread:
+            def run() -> None:
+                try:
+                    problems.extend(show(folder, slurm))
+                except BaseException as error:  # nobody else would hear of it
+                    problems.append(repr(error))
+
+            thread = threading.Thread(target=run, daemon=True)
+            thread.start()
+            return thread
 
         watch = Watch(slurm)
-        beside = threading.Thread(target=limits, daemon=True)
         with watch.looking():
-            beside.start()
+            limits, server = beside(show_limits), beside(show_a_served_judge)
             problems += show_the_demo(folder, slurm)
-            problems += show_groups(folder, slurm)
+            groups = Groups(folder, slurm)
+            problems += groups.show()
+            server.join()  # from here on nodes are killed
+            problems += groups.show_killed()
             problems += Faults(folder, slurm).show()
-            beside.join()
+            limits.join()
     say(f"GPUs: {len(watch.gpus)} were handed out, {len(watch.shared)} to two jobs at once; at "
         f"most {watch.most} jobs ran at once")  # fmt: skip
     problems += watch.shared

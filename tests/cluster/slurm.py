@@ -171,9 +171,14 @@ class Slurm:
             command, env=self._env(), check=True, capture_output=True, text=True
         ).stdout
 
-    def jobs(self, *options: str) -> list[str]:
-        """Ids of jobs that wait or run, of those that ``options`` of squeue choose."""
-        return self.run("squeue", "--noheader", "--format=%A", *options).split()
+    def jobs(self) -> list[str]:
+        """Ids of jobs that wait or run."""
+        return self.run("squeue", "--noheader", "--format=%A").split()
+
+    def running(self, folder: Path) -> list[str]:
+        """Ids of jobs that run and were submitted in ``folder``."""
+        rows = self.run("squeue", "--noheader", "--states=R", "--format=%A %Z").splitlines()
+        return [row.split()[0] for row in rows if row.endswith(f" {folder}")]
 
     def jobs_with_gpus(self) -> list[str]:
         """Ids of jobs that run and were given GPUs."""

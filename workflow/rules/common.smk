@@ -317,6 +317,35 @@ def claims_of(section):
     return {resource: at_once_of(section, resource) for resource in SERVERS}
 
 
+def group_of(section):
+    """The group of a job of ``models`` or ``judges`` under a scheduler, None if it has none.
+
+    All that use a server which the run starts are one job, so that it is started once.
+    """
+
+    def group(wildcards):
+        server = server_of(section, wildcards)
+        if workflow.local_exec or server is None or server.serve is None:
+            return None
+        name = f"{section}_{server.resource}"
+        # All of this is undocumented. Jobs that do not need one another are a group each, unless
+        # --group-components asks for one by its name, which the user cannot know; it is read once
+        # jobs are planned.
+        workflow.group_settings.group_components = {
+            name: sys.maxsize,
+            **workflow.group_settings.group_components,
+        }
+        # Groups of the last plan are kept, with jobs that were replaced when a checkpoint was done.
+        workflow.dag.group_job_factory.cache.clear()
+        # Where a part fails since another run has begun, the tables of the others are that run's:
+        # this one is not to remove them. Of the part itself nothing is left, nor half written.
+        if workflow.remote_exec:
+            workflow.execution_settings.keep_incomplete = True
+        return name
+
+    return group
+
+
 def score_parts(wildcards):
     """The score jobs of a category: as many as its edited images fill parts of score_chunk."""
     table = checkpoints.collect_edits.get(

@@ -15,6 +15,8 @@ rule compare:
     benchmark:
         "<results>/benchmarks/compare/{judge}/{first}/{second}/{category}/part-{chunk}.tsv"
     priority: judge_priority
+    group:
+        group_of("judges")
     conda:
         "../../environment.yml"
     threads: threads_of("judges")

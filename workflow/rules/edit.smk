@@ -14,6 +14,8 @@ rule edit:
     benchmark:
         "<results>/benchmarks/edit/{model}/{category}/{scatteritem}.tsv"
     priority: edit_priority
+    group:
+        group_of("models")
     conda:
         "../../environment.yml"
     threads: threads_of("models")

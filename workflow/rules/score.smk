@@ -13,6 +13,8 @@ rule score:
     benchmark:
         "<results>/benchmarks/score/{judge}/{model}/{category}/part-{chunk}.tsv"
     priority: judge_priority
+    group:
+        group_of("judges")
     conda:
         "../../environment.yml"
     threads: threads_of("judges")

@@ -15,6 +15,8 @@ rule selftest_part:
     log:
         "<results>/logs/selftest_part/{judge}/{model}/{scatteritem}.log",
     priority: selftest_priority
+    group:
+        group_of("judges")
     conda:
         "../../environment.yml"
     threads: threads_of("judges")

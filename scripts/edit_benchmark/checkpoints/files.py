@@ -27,7 +27,13 @@ def is_documentation(path: Path) -> bool:
 
 
 def content(folder: Path) -> Iterator[Path]:
-    """The files that make up a checkpoint, sorted: all but hidden ones and documentation."""
+    """The files that make up a checkpoint, sorted: all but hidden ones and documentation.
+
+    One that is a file itself is that file.
+    """
+    if folder.is_file():
+        yield folder
+        return
     for path in find(folder, "*"):
         if path.is_file() and not is_documentation(path):
             yield path

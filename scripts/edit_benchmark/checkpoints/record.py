@@ -21,7 +21,7 @@ class Checkpoint:
     name
         As configured: a folder, or ``owner/name`` on the hub.
     path
-        The folder that holds it.
+        The folder that holds it, or its only file.
     commit
         The resolved commit of a hub repository, empty for a folder.
     fingerprint
@@ -90,10 +90,10 @@ def check_unchanged(checkpoint: Checkpoint, record: str) -> None:
     Raises
     ------
     UserError
-        If the folder does not exist any more or its fingerprint differs from the recorded one.
+        If it does not exist any more or its fingerprint differs from the recorded one.
     """
     folder = Path(checkpoint.path)
-    if not folder.is_dir():
+    if not folder.exists():
         raise UserError(
             f"checkpoint {checkpoint.name}: {folder} is not there any more; delete {record} and "
             "run again to resolve it anew."

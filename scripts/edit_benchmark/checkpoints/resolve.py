@@ -66,6 +66,8 @@ def resolve(settings: Weighted, where: str) -> Checkpoint | None:
     if settings.checkpoint is None:
         return None
     folder = Path(settings.checkpoint).expanduser()
+    if isinstance(settings, PixelsJudgeSettings) and settings.is_of_file:
+        return _of_file(folder, str(settings.checkpoint), where)
     commit = ""
     if not folder.is_dir():
         folder, commit = hub.fetch(
@@ -77,6 +79,24 @@ def resolve(settings: Weighted, where: str) -> Checkpoint | None:
         raise UserError(
             f"config: {where}: checkpoint {folder}: {error.filename or 'a file'} cannot be read "
             f"({error.strerror}); mend it or download the checkpoint again."
+        ) from None
+
+
+def _of_file(path: Path, name: str, where: str) -> Checkpoint:
+    """A checkpoint that is one file; what is in it is seen when it is loaded."""
+    try:
+        return Checkpoint(
+            name=name,
+            path=str(path),
+            commit="",
+            weight_bytes=path.stat().st_size,
+            fingerprint=fingerprint(path),
+            pipeline="",
+            content_sha256=content_hash(path),
+        )
+    except OSError as error:
+        raise UserError(
+            f"config: {where}: checkpoint {name} cannot be read ({error.strerror}); mend it."
         ) from None
 
 
@@ -120,6 +140,8 @@ def weights_size(settings: Weighted) -> int | None:
     if settings.checkpoint is None:
         return 0
     folder = Path(settings.checkpoint).expanduser()
+    if folder.is_file():
+        return folder.stat().st_size
     if not folder.is_dir():
         return None
     paths = [path for path in selection.loaded(folder, choice_of(settings)) if path.is_file()]

@@ -49,8 +49,11 @@ def stage(checkpoint: Checkpoint, folder: str) -> Checkpoint:
     Returns
     -------
     Checkpoint
-        It has the path of the copy; of ``checkpoint`` itself if there can be none.
+        It has the path of the copy; of ``checkpoint`` itself if there can be none, and if it is
+        one file.
     """
+    if Path(checkpoint.path).is_file():
+        return checkpoint
     try:
         place = _expanded(folder) / f"image-edit-benchmark-{os.getuid()}"
         path = _copied(checkpoint, place)

@@ -313,12 +313,16 @@ class ServedJudgeSettings(Served, _Judged):
         return self
 
 
-Measure = Literal["psnr", "ssim", "l1", "clip_i", "clip_t", "dino"]
-_OF_FEATURES = ("clip_i", "clip_t", "dino")
+Measure = Literal["psnr", "ssim", "l1", "clip_i", "clip_t", "dino", "lpips"]
+_WITH_WEIGHTS = ("clip_i", "clip_t", "dino", "lpips")
 
 
 def _is_source(value: object) -> bool:
     return value == "source"
+
+
+def _is_none(value: object) -> bool:
+    return value is None
 
 
 class PixelsJudgeSettings(ModelSettings):
@@ -329,8 +333,13 @@ class PixelsJudgeSettings(ModelSettings):
     measures: Annotated[list[Measure], Field(min_length=1)] = ["psnr", "ssim", "l1"]
     """Each becomes a judge of its own, named by both with a hyphen where there are several. psnr
     (in dB, at most 100), ssim and l1 need no checkpoint; clip_i and clip_t take one of CLIP, dino
-    one of DINO. clip_t compares the edit with its instruction. Of a sample with a mask psnr, ssim
-    and l1 count the pixels outside it. A higher value is not better by itself."""
+    one of DINO, lpips a file of weights and its network. clip_t compares the edit with its
+    instruction. Of a sample with a mask psnr, ssim and l1 count the pixels outside it. A higher
+    value is not better by itself, and of l1 and lpips a lower one is nearer."""
+    network: Literal["alex", "vgg", "squeeze"] | None = Field(default=None, exclude_if=_is_none)
+    """The network of lpips: AlexNet, VGG16 or SqueezeNet 1.1. Its checkpoint is one file, of the
+    weights that torchvision gives out for it (.pth, read without running anything, or
+    .safetensors)."""
     against: Literal["source", "target"] = Field(default="source", exclude_if=_is_source)
     """What an edit is compared with: its source image, or the whole of the target image that the
     benchmark has for its sample. A sample without one is skipped."""
@@ -349,19 +358,32 @@ class PixelsJudgeSettings(ModelSettings):
         """The one measure that is left when a configuration is read."""
         return self.measures[0]
 
+    @property
+    def is_of_file(self) -> bool:
+        """Whether its checkpoint is one file, and no folder or repository."""
+        return "lpips" in self.measures
+
     @model_validator(mode="after")
     def _measures_and_checkpoint_fit(self) -> PixelsJudgeSettings:
         if len(set(self.measures)) < len(self.measures):
             raise mistake("measures names one twice; name each once")
         for measure in self.measures:
-            if (measure in _OF_FEATURES) != (self.checkpoint is not None):
+            if (measure in _WITH_WEIGHTS) != (self.checkpoint is not None):
                 what = "needs a" if self.checkpoint is None else "takes no"
                 raise mistake(
-                    f"{measure} {what} checkpoint; psnr, ssim and l1 take none, and clip_i, clip_t "
-                    "and dino stand in judges of their own that name one"
+                    f"{measure} {what} checkpoint; psnr, ssim and l1 take none, and clip_i, "
+                    "clip_t, dino and lpips stand in judges of their own that name one"
                 )
-        if "dino" in self.measures and len(self.measures) > 1:
-            raise mistake("dino takes another checkpoint than clip_i and clip_t; give it a judge")
+        for measure in ("dino", "lpips"):
+            if measure in self.measures and len(self.measures) > 1:
+                raise mistake(f"{measure} takes a checkpoint of its own; give it a judge")
+        if self.is_of_file != (self.network is not None):
+            raise mistake(
+                "lpips needs the network that its checkpoint is of; write network: alex, vgg or "
+                "squeeze"
+                if self.is_of_file
+                else "network is that of lpips; remove it"
+            )
         if self.against == "target" and "clip_t" in self.measures:
             raise mistake(
                 "clip_t compares the edit with its instruction and with no image; leave it out, or "

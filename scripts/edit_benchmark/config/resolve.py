@@ -194,7 +194,13 @@ def _check_files(where: str, settings: EditorSettings | JudgeSettings) -> None:
             f"config: {where}: path {settings.path} is not a folder; give the one of the finished "
             "edits, relative to the working directory."
         )
-    if isinstance(settings, ModelSettings) and settings.checkpoint is not None:
+    if isinstance(settings, PixelsJudgeSettings) and settings.is_of_file:
+        if not _is_file(Path(str(settings.checkpoint)).expanduser()):
+            raise UserError(
+                f"config: {where}: checkpoint {settings.checkpoint} is no file; give that of the "
+                f"network's weights ({settings.network}), which torchvision gives out."
+            )
+    elif isinstance(settings, ModelSettings) and settings.checkpoint is not None:
         checkpoint = settings.checkpoint
         # owner/name is a hub repository unless such a folder exists; anything else is a path.
         is_path = checkpoint.startswith((".", "/", "~")) or checkpoint.count("/") != 1

@@ -260,7 +260,7 @@ def _compared_fields(settings: PixelsJudgeSettings, sample: Sample, edit: Edit) 
         digest = source_images.digest_of(sample.target, sample)
         return {"picture_sha256": edit.image_sha256, "target_sha256": digest}
     fields = {"picture_sha256": edit.image_sha256, "source_sha256": sample.source_sha256}
-    # Features are of whole images.
+    # Features, and distances between them, are of whole images.
     if sample.mask and settings.checkpoint is None:
         fields["mask_sha256"] = sample.mask_sha256
     return fields

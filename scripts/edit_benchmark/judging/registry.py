@@ -115,6 +115,8 @@ def _build_pixels(
 def _pixels_libraries(settings: PixelsJudgeSettings) -> tuple[str, ...]:
     if settings.checkpoint is None:
         return ("torch", "torchmetrics", "scipy", "pillow")
+    if settings.is_of_file:
+        return ("torch", "torchvision", "torchmetrics", "pillow")
     return LIBRARIES
 
 
@@ -122,7 +124,9 @@ def _pixels_key_fields(
     settings: PixelsJudgeSettings, checkpoint: Checkpoint | None
 ) -> dict[str, Any]:
     """Without weights their type is nothing. Against the source is what measures were before."""
-    fields = {"dtype": settings.dtype} if checkpoint is not None else {}
+    fields: dict[str, Any] = {"dtype": settings.dtype} if checkpoint is not None else {}
+    if settings.network is not None:
+        fields["network"] = settings.network
     return fields | ({"against": settings.against} if settings.against != "source" else {})
 
 

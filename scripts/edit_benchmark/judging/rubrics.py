@@ -62,7 +62,7 @@ class Scale:
     @property
     def is_distance(self) -> bool:
         """Whether the lower of two values is that of the images that are more alike."""
-        return self.measure == "l1"
+        return self.measure in ("l1", "lpips")
 
     @property
     def is_lower_better(self) -> bool:

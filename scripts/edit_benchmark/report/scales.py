@@ -21,6 +21,7 @@ _ROUNDING = 1e-6
 # What a measure's value says: of a distance a lower one is more alike.
 _KINDS = dict.fromkeys(("psnr", "ssim", "clip_i", "dino"), "similarity") | {
     "l1": "distance",
+    "lpips": "distance",
     "clip_t": "text",
 }
 

@@ -26,6 +26,7 @@ from edit_benchmark.servers.started import ServerOrder, started
 log = logging.getLogger(__name__)
 
 _SCRIPT = Path(__file__).parents[2] / "serve.py"
+_ENDED = "the run of this job was ended: run the same command again."
 # A server may leave just when it is found.
 _TRIES = 3
 #: Has something called, from another thread, if the server ends while it is used.
@@ -55,7 +56,7 @@ def use(settings: Served, caller: Caller) -> Iterator[Watch]:
         log=str(caller.layout.server_log(caller.section, caller.name)),
     )
     if place.run_has_ended():
-        raise UserError("the run of this job was ended: run the same command again.")
+        raise UserError(_ENDED)
     folder = place.folder() if place.run_pid() is not None else None
     if folder is None:
         with started(order):
@@ -126,7 +127,10 @@ def _watch(channel: Channel, act: Callable[[UserError], None]) -> None:
         try:
             message, _ = channel.receive()
         except Closed:
-            return  # the job is done, or requests show that the server is gone
+            # Else the job is done, or requests show that the server is gone.
+            if place.run_has_ended():
+                act(UserError(_ENDED))
+            return
         act(UserError(message["error"]))
 
     threading.Thread(target=wait, daemon=True).start()

@@ -19,8 +19,12 @@ class PixelsJudge(Judge):
     def __init__(self, settings: PixelsJudgeSettings, checkpoint: Checkpoint | None) -> None:
         torch.set_num_threads(1)  # rounding must not depend on the number of cores
         self._measure = settings.measure
-        self._features = None
-        if checkpoint is not None:
+        self._features = self._network = None
+        if checkpoint is not None and settings.is_of_file:
+            from edit_benchmark.judging.pixels.perceptual import PerceptualNetwork
+
+            self._network = PerceptualNetwork(settings, checkpoint)
+        elif checkpoint is not None:
             from edit_benchmark.judging.pixels.features import Features
 
             self._features = Features(settings, checkpoint)
@@ -37,7 +41,9 @@ class PixelsJudge(Judge):
     def _answer(self, case: Case) -> Answer:
         # Of a target all pixels count: it says what the edit should be within the mask, too.
         other, mask = (case.target, None) if case.target else (case.source, case.mask)
-        if self._features is None:
+        if self._network is not None:
+            value = self._network.distance(fitted(case.edited, other), other)
+        elif self._features is None:
             value = compare(self._measure, case.edited, other, mask)
         elif self._measure == "clip_t":
             value = self._features.text_cosine(case.edited, case.sample.instruction)

@@ -42,7 +42,7 @@ def compare(
     SampleError
         If no pixel counts, or the images are too small for SSIM.
     """
-    one, other = _pixels(fitted(edited, reference)), _pixels(reference)
+    one, other = pixels(fitted(edited, reference)), pixels(reference)
     counted = _outside(mask, reference)
     if measure == "ssim":
         return _ssim(one, other, counted)
@@ -85,8 +85,8 @@ def _blurred(values: Array) -> Array:
     return blurred
 
 
-def _pixels(image: Image.Image) -> torch.Tensor:
-    """The image's values, 0 to 1, of shape (3, height, width)."""
+def pixels(image: Image.Image) -> torch.Tensor:
+    """The image's values, 0 to 1, of shape (3, height, width), in double precision."""
     values = np.asarray(image.convert("RGB"), dtype=np.float64) / 255
     return torch.from_numpy(values).permute(2, 0, 1)
 
