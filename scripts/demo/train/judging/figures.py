@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from demo.train.judging.forward import Forward
 from demo.train.judging.questions import LANGUAGES, NAMES, Questions
 from demo.train.judging.rows import CRITERIA
 from demo.train.judging.store import HANDED, Encoder, Pictures, Store
-from demo.train.scenes import sample
+from demo.train.scenes import Sample, sample
 from edit_benchmark.stats.auc import auc
 
 Scores = NDArray[np.float64]
@@ -32,17 +33,26 @@ class HeldOut:
     Attributes
     ----------
     store
-        Scenes 0, 1, 2, ... of the split, with the rubric's own words.
+        So many scenes of the split from ``first`` on, a multiple of :data:`HANDED`, with the
+        rubric's own words.
     """
 
-    def __init__(self, questions: Questions, scenes: int, device: str) -> None:
+    def __init__(
+        self,
+        questions: Questions,
+        scenes: int,
+        device: str,
+        *,
+        first: int = 0,
+        mapped: Callable[..., Iterable[Sample]] = map,
+    ) -> None:
         count = -(-scenes // HANDED) * HANDED
         encode = Encoder(Pictures(HANDED), questions, plain=True)
         self.store = Store(questions, encode.pictures, count, device)
         self.scenes = torch.arange(scenes, device=device)
-        for first in range(0, count, HANDED):
-            numbers = range(first, first + HANDED)
-            self.store.take([encode(sample(number, "heldout", 4)) for number in numbers])
+        drawn = iter(mapped(_drawn, range(first, first + count)))
+        while batch := list(islice(drawn, HANDED)):
+            self.store.take([encode(one) for one in batch])
 
     def edits(self, kind: str, soften: float = 0.0) -> Edits:
         """One edit of each scene, the same ones each time."""
@@ -62,6 +72,10 @@ class HeldOut:
             alike = self.store.alike(self.scenes, others)
             others = torch.where(alike, (others + len(NAMES)) % count, others)
         return others
+
+
+def _drawn(number: int) -> Sample:
+    return sample(number, "heldout", 4)
 
 
 @torch.inference_mode()

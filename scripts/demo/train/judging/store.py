@@ -229,6 +229,10 @@ class Store:
         """Edits of stored scenes; see :func:`edits.made`."""
         return made(self._pictures, scenes, others, kinds, soften)
 
+    def pictures(self, scenes: slice) -> Tensor:
+        """Source, target and wrong edits of stored scenes, (N, KEPT, 256, 256, 3), levels."""
+        return self._pictures[scenes, :KEPT]
+
     def rows(
         self, edits: Edits, criterion: Tensor, language: int, *, written: bool
     ) -> tuple[Tensor, Tensor, Tensor]:

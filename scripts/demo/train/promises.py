@@ -1,0 +1,132 @@
+"""Whether the report keeps its promises where the truth is known: thousands of scored scenes.
+
+``python scripts/demo/train/promises.py runs/measured.csv``, with what ``measure.py`` wrote. The
+mean over all scenes is taken for the truth; benchmarks of 25, 50 and 100 scenes are drawn of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+# Python puts the folder that it runs on its search path, not the one that holds the package.
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import stats
+
+from edit_benchmark.stats.estimates import estimate
+from edit_benchmark.stats.permutation import permutation_p
+from edit_benchmark.stats.power import samples_needed
+
+SIZES = (25, 50, 100)
+_LANGUAGES = ("en", "zh")
+# The scale of the rubric's scores.
+_SCALE = (1.0, 10.0)
+
+
+def benchmarks(
+    categories: NDArray[np.str_], size: int, count: int, rng: np.random.Generator
+) -> Iterator[NDArray[np.intp]]:
+    """Places of scenes, equally many of each category, ``count`` times."""
+    groups = [np.flatnonzero(categories == name) for name in np.unique(categories)]
+    for _ in range(count):
+        yield np.concatenate(
+            [rng.choice(group, size // len(groups), replace=False) for group in groups]
+        )
+
+
+def coverage(scores: NDArray[np.float64], drawn: list[NDArray[np.intp]]) -> float:
+    """The share of 95 % intervals of benchmarks' means that hold the mean of all ``scores``."""
+    truth, hits = scores.mean(), 0
+    for places in drawn:
+        found = estimate(scores[places], [str(place) for place in places], _SCALE)
+        hits += (
+            found.low is not None and found.high is not None and found.low <= truth <= found.high
+        )
+    return hits / len(drawn)
+
+
+def found(differences: NDArray[np.float64], drawn: list[NDArray[np.intp]]) -> float:
+    """The share of benchmarks in which the paired test's p is below 0.05."""
+    values = [permutation_p(differences[places]) for places in drawn]
+    return float(np.mean([value is not None and value < 0.05 for value in values]))
+
+
+def predicted(differences: NDArray[np.float64], size: int) -> float:
+    """Power of the paired t test, two-sided at 0.05, which ``needed`` inverts for 0.8."""
+    shift = abs(differences.mean()) / differences.std() * np.sqrt(size)
+    critical = stats.t.ppf(0.975, size - 1)
+    return float(
+        stats.nct.sf(critical, size - 1, shift) + stats.nct.cdf(-critical, size - 1, shift)
+    )
+
+
+def report(table: pd.DataFrame, count: int) -> str:
+    """Both tables, in Markdown."""
+    wide = {
+        (editor, language): rows.sort_values("scene")[f"score_{language}"].to_numpy()
+        for editor, rows in table.groupby("editor", sort=False)
+        for language in _LANGUAGES
+    }
+    editors = list(dict.fromkeys(table["editor"]))
+    one = table[table["editor"] == editors[0]].sort_values("scene")
+    categories = one["category"].to_numpy(dtype=np.str_)
+    rng = np.random.default_rng(0)
+    drawn = {size: list(benchmarks(categories, size, count, rng)) for size in SIZES}
+    lines = [
+        f"{len(one)} scenes, {count} benchmarks of each size.",
+        "",
+        "| editor, language of the rubric | true mean | SD | covered at 25 | 50 | 100 |",
+        "|---|---:|---:|---:|---:|---:|",
+    ]
+    for (editor, language), scores in wide.items():
+        cells = [f"{coverage(scores, drawn[size]):.3f}" for size in SIZES]
+        lines.append(
+            f"| {editor}, {language} | {scores.mean():.3f} | {scores.std():.3f} | "
+            + " | ".join(cells)
+            + " |"
+        )
+    lines += [
+        "",
+        "| difference | true | SD | needed for 0.8 | found at 25 (predicted) | 50 | 100 |",
+        "|---|---:|---:|---:|---:|---:|---:|",
+    ]
+    for language in _LANGUAGES:
+        for other in editors[1:]:
+            differences = wide[editors[0], language] - wide[other, language]
+            needed = samples_needed(differences.std(), abs(differences.mean()))
+            cells = [
+                f"{found(differences, drawn[size]):.3f} ({predicted(differences, size):.3f})"
+                for size in SIZES
+            ]
+            lines.append(
+                f"| {editors[0]} - {other}, {language} | {differences.mean():.3f} | "
+                f"{differences.std():.3f} | {needed} | " + " | ".join(cells) + " |"
+            )
+    lines += [
+        "",
+        "| editor | right by the check | Spearman of score and check's error |",
+        "|---|---:|---:|",
+    ]
+    for editor, rows in table.groupby("editor", sort=False):
+        for language in _LANGUAGES:
+            rank = stats.spearmanr(rows[f"score_{language}"], -rows["changed_error"]).statistic
+            lines.append(f"| {editor}, {language} | {rows['right'].mean():.3f} | {rank:.3f} |")
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("table", type=Path)
+    parser.add_argument("--benchmarks", type=int, default=1000, help="of each size")
+    given = parser.parse_args()
+    print(report(pd.read_csv(given.table), given.benchmarks), end="")
+
+
+if __name__ == "__main__":
+    main()
