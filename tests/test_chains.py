@@ -17,13 +17,23 @@ from edit_benchmark.config.resolve import editor_settings
 from edit_benchmark.config.run import Config
 from edit_benchmark.dataset import source_images
 from edit_benchmark.dataset.chains import EditedSamples, SharedSamples
-from edit_benchmark.dataset.samples import Import, assignment, clusters, prepare, shard_of
+from edit_benchmark.dataset.samples import (
+    Import,
+    assignment,
+    clusters,
+    prepare,
+    shard_of,
+    unreadable,
+)
 from edit_benchmark.editing.finished import bring_shard
 from edit_benchmark.editing.job import EditJob, edit_shard
 from edit_benchmark.errors import UserError
 from edit_benchmark.estimate import estimates
 from edit_benchmark.judging.preferences import pairs_of
 from edit_benchmark.records import Edit, Sample
+from edit_benchmark.report.analysis import analyse
+from edit_benchmark.report.inputs import Inputs
+from edit_benchmark.report.words import load
 from edit_benchmark.results.counted import Counting
 from edit_benchmark.results.layout import Layout
 from edit_benchmark.results.plan import Maker, Plan, Table
@@ -151,6 +161,11 @@ def test_an_image_that_cannot_be_read_skips_its_chain(tmp_path: Path) -> None:
     rows = edit(tmp_path, samples)
     assert [rows[name].status for name in ("a1", "a2", "a3")] == ["skipped"] * 3
     assert rows["a2"].reason.startswith("previous_turn_skipped: a1: unreadable_source: ")
+    # Of three samples there is an image to be read: those behind a1 have none of their own.
+    assert unreadable(samples)[0].startswith("1 of 3 source images cannot be read.")
+    inputs = Inputs(samples, [], ["physical"], tmp_path, {})
+    told = analyse(inputs, load("en")).warnings
+    assert any(text.startswith("1 of 3 source images are missing or broken") for text in told)
 
 
 def test_a_chain_is_on_one_shard_and_counts_as_one(tmp_path: Path) -> None:
