@@ -12,8 +12,9 @@ import pytest
 from PIL import Image
 
 from conftest import draw
+from edit_benchmark.acceptance import balances
 from edit_benchmark.checkpoints import record
-from edit_benchmark.config.resolve import editor_settings
+from edit_benchmark.config.resolve import editor_settings, resolve
 from edit_benchmark.config.run import Config
 from edit_benchmark.dataset import source_images
 from edit_benchmark.dataset.chains import EditedSamples, SharedSamples
@@ -250,6 +251,8 @@ def test_later_turns_are_compared_only_where_both_models_edited_one_image(tmp_pa
             for row in other.values()]  # fmt: skip
     shared = SharedSamples(samples, one.values(), same)
     assert [pair.sample.id for pair in pairs_of(both, shared)] == ["a1", "b1", "a2", "c"]
+    # What a protocol asks of such samples does not depend on which source they have.
+    assert shared.by_id["a3"].source == samples[0].source != ""
 
 
 def test_a_judges_own_test_takes_no_instruction_of_the_same_chain(tmp_path: Path) -> None:
@@ -288,3 +291,34 @@ def test_an_estimate_takes_a_later_turn_to_be_as_large_as_the_first(tmp_path: Pa
     broken = samples_of(tmp_path, {"a1": {"image": "none.png"}})
     (less,) = estimates(config, broken, [], Spending())
     assert less.requests == 3
+
+
+def test_a_protocol_that_shows_the_source_is_asked_about_later_turns_too(tmp_path: Path) -> None:
+    said = {"protocol": "original_both"}
+    config = resolve({
+        "benchmark": {"path": __file__, "categories": ["physical"]}, "models": {"m": PAINTER},
+        "results": str(tmp_path / "results"),
+        "judges": {"served": {"judge": "openai", "base_url": "http://x/v1",
+                              "model": "m-2026-01-01", **said},
+                   "toy": {"judge": "class_path", "class_path": "plugins.toys.Scribe", **said,
+                           "params": {"answers": {}}}},
+    })  # fmt: skip
+    samples = samples_of(tmp_path)
+    (found,) = estimates(config, samples, [], Spending())
+    assert found.requests == 6
+    edit(tmp_path, samples)
+    told = {balance.what: balance.missing for balance in balances(config)}
+    assert told["edits of m"] == 0
+    assert told["answers of toy about m"] == 6
+
+
+def test_an_estimate_has_no_later_turns_compared(tmp_path: Path) -> None:
+    served = {"base_url": "http://x/v1", "model": "m-2026-01-01"}
+    config = resolve({
+        "benchmark": {"path": __file__},
+        "models": {name: {"editor": "identity"} for name in "mn"},
+        "judges": {"taste": {"judge": "openai", "method": "pairwise", **served},
+                   "near": {"judge": "pixels", "measures": ["l1"]}},
+    })  # fmt: skip
+    (found,) = estimates(config, samples_of(tmp_path), [], Spending())
+    assert found.requests == 3 * 2  # a1, b1 and c, in both orders
