@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+import report_fixtures as fixtures
 from conftest import draw
 from edit_benchmark.acceptance import balances
 from edit_benchmark.checkpoints import record
@@ -34,12 +35,14 @@ from edit_benchmark.judging.preferences import pairs_of
 from edit_benchmark.records import Edit, Sample
 from edit_benchmark.report.analysis import analyse
 from edit_benchmark.report.inputs import Inputs
+from edit_benchmark.report.shown import shown
 from edit_benchmark.report.words import load
 from edit_benchmark.results.counted import Counting
 from edit_benchmark.results.layout import Layout
 from edit_benchmark.results.plan import Maker, Plan, Table
 from edit_benchmark.results.redo import Selection, remove
 from edit_benchmark.results.spending import Spending
+from edit_benchmark.results.store import Store
 from edit_benchmark.results.tables import write_rows
 from edit_benchmark.runtime.devices import DeviceRequest
 from edit_benchmark.selftest.probes import partners
@@ -118,6 +121,21 @@ def test_first_turns_come_first_and_the_rest_after_what_they_edit(
     assert {name: replace(row, seconds=0) for name, row in again.items()} == {
         name: replace(row, seconds=0) for name, row in rows.items()
     }
+
+
+def test_each_repeat_follows_its_own(tmp_path: Path) -> None:
+    samples = samples_of(tmp_path)
+    made = edit_shard(job(tmp_path, samples, repeats=2))
+    rows = {(row.id, row.repeat): row for row in made}
+    shown, store = EditedSamples(samples, made), Store(tmp_path / "results/store/edits")
+    assert rows["a1", 0].image_sha256 != rows["a1", 1].image_sha256
+    for name, before in (("a2", "a1"), ("a3", "a2"), ("b2", "b1")):
+        for repeat in (0, 1):
+            row, source = rows[name, repeat], rows[before, repeat].image_sha256
+            content = store.get(row.key)
+            assert content is not None
+            assert content["key_fields"]["source_sha256"] == source
+            assert shown.of(row).source_sha256 == source
 
 
 def test_a_changed_turn_makes_those_behind_it_anew(tmp_path: Path, calls: Path) -> None:
@@ -322,3 +340,16 @@ def test_an_estimate_has_no_later_turns_compared(tmp_path: Path) -> None:
     })  # fmt: skip
     (found,) = estimates(config, samples_of(tmp_path), [], Spending())
     assert found.requests == 3 * 2  # a1, b1 and c, in both orders
+
+
+def test_a_page_that_cannot_show_all_shows_whole_chains(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    samples = samples_of(tmp_path)
+    scores = [fixtures.score(sample) for sample in samples]
+    inputs = Inputs(samples, scores, ["physical"], tmp_path, {})
+    monkeypatch.setattr("edit_benchmark.report.shown.MOST_ROWS", 3)
+    # Every second of two chains and a sample by itself.
+    part = shown(inputs)
+    assert [row.id for row in part.samples] == [row.id for row in part.scores]
+    assert [row.id for row in part.samples] == ["a1", "a2", "c", "a3"]
