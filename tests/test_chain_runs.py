@@ -107,6 +107,15 @@ def test_judges_are_shown_what_was_really_edited(whole: Project) -> None:
     assert probes["source"]["value"] == 1.0
 
 
+def test_a_contact_sheet_has_what_the_model_edited_beside_its_edit(whole: Project) -> None:
+    sheet = pixels(whole, "report/contact_sheets/content_memory/floor.jpg")
+    for column in range(4):  # the turns of one chain, and of the next the first
+        left = 10 + column * 320
+        source, edit = (sheet.crop((at, 10, at + 140, 110)) for at in (left, left + 150))
+        assert source.getextrema() != ((255, 255),) * 3
+        assert np.abs(np.asarray(source, int) - np.asarray(edit, int)).mean() < 5
+
+
 def test_models_are_not_compared_where_they_edited_different_images(whole: Project) -> None:
     path = whole.root / "results/preferences/taste/floor/painter/content_memory.jsonl"
     compared = {row["id"]: row for row in map(json.loads, path.read_text().splitlines())}

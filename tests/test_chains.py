@@ -11,24 +11,38 @@ from typing import Any
 import pytest
 from PIL import Image
 
+import report_fixtures as fixtures
 from conftest import draw
+from edit_benchmark.acceptance import balances
 from edit_benchmark.checkpoints import record
-from edit_benchmark.config.resolve import editor_settings
+from edit_benchmark.config.resolve import editor_settings, resolve
 from edit_benchmark.config.run import Config
 from edit_benchmark.dataset import source_images
 from edit_benchmark.dataset.chains import EditedSamples, SharedSamples
-from edit_benchmark.dataset.samples import Import, assignment, clusters, prepare, shard_of
+from edit_benchmark.dataset.samples import (
+    Import,
+    assignment,
+    clusters,
+    prepare,
+    shard_of,
+    unreadable,
+)
 from edit_benchmark.editing.finished import bring_shard
 from edit_benchmark.editing.job import EditJob, edit_shard
 from edit_benchmark.errors import UserError
 from edit_benchmark.estimate import estimates
 from edit_benchmark.judging.preferences import pairs_of
 from edit_benchmark.records import Edit, Sample
+from edit_benchmark.report.analysis import analyse
+from edit_benchmark.report.inputs import Inputs
+from edit_benchmark.report.shown import shown
+from edit_benchmark.report.words import load
 from edit_benchmark.results.counted import Counting
 from edit_benchmark.results.layout import Layout
 from edit_benchmark.results.plan import Maker, Plan, Table
 from edit_benchmark.results.redo import Selection, remove
 from edit_benchmark.results.spending import Spending
+from edit_benchmark.results.store import Store
 from edit_benchmark.results.tables import write_rows
 from edit_benchmark.runtime.devices import DeviceRequest
 from edit_benchmark.selftest.probes import partners
@@ -109,6 +123,21 @@ def test_first_turns_come_first_and_the_rest_after_what_they_edit(
     }
 
 
+def test_each_repeat_follows_its_own(tmp_path: Path) -> None:
+    samples = samples_of(tmp_path)
+    made = edit_shard(job(tmp_path, samples, repeats=2))
+    rows = {(row.id, row.repeat): row for row in made}
+    shown, store = EditedSamples(samples, made), Store(tmp_path / "results/store/edits")
+    assert rows["a1", 0].image_sha256 != rows["a1", 1].image_sha256
+    for name, before in (("a2", "a1"), ("a3", "a2"), ("b2", "b1")):
+        for repeat in (0, 1):
+            row, source = rows[name, repeat], rows[before, repeat].image_sha256
+            content = store.get(row.key)
+            assert content is not None
+            assert content["key_fields"]["source_sha256"] == source
+            assert shown.of(row).source_sha256 == source
+
+
 def test_a_changed_turn_makes_those_behind_it_anew(tmp_path: Path, calls: Path) -> None:
     before = edit(tmp_path, samples_of(tmp_path))
     asked(calls)
@@ -151,6 +180,11 @@ def test_an_image_that_cannot_be_read_skips_its_chain(tmp_path: Path) -> None:
     rows = edit(tmp_path, samples)
     assert [rows[name].status for name in ("a1", "a2", "a3")] == ["skipped"] * 3
     assert rows["a2"].reason.startswith("previous_turn_skipped: a1: unreadable_source: ")
+    # Of three samples there is an image to be read: those behind a1 have none of their own.
+    assert unreadable(samples)[0].startswith("1 of 3 source images cannot be read.")
+    inputs = Inputs(samples, [], ["physical"], tmp_path, {})
+    told = analyse(inputs, load("en")).warnings
+    assert any(text.startswith("1 of 3 source images are missing or broken") for text in told)
 
 
 def test_a_chain_is_on_one_shard_and_counts_as_one(tmp_path: Path) -> None:
@@ -235,6 +269,8 @@ def test_later_turns_are_compared_only_where_both_models_edited_one_image(tmp_pa
             for row in other.values()]  # fmt: skip
     shared = SharedSamples(samples, one.values(), same)
     assert [pair.sample.id for pair in pairs_of(both, shared)] == ["a1", "b1", "a2", "c"]
+    # What a protocol asks of such samples does not depend on which source they have.
+    assert shared.by_id["a3"].source == samples[0].source != ""
 
 
 def test_a_judges_own_test_takes_no_instruction_of_the_same_chain(tmp_path: Path) -> None:
@@ -273,3 +309,47 @@ def test_an_estimate_takes_a_later_turn_to_be_as_large_as_the_first(tmp_path: Pa
     broken = samples_of(tmp_path, {"a1": {"image": "none.png"}})
     (less,) = estimates(config, broken, [], Spending())
     assert less.requests == 3
+
+
+def test_a_protocol_that_shows_the_source_is_asked_about_later_turns_too(tmp_path: Path) -> None:
+    said = {"protocol": "original_both"}
+    config = resolve({
+        "benchmark": {"path": __file__, "categories": ["physical"]}, "models": {"m": PAINTER},
+        "results": str(tmp_path / "results"),
+        "judges": {"served": {"judge": "openai", "base_url": "http://x/v1",
+                              "model": "m-2026-01-01", **said},
+                   "toy": {"judge": "class_path", "class_path": "plugins.toys.Scribe", **said,
+                           "params": {"answers": {}}}},
+    })  # fmt: skip
+    samples = samples_of(tmp_path)
+    (found,) = estimates(config, samples, [], Spending())
+    assert found.requests == 6
+    edit(tmp_path, samples)
+    told = {balance.what: balance.missing for balance in balances(config)}
+    assert told["edits of m"] == 0
+    assert told["answers of toy about m"] == 6
+
+
+def test_an_estimate_has_no_later_turns_compared(tmp_path: Path) -> None:
+    served = {"base_url": "http://x/v1", "model": "m-2026-01-01"}
+    config = resolve({
+        "benchmark": {"path": __file__},
+        "models": {name: {"editor": "identity"} for name in "mn"},
+        "judges": {"taste": {"judge": "openai", "method": "pairwise", **served},
+                   "near": {"judge": "pixels", "measures": ["l1"]}},
+    })  # fmt: skip
+    (found,) = estimates(config, samples_of(tmp_path), [], Spending())
+    assert found.requests == 3 * 2  # a1, b1 and c, in both orders
+
+
+def test_a_page_that_cannot_show_all_shows_whole_chains(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    samples = samples_of(tmp_path)
+    scores = [fixtures.score(sample) for sample in samples]
+    inputs = Inputs(samples, scores, ["physical"], tmp_path, {})
+    monkeypatch.setattr("edit_benchmark.report.shown.MOST_ROWS", 3)
+    # Every second of two chains and a sample by itself.
+    part = shown(inputs)
+    assert [row.id for row in part.samples] == [row.id for row in part.scores]
+    assert [row.id for row in part.samples] == ["a1", "a2", "c", "a3"]

@@ -158,10 +158,12 @@ def balances(config: Config) -> list[Balance]:
             asked = _asked(model, sample, repeat, samples, layout)
             content = edits.look_up(balance, work, asked)
             if content is not None:
-                digest = content["image_sha256"]
+                # A protocol shows no image without a path: where the next run finds it.
+                path = layout.relative(edits.store.image_path(key_of({**work.fields, **asked})))
                 edit = Edit(
-                    sample.id, sample.category, name, EDITED, image_sha256=digest, repeat=repeat
-                )
+                    sample.id, sample.category, name, EDITED, image=path,
+                    image_sha256=content["image_sha256"], repeat=repeat,
+                )  # fmt: skip
                 made[sample.id, repeat] = sample, edit
         all_edits[name] = [edit for _, edit in made.values()]
         found += [balance, *_judged(judges, name, list(made.values()), answers)]

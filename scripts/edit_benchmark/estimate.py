@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import combinations
 
 from edit_benchmark.config.editors import EditorSettings
@@ -88,13 +88,7 @@ def estimates(
     UserError
         As :func:`rubrics.load`.
     """
-    readable = chains.editable(samples)
-    first = chains.first_turn_of(readable)
-    # An edit is about as large as what it was made from.
-    readable = [
-        replace(sample, width=first[sample.id].width, height=first[sample.id].height)
-        for sample in readable
-    ]
+    readable = chains.with_first_sources(chains.editable(samples))
     found = []
     for (section, name), settings in config.served.items():
         if isinstance(settings, ServedJudgeSettings):

@@ -80,7 +80,8 @@ class SharedSamples:
     def __init__(
         self, samples: Sequence[Sample], first: Iterable[Edit], second: Iterable[Edit]
     ) -> None:
-        self.by_id = {sample.id: sample for sample in samples}
+        #: Of a later turn with its chain's first source: for what does not depend on which it is.
+        self.by_id = {sample.id: sample for sample in with_first_sources(samples)}
         self._edited = (EditedSamples(samples, first), EditedSamples(samples, second))
 
     def of(self, first: Edit, second: Edit) -> Sample | None:
@@ -118,3 +119,24 @@ def first_turn_of(samples: Sequence[Sample]) -> dict[str, Sample]:
     """The sample that each one's chain begins with, by its id: itself if it is in none."""
     by_id = {sample.id: sample for sample in samples}
     return {sample.id: by_id.get(sample.chain, sample) for sample in samples}
+
+
+def with_first_sources(samples: Sequence[Sample]) -> list[Sample]:
+    """``samples``, later turns with the source image of their chain's first turn.
+
+    For who asks what a station would do with them before there are edits; an edit is about as large
+    as what it was made from.
+    """
+    first = first_turn_of(samples)
+    return [
+        replace(
+            sample,
+            source=first[sample.id].source,
+            source_sha256=first[sample.id].source_sha256,
+            width=first[sample.id].width,
+            height=first[sample.id].height,
+        )
+        if sample.after
+        else sample
+        for sample in samples
+    ]

@@ -171,17 +171,24 @@ def assignment(samples: Sequence[Sample], categories: Sequence[str], shards: int
     return "\n".join(lines) + "\n"
 
 
+def with_images(samples: Sequence[Sample]) -> int:
+    """How many samples have images of their own that have to be read, of which some may be broken.
+
+    A later turn of a chain has none, unless it is one that is broken.
+    """
+    return sum(not sample.after or bool(sample.problem) for sample in samples)
+
+
 def unreadable(samples: Sequence[Sample]) -> list[str]:
     """What is said before work starts of source images that cannot be read; a line each, after a
     first one, and nothing if there are none."""
     problems = [sample.problem for sample in samples if sample.problem]
-    wanted = sum(not sample.after or bool(sample.problem) for sample in samples)
     if not problems:
         return []
     lines = [
-        f"{len(problems)} of {wanted} source images cannot be read. Their samples are "
-        "skipped; mend the images and run the same command again (benchmark: {strict: true} stops "
-        "instead):",
+        f"{len(problems)} of {with_images(samples)} source images cannot be read. Their samples "
+        "are skipped; mend the images and run the same command again (benchmark: {strict: true} "
+        "stops instead):",
         *problems[:_LISTED],
     ]
     if len(problems) > _LISTED:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from edit_benchmark.dataset.samples import clusters
+from edit_benchmark.dataset.samples import clusters, with_images
 from edit_benchmark.judging.rubrics import Scale
 from edit_benchmark.records import Sample, Score
 from edit_benchmark.report import provenance
@@ -142,7 +142,7 @@ def _unreadable(samples: Sequence[Sample], words: Words) -> list[str]:
     if not ids:
         return []
     named = words.list_separator.join([*ids[:NAMED], *["…"] * (len(ids) > NAMED)])
-    return [words.sentence("unreadable", missing=len(ids), n=len(samples), ids=named)]
+    return [words.sentence("unreadable", missing=len(ids), n=with_images(samples), ids=named)]
 
 
 def _chains(inputs: Inputs, words: Words) -> list[str]:
