@@ -16,7 +16,7 @@ from edit_benchmark.report.thumbnails import Thumbnail
 from edit_benchmark.results.files import write_bytes
 
 _CELL, _GAP, _TEXT = 150, 10, 34
-_COLUMNS, _ROWS = 4, 350  # a JPEG image is at most 65,535 pixels high
+_COLUMNS, _ROWS = 4, 337  # a JPEG image of libjpeg's is at most 65,500 pixels high
 
 
 def write_contact_sheets(inputs: Inputs, thumbnails: Mapping[str, Thumbnail], out: Path) -> None:
