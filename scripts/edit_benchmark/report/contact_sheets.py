@@ -9,9 +9,12 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 
 from edit_benchmark import images
+from edit_benchmark.judging.rubrics import Scale
 from edit_benchmark.records import Sample, Score
+from edit_benchmark.report.formats import number as number_text
 from edit_benchmark.report.inputs import Inputs
 from edit_benchmark.report.plots import chinese_font
+from edit_benchmark.report.scales import Scales
 from edit_benchmark.report.thumbnails import Thumbnail
 from edit_benchmark.results.files import write_bytes
 
@@ -37,7 +40,7 @@ def write_contact_sheets(inputs: Inputs, thumbnails: Mapping[str, Thumbnail], ou
             entries = [
                 (sample, _sources(sample, of_model), of_model[sample.id]) for sample in members
             ]
-            sheet = _sheet(entries, thumbnails, out)
+            sheet = _sheet(entries, thumbnails, inputs.scales, out)
             target = out / "contact_sheets" / category / f"{model}.jpg"
             write_bytes(target, images.encode_jpeg(sheet))
 
@@ -50,6 +53,7 @@ def _sources(sample: Sample, rows: Mapping[str, Sequence[Score]]) -> list[str]:
 def _sheet(
     entries: Sequence[tuple[Sample, Sequence[str], Sequence[Score]]],
     thumbnails: Mapping[str, Thumbnail],
+    scales: Scales,
     out: Path,
 ) -> Image.Image:
     columns = max(_COLUMNS, math.ceil(len(entries) / _ROWS))
@@ -69,7 +73,12 @@ def _sheet(
                 _paste(sheet, corner, [out / thumbnails[path].small for path in paths])
             else:
                 draw.text((corner[0] + 4, top + 4), rows[0].status, "#b3261e", font)
-        numbers = [row.status if row.score is None else f"{row.score:.2f}" for row in rows]
+        numbers = [
+            row.status
+            if row.score is None
+            else number_text(row.score, scales.get(row.judge, Scale()).decimals)
+            for row in rows
+        ]
         text = f"{_fitting(sample.id, font, width)}\n{_fitting('  '.join(numbers), font, width)}"
         draw.multiline_text((left, top + _CELL), text, "black", font, spacing=2)
     return sheet

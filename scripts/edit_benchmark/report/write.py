@@ -92,7 +92,7 @@ def write_report(
     by_path = {path: copies[inputs.results / path] for path in paths}
     write_contact_sheets(part, by_path, out)
     write_page(Content(inputs, part, analysis, by_path, figures, notes, spoken), out)
-    return to_terminal(analysis, spoken)
+    return to_terminal(analysis, spoken, inputs.scales)
 
 
 def write_csv(inputs: Inputs, analysis: Analysis, out: Path) -> None:

@@ -20,7 +20,7 @@
   }
 
   const words = (key) => key.replaceAll("_", " ");
-  const digits = (value) => value.toFixed(2);
+  const digits = (value, judge) => value.toFixed(data.decimals[judge]);
   const small = (image) => `images/${image[0]}-small.jpg`;
   const large = (image) => `images/${image[0]}.jpg`;
   const spoken = (text, language, tag = "p") =>
@@ -129,7 +129,7 @@
       const bar = el("i");
       const [lowest, highest] = data.scales[row.judge];
       bar.style.width = `${100 * (value - lowest) / (highest - lowest)}%`;
-      return el("li", {}, el("span", { textContent: words(key) }), el("span", { className: "track", ariaHidden: "true" }, bar), el("span", { className: "value", textContent: digits(value) }));
+      return el("li", {}, el("span", { textContent: words(key) }), el("span", { className: "track", ariaHidden: "true" }, bar), el("span", { className: "value", textContent: digits(value, row.judge) }));
     }));
   }
 
@@ -139,9 +139,9 @@
     return el("div", {},
       el("div", { className: "score" },
         named ? el("span", { textContent: named }) : null,
-        scored ? el("b", { textContent: digits(row.score) }) : el("span", { className: `status ${row.status}`, textContent: data.words[row.status] }),
+        scored ? el("b", { textContent: digits(row.score, row.judge) }) : el("span", { className: `status ${row.status}`, textContent: data.words[row.status] }),
         ...flags),
-      row.repeats ? el("div", { className: "quiet", textContent: `${ui.repeats} ${row.repeats.map((value) => (typeof value === "number" ? digits(value) : data.words[value])).join(", ")}` }) : null,
+      row.repeats ? el("div", { className: "quiet", textContent: `${ui.repeats} ${row.repeats.map((value) => (typeof value === "number" ? digits(value, row.judge) : data.words[value])).join(", ")}` }) : null,
       row.reason ? el("div", { className: "reason", dir: "auto", textContent: row.reason }) : null,
       criteria(row),
       row.text ? el("blockquote", { dir: "auto", title: ui.words, textContent: row.text }) : null);
@@ -199,7 +199,7 @@
           sample.after ? el("a", { href: `#${encodeURIComponent(sample.after)}`, title: `${ui.before} ${sample.after}`, ariaLabel: `${ui.before} ${sample.after}`, textContent: " ←" }) : null) : null,
         sample.difficulty ? el("span", { className: "chip", dir: "auto", textContent: sample.difficulty }) : null,
         ...sample.tags.map((tag) => el("span", { className: "chip", dir: "auto", textContent: tag })),
-        sample.human !== null ? el("span", { className: "chip", textContent: `${ui.human} ${digits(sample.human)}` }) : null,
+        sample.human !== null ? el("span", { className: "chip", textContent: `${ui.human} ${sample.human.toFixed(2)}` }) : null,
         compare),
       ...texts(sample),
       extra.length ? el("details", {}, el("summary", { textContent: ui.more }), ...extra) : null,
