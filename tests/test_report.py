@@ -211,6 +211,18 @@ def test_a_plot_tells_models_apart_and_names_each_whole(tmp_path: Path, names: l
     assert legend.get_window_extent().x1 <= figure.bbox.x1
 
 
+def test_a_contact_sheet_has_the_target_behind_the_edit(tmp_path: Path) -> None:
+    inputs = fixtures.only(small(tmp_path / "results", each=1), "physical")
+    target = "benchmark/sources/target.png"
+    Image.new("RGB", (300, 300), (0, 200, 0)).save(inputs.results / target)
+    sample = replace(inputs.samples[0], fields={"target_image": target})
+    write_report(replace(inputs, samples=[sample]), tmp_path / "report")
+    sheet = Image.open(tmp_path / "report" / "contact_sheets" / "physical" / "alpha.jpg")
+    red, green, blue = sheet.getpixel((10 + 2 * 150 + 70, 10 + 70))
+    assert green > 180
+    assert max(red, blue) < 30
+
+
 def test_a_category_of_any_size_has_a_contact_sheet(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

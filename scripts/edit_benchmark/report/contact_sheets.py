@@ -25,8 +25,8 @@ _COLUMNS, _ROWS = 4, 337  # a JPEG image of libjpeg's is at most 65,500 pixels h
 def write_contact_sheets(inputs: Inputs, thumbnails: Mapping[str, Thumbnail], out: Path) -> None:
     """Write ``contact_sheets/<category>/<model>.jpg`` for every model and category.
 
-    A sheet shows source images, edit and scores of each sample, the edit being the first of its
-    repeats.
+    A sheet shows source images, edit, target image, where there are any, and scores of each sample,
+    the edit being the first of its repeats.
     ``thumbnails`` are those of the images' paths as the records have them.
     """
     rows: dict[str, dict[str, list[Score]]] = {}
@@ -57,7 +57,8 @@ def _sheet(
     out: Path,
 ) -> Image.Image:
     columns = max(_COLUMNS, math.ceil(len(entries) / _ROWS))
-    width, height = 2 * _CELL + _GAP, _CELL + _TEXT
+    cells = 3 if any(sample.target for sample, _, _ in entries) else 2
+    width, height = cells * _CELL + _GAP, _CELL + _TEXT
     lines = max(1, math.ceil(len(entries) / columns))
     size = (columns * (width + _GAP) + _GAP, lines * (height + _GAP) + _GAP)
     sheet = Image.new("RGB", size, "white")
@@ -67,7 +68,8 @@ def _sheet(
     for position, (sample, sources, rows) in enumerate(entries):
         left = _GAP + position % columns * (width + _GAP)
         top = _GAP + position // columns * (height + _GAP)
-        for number, paths in enumerate((sources, [rows[0].image])):
+        targets = [[sample.target]] if sample.target else []
+        for number, paths in enumerate((sources, [rows[0].image], *targets)):
             corner = (left + number * _CELL, top)
             if all(paths):
                 _paste(sheet, corner, [out / thumbnails[path].small for path in paths])

@@ -63,6 +63,7 @@ def gallery(
                 # What each model edited, of a later turn of a chain.
                 **(turn if sample.after else {}),
                 "mask": image(sample.mask) if sample.mask else None,
+                "target": image(sample.target) if sample.target else None,
                 "edits": edits,
                 "rows": [
                     _row(row, models, decimals, repeats.get((row.model, row.judge, row.id), ()))

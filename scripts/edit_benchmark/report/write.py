@@ -86,7 +86,12 @@ def write_report(
         )
         plots.save(figures[judge], out / "plots" / f"overview-{judge}")
     part = shown(inputs)
-    paths = [path for sample in part.samples for path in (*sample.sources, sample.mask) if path]
+    paths = [
+        path
+        for sample in part.samples
+        for path in (*sample.sources, sample.mask, sample.target)
+        if path
+    ]
     paths += [row.image for row in part.scores if row.image and not row.repeat]
     copies = thumbnails.make([inputs.results / path for path in paths], out)
     by_path = {path: copies[inputs.results / path] for path in paths}
