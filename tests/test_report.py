@@ -14,18 +14,21 @@ from collections.abc import Callable
 from contextlib import nullcontext, redirect_stderr, redirect_stdout
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
+from PIL import Image
 
 import aggregate as command
 import report_fixtures as fixtures
 from conftest import ROOT
 from edit_benchmark.errors import UserError
 from edit_benchmark.records import Sample, Score
-from edit_benchmark.report import formats, plots, words
+from edit_benchmark.report import contact_sheets, formats, plots, words
 from edit_benchmark.report.inputs import Inputs
 from edit_benchmark.report.tables import summary_rows
+from edit_benchmark.report.thumbnails import Thumbnail
 from edit_benchmark.report.write import write_report
 
 HOSTILE = [
@@ -64,6 +67,15 @@ def aggregate(
         with pytest.raises(UserError) if code else nullcontext() as refused:
             command.main()
     return f"error: {refused.value}" if refused else output.getvalue()
+
+
+def embedded(report: Path) -> dict[str, Any]:
+    """What the script of a report's page shows."""
+    page = (report / "index.html").read_text(encoding="utf-8")
+    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)
+    assert found is not None
+    data: dict[str, Any] = json.loads(found[1])
+    return data
 
 
 def hostile(results: Path) -> Inputs:
@@ -199,6 +211,33 @@ def test_a_plot_tells_models_apart_and_names_each_whole(tmp_path: Path, names: l
     assert legend.get_window_extent().x1 <= figure.bbox.x1
 
 
+def test_a_contact_sheet_has_the_target_behind_the_edit(tmp_path: Path) -> None:
+    inputs = fixtures.only(small(tmp_path / "results", each=1), "physical")
+    target = "benchmark/sources/target.png"
+    Image.new("RGB", (300, 300), (0, 200, 0)).save(inputs.results / target)
+    sample = replace(inputs.samples[0], fields={"target_image": target})
+    write_report(replace(inputs, samples=[sample]), tmp_path / "report")
+    sheet = Image.open(tmp_path / "report" / "contact_sheets" / "physical" / "alpha.jpg")
+    red, green, blue = sheet.getpixel((10 + 2 * 150 + 70, 10 + 70))
+    assert green > 180
+    assert max(red, blue) < 30
+
+
+def test_a_category_of_any_size_has_a_contact_sheet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With 350 samples above one another a sheet was higher than a JPEG image can be."""
+    monkeypatch.setattr(contact_sheets, "_COLUMNS", 1)
+    samples = [fixtures.sample(number, "physical", number) for number in range(350)]
+    scores = [fixtures.failed(row, "edit_failed") for row in samples]
+    copies = {row.source: Thumbnail("source", 8, 8) for row in samples}
+    (tmp_path / "images").mkdir()
+    Image.new("RGB", (8, 8)).save(tmp_path / "images" / "source-small.jpg")
+    inputs = Inputs(samples, scores, ["physical"], tmp_path, {})
+    contact_sheets.write_contact_sheets(inputs, copies, tmp_path)
+    assert Image.open(tmp_path / "contact_sheets" / "physical" / "m.jpg").height > 175 * 184
+
+
 def drop_a_row(inputs: Inputs) -> Inputs:
     return replace(inputs, scores=inputs.scores[1:])
 
@@ -311,9 +350,7 @@ def test_a_page_shows_no_more_than_a_browser_can_and_says_so(
     monkeypatch.setattr("edit_benchmark.report.shown.MOST_ROWS", rows // 2)
     write_report(inputs, tmp_path / "report", [], "en")
     page = (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
-    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)
-    assert found is not None
-    samples = json.loads(found[1])["samples"]
+    samples = embedded(tmp_path / "report")["samples"]
     # Every second one of each category; the tables have all.
     assert [sample["id"] for sample in samples] == [
         sample.id for sample in inputs.samples if sample.index % 2 == 0

@@ -16,7 +16,7 @@ from edit_benchmark.config.resolve import editor_settings, judge_settings
 from edit_benchmark.report.inputs import Inputs
 from edit_benchmark.report.verdicts import SelfTest, verdicts
 from edit_benchmark.report.words import load
-from test_report import aggregate, small
+from test_report import aggregate, embedded, small
 
 # What was written before 0.2: every key of every kind, with its default.
 EARLIER_EDITOR: dict[str, Any] = {
@@ -138,6 +138,26 @@ def test_a_source_image_that_one_run_could_not_read(tmp_path: Path, mine_is_brok
     assert set(rows["source_sha256"]) == {first.source_sha256}
     skipped = {"alpha", "beta"} if mine_is_broken else {"gamma", "delta"}
     assert set(rows.index[rows["status"] == "skipped"]) == skipped
+
+
+@pytest.mark.parametrize("mine_has_it", [True, False])
+def test_the_target_of_either_run_is_shown(tmp_path: Path, mine_has_it: bool) -> None:
+    """Both may have it, each in its own folder under the name of its hash."""
+    mine = small(tmp_path / "mine", each=1)
+    other = renamed(mine, tmp_path / "other", alpha="gamma", beta="delta")
+    place = "benchmark/sources/ab/abc.png"
+
+    def with_target(inputs: Inputs) -> Inputs:
+        fixtures.draw(inputs.results / place, 0, "target")
+        first = replace(inputs.samples[0], fields={"target_image": place})
+        return replace(inputs, samples=[first, *inputs.samples[1:]])
+
+    fixtures.write(with_target(other))
+    aggregate(
+        with_target(mine) if mine_has_it else mine, tmp_path / "report", "--merge", other.results
+    )
+    shown = embedded(tmp_path / "report")["samples"]
+    assert [bool(sample["target"]) for sample in shown] == [True, *[False] * 4]
 
 
 def test_a_score_that_is_in_both_runs_is_refused(tmp_path: Path) -> None:

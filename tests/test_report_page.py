@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
 
 import report_fixtures as fixtures
+from edit_benchmark.judging.pixels.scales import scale_of
 from edit_benchmark.report import write
 from edit_benchmark.report.inputs import Inputs
 from edit_benchmark.report.write import write_report
@@ -311,6 +312,75 @@ def test_a_thousand_samples_are_there_within_two_seconds(
     opened.page.evaluate("document.querySelector('#end').scrollIntoView()")
     opened.page.wait_for_function("document.querySelectorAll('article.card').length > 20")
     opened.close()
+
+
+@pytest.fixture(scope="module")
+def with_target(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two samples measured against targets, of which only the first has one that is there."""
+    folder = tmp_path_factory.mktemp("target")
+    inputs = fixtures.only(
+        fixtures.synthesise(folder / "results", judges=("near-psnr", "near-l1"), each=2), "physical"
+    )
+    fixtures.draw(folder / "results" / "benchmark/sources/t.png", 0, "target")
+    first = replace(inputs.samples[0], fields={"target_image": "benchmark/sources/t.png"})
+    values = {"near-psnr": 100.0, "near-l1": 0.01234}
+    scores = [
+        replace(row, score=values[row.judge], criteria={row.judge[5:]: values[row.judge]})
+        for row in inputs.scores
+    ]
+    scales = {judge: scale_of(judge[5:], "target") for judge in values}
+    inputs = replace(
+        inputs, samples=[first, inputs.samples[1]], scores=scores, scales=scales, run={}
+    )
+    write_report(inputs, folder / "report", [], "en")
+    return folder / "report"
+
+
+def test_a_target_is_shown_behind_the_edits_and_compared(
+    browser: Browser, with_target: Path
+) -> None:
+    found = Opened(browser, with_target)
+    cards = found.page.locator("article.card")
+    last = cards.first.locator("figure").last
+    expect(last.locator("strong")).to_have_text("target")
+    copy = last.locator("img").get_attribute("src") or ""
+    full = last.get_by_role("link").get_attribute("href") or ""
+    assert (with_target / copy).exists()
+    assert (with_target / full).resolve() == with_target.parent / "results/benchmark/sources/t.png"
+    assert [cards.nth(one).locator("figure").count() for one in range(2)] == [1 + 3 + 1, 1 + 3]
+    last.get_by_role("button").click()
+    images = found.page.locator("#stage.slider img")
+    expect(images).to_have_count(2)
+    assert (images.first.get_attribute("alt") or "").endswith("by qwen-image-edit")
+    assert images.nth(1).get_attribute("src") == copy.replace("-small", "")
+    # The next sample has none.
+    found.page.keyboard.press("ArrowRight")
+    expect(found.page.locator("#stage .no-image")).to_have_text("target: no image")
+    found.close()
+
+
+def test_no_page_without_targets_speaks_of_one(page: Page) -> None:
+    names = page.locator("#viewer-left option").all_text_contents()
+    assert names == ["source", "qwen-image-edit", "qwen-image-edit-2511", "identity"]
+
+
+@pytest.mark.parametrize("width", [390, 1200])
+def test_a_number_of_a_criterion_stands_on_one_line(
+    browser: Browser, with_target: Path, width: int
+) -> None:
+    found = Opened(browser, with_target, viewport={"width": width, "height": 900})
+    for judge, text in (("near-psnr", "100.00"), ("near-l1", "0.0123")):
+        choose(found.page, "judge").select_option(label=judge)
+        value = found.page.locator("article.card .value").first
+        expect(value).to_have_text(text)
+        # A range has a box for each line of its text.
+        lines = value.evaluate(
+            "node => { const r = document.createRange(); r.selectNodeContents(node);"
+            " return new Set([...r.getClientRects()].map(box => box.top)).size; }"
+        )
+        inside = value.evaluate("node => node.scrollWidth <= node.clientWidth")
+        assert (lines, inside) == (1, True), judge
+    found.close()
 
 
 def test_a_sample_without_a_source_image_has_a_card(browser: Browser, tmp_path: Path) -> None:

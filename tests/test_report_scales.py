@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from edit_benchmark.report.score_tables import Survey
 from edit_benchmark.report.tables import summary_rows
 from edit_benchmark.report.write import write_report
 from edit_benchmark.stats.comparison import compare
+from test_report import embedded
 
 REASONING = RUBRICS / "reasoning.yaml"
 
@@ -84,6 +86,86 @@ def test_words_for_the_report_do_not_make_another_rubric(tmp_path: Path) -> None
     path.write_text(yaml.safe_dump(content, allow_unicode=True), encoding="utf-8")
     assert rubric_hash(path) == rubric_hash(REASONING)
     assert scale(path) == Scale(2, 8)
+
+
+# ----- As many decimals as a scale needs -----
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A report of two models by a rubric and two measures, with other seeds; and its terminal."""
+    folder = tmp_path_factory.mktemp("measured")
+    scales = {"near-l1": scale_of("l1", "target"), "near-psnr": scale_of("psnr", "target")}
+    samples = [fixtures.sample(number, "physical", number) for number in range(6)]
+    near = {"a": 0.00523, "b": 0.01234}
+    scores = []
+    for row in samples:
+        fixtures.draw(folder / row.source, 0, "source")
+        for model, value in near.items():
+            for repeat, by in enumerate((1, 1 + row.index / 10)):
+                rest = {"model": model, "repeat": repeat, "image": row.source}
+                l1, psnr = value * by, 20 / by
+                scores += [
+                    fixtures.score(row, judge="near-l1", score=l1, criteria={"l1": l1}, **rest),
+                    fixtures.score(row, judge="near-psnr", score=psnr, criteria={}, **rest),
+                    fixtures.score(row, judge="asked", score=4 + by, criteria={}, **rest),
+                ]
+    inputs = Inputs(samples, scores, ["physical"], folder, {}, scales=scales)
+    return folder / "report", write_report(inputs, folder / "report")
+
+
+def decimals_of(text: str) -> set[int]:
+    return {len(part) for part in re.findall(r"\d\.(\d+)", text)}
+
+
+def test_a_distance_has_four_decimals_and_a_rubric_two(measured: tuple[Path, str]) -> None:
+    """Two models of 0.0065 and 0.0154 are not both "0.01 [0.01, 0.01]" to readers."""
+    report, terminal = measured
+    page = (report / "index.html").read_text(encoding="utf-8")
+    tables = {"terminal": re.split(r"\n(?=\S)", terminal)}
+    tables["markdown"] = (report / "summary.md").read_text(encoding="utf-8").split("###")
+    tables["latex"] = (report / "summary.tex").read_text(encoding="utf-8").split(r"\midrule")
+    for name, parts in tables.items():
+        of = [part for part in parts if "·" in part]
+        assert len(of) == 6, name
+        for part in of:
+            table = part.split("Scores by category")[0].split("warning")[0]
+            assert decimals_of(table) == ({4} if "near-l1" in table else {2}), (name, part)
+    # Of the page the rows of the summary and the breakdown.
+    rows = re.findall(r"<tr[^>]*><td>[ab]</td><td>(near-l1|near-psnr|asked)</td>(.*?)</tr>", page)
+    assert len(rows) >= 6 * 5
+    for judge, cells in rows:
+        text = re.sub(r"<[^>]*>", " ", cells)
+        assert decimals_of(text) == ({4} if judge == "near-l1" else {2}), (judge, text)
+
+
+def test_differences_tiles_and_the_gallery_have_the_decimals_of_their_judge(
+    measured: tuple[Path, str],
+) -> None:
+    report, _ = measured
+    page = (report / "index.html").read_text(encoding="utf-8")
+    overview, compared = (
+        {
+            part.split("<")[0]: part
+            for part in page.split(f'<section id="/{name}"')[1]
+            .split("</section>")[0]
+            .split('Judge <span class="name">')[1:]
+        }
+        for name in ("overview", "compare")
+    )
+    for judge, decimals in {"near-l1": {4}, "near-psnr": {2}, "asked": {2}}.items():
+        tiles = " ".join(re.findall(r'<p class="big">.*?</p>|<dd>.*?</dd>', overview[judge]))
+        assert decimals_of(tiles) == decimals, judge
+        matrix = compared[judge].split("</table>")[0].split("<tbody>")[1]
+        assert decimals_of(matrix) == decimals, judge
+        differences = re.findall(r"\[-?\d\.(\d+), ", compared[judge].split("<details>")[1])
+        assert {len(digits) for digits in differences} == decimals, judge
+    data = embedded(report)
+    assert dict(zip(data["judges"], data["decimals"], strict=True)) == {
+        "near-l1": 4, "near-psnr": 2, "asked": 2,
+    }  # fmt: skip
+    row = next(row for row in data["samples"][1]["rows"] if row["model"] == 0)
+    assert (row["score"], row["criteria"]) == (0.00523, {"l1": 0.00523})
 
 
 # ----- What is missing from a comparison -----

@@ -127,6 +127,34 @@ def test_a_model_without_any_score_is_not_said_to_have_means() -> None:
     assert any(text.startswith("n by j: 1 of 2 samples have no score; the m") for text in found)
 
 
+def test_a_warning_that_several_share_is_said_once() -> None:
+    """It names models and judges of which it is true, and no others."""
+    rows = [sample(number, "physical", number) for number in range(2)]
+    pairs = [(model, judge) for model in ("m", "n") for judge in ("j", "k")]
+    scores = [score(row, model, judge) for row in rows for model, judge in pairs]
+    inputs = Inputs(rows, scores, ["physical"], Path(), {})
+    few = ": scored samples of fewer than 5 source images in physical; marked †."
+
+    def said(inputs: Inputs, language: str = "en") -> list[str]:
+        return analyse(inputs, words.load(language)).warnings
+
+    assert said(inputs)[0] == f"all models by all judges (each){few}"
+    assert sum(few in text for text in said(inputs)) == 1
+    assert "全部模型（全部评审，各自）：物理 的已评分样本所用原图不足 5 张" in said(inputs, "zh")[0]
+    # Without the one pair there is no product of models and judges.
+    three = replace(inputs, scores=[s for s in scores if (s.model, s.judge) != ("n", "k")])
+    assert [text for text in said(three) if few in text] == [
+        f"m by all judges (each){few}",
+        f"n by j{few}",
+    ]
+    lost = [
+        failed(s, "edit_failed", s.model, s.judge) if s.id == rows[0].id and s.judge == "j" else s
+        for s in scores
+    ]
+    told = "all models by j (each): 1 of 2 samples have no score; "
+    assert [text.startswith(told) for text in said(replace(inputs, scores=lost))].count(True) == 1
+
+
 def test_a_number_that_rounds_to_zero_has_no_sign() -> None:
     assert formats.span(-0.004, 0.004) == "[0.00, 0.00]"
     assert formats.number(-0.005001) == "-0.01"

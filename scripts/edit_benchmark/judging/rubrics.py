@@ -70,6 +70,11 @@ class Scale:
         return self.to_target and self.is_distance
 
     @property
+    def decimals(self) -> int:
+        """Decimals by which readers tell scores apart; those of most measures differ by little."""
+        return 4 if self.measure not in ("", "psnr") else 2
+
+    @property
     def ends(self) -> tuple[float, float]:
         """The lowest and the highest score."""
         return self.lowest, self.highest

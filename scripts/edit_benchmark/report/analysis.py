@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edit_benchmark.dataset.samples import clusters, with_images
 from edit_benchmark.judging.rubrics import Scale
-from edit_benchmark.records import Sample, Score
+from edit_benchmark.records import Sample
 from edit_benchmark.report import provenance
 from edit_benchmark.report.agreements import (
     JudgesRatings,
@@ -20,7 +19,6 @@ from edit_benchmark.report.breakdown import breakdown_rows, instruction_language
 from edit_benchmark.report.comparisons import Compared, comparison_rows, rank_rows
 from edit_benchmark.report.costs import cost_rows
 from edit_benchmark.report.failures import Failures
-from edit_benchmark.report.grouping import by_model_and_judge
 from edit_benchmark.report.inputs import Inputs
 from edit_benchmark.report.official import (
     Official,
@@ -33,10 +31,6 @@ from edit_benchmark.report.pairwise import Pairwise, pair_warnings, pairwise
 from edit_benchmark.report.people import people_rows
 from edit_benchmark.report.per_sample import per_sample
 from edit_benchmark.report.rows import (
-    EQUAL_MARK,
-    FEW_MARK,
-    MACRO,
-    MICRO,
     AgreementRow,
     BreakdownRow,
     ComparisonRow,
@@ -46,13 +40,13 @@ from edit_benchmark.report.rows import (
     RankRow,
     SummaryRow,
 )
-from edit_benchmark.report.score_tables import Survey, groups, rows_of
+from edit_benchmark.report.score_tables import Survey, groups
+from edit_benchmark.report.score_warnings import score_warnings
 from edit_benchmark.report.seconds import Seconds
 from edit_benchmark.report.tables import EQUAL_SHARE, summary_of
 from edit_benchmark.report.timings import Timings, timings
 from edit_benchmark.report.words import Words
 from edit_benchmark.stats.agreement import Alpha, Repeats
-from edit_benchmark.stats.estimates import largest_tie
 
 #: With fewer scored samples a mean's interval says nothing of rare failures: if 5 % of the edits
 #: have the lowest score and the others are alike, it covers the mean in 40 of 100 runs of 10
@@ -157,28 +151,8 @@ def _chains(inputs: Inputs, words: Words) -> list[str]:
 
 
 def _warnings(summary: Sequence[SummaryRow], inputs: Inputs, words: Words) -> list[str]:
-    warnings = []
     survey, pairs = Survey.of(inputs.scores), pair_kinds(inputs.preferences)
-    for (model, judge), rows in by_model_and_judge(summary).items():
-        names = {"model": model, "judge": judge}
-        for row in rows:
-            if EQUAL_MARK in row.marks:
-                of_both = rows_of(inputs.scores, (model, judge))
-                warnings.append(_equal_scores(row, of_both, words))
-            if row.category == MICRO and row.scored < row.n:
-                kind = "coverage" if row.scored else "no_coverage"
-                missing = row.n - row.scored
-                warnings.append(words.sentence(kind, **names, missing=missing, n=row.n))
-            if row.category == MICRO and row.repeats_missing:
-                warnings.append(words.sentence("repeats", **names, missing=row.repeats_missing))
-        few = [
-            words.cell(row.category)
-            for row in rows
-            if FEW_MARK in row.marks and row.n and row.category not in (MICRO, MACRO)
-        ]
-        if few:
-            categories = words.list_separator.join(few)
-            warnings.append(words.sentence("few", **names, categories=categories))
+    warnings = score_warnings(summary, inputs, words)
     warnings += provenance.several_devices(summary, survey, words)
     if any(0 < row.scored < RARE_BELOW for row in summary):
         warnings.append(words.sentence("rare", below=RARE_BELOW))
@@ -195,21 +169,3 @@ def _not_compared(inputs: Inputs, words: Words) -> list[str]:
     rated = sum(sample.human_score is not None for sample in inputs.samples)
     declared = inputs.human is not None and inputs.human.of_benchmark
     return [] if declared or not rated else [words.sentence("human_score", n=rated)]
-
-
-def _equal_scores(row: SummaryRow, scores: Sequence[Score], words: Words) -> str:
-    """The warning that most scores of a category are one same number."""
-    values = [
-        score.score
-        for score in scores
-        if score.category == row.category and score.score is not None
-    ]
-    return words.sentence(
-        "equal",
-        model=row.model,
-        judge=row.judge,
-        n=len(values),
-        share=largest_tie(values),
-        category=words.cell(row.category),
-        value=f"{Counter(values).most_common(1)[0][0]:g}",
-    )

@@ -98,10 +98,13 @@ def check_same_sample(mine: Sample, other: Sample, folder: Path) -> None:
     keys = ["category", "after", "instruction_en", "instruction_zh"]
     if not (mine.problem or other.problem):
         keys += ["source_sha256", "more_source_sha256", "mask_sha256"]
-        if mine.target and other.target:  # named by their hashes
+        if mine.target and other.target:
             keys.append("target")
     for key in keys:
-        if getattr(mine, key) != getattr(other, key):
+        one, two = getattr(mine, key), getattr(other, key)
+        if key == "target":  # named by their hashes, in the folder of each run
+            one, two = Path(one).name, Path(two).name
+        if one != two:
             raise UserError(
                 f"--merge {folder}: sample {mine.id} is another one there: its {key} differs."
             )

@@ -36,7 +36,7 @@ from edit_benchmark.report.rows import (
     SummaryRow,
     cells,
 )
-from edit_benchmark.report.scales import NO_SCALES, Scales
+from edit_benchmark.report.scales import NO_SCALES, Scales, decimals
 from edit_benchmark.report.scales import sentence as scales_sentence
 from edit_benchmark.report.words import Words
 from edit_benchmark.results.files import write_parts
@@ -134,8 +134,9 @@ def span(low: float | None, high: float | None, digits: int = 2) -> str:
     return f"[{number(low, digits)}, {number(high, digits)}]"
 
 
-def shown(row: SummaryRow, words: Words) -> dict[str, str]:
+def shown(row: SummaryRow, words: Words, scales: Scales) -> dict[str, str]:
     """The cells of :data:`SHOWN` of one row of the summary, as texts."""
+    digits = decimals(row, scales)
     marks = "".join(_DAGGERS[mark] for mark in row.marks.split(";") if mark)
     extreme = f" ({words.cell(row.extreme)})" if row.extreme else ""
     return {
@@ -146,12 +147,12 @@ def shown(row: SummaryRow, words: Words) -> dict[str, str]:
         "judge_failed": str(row.judge_failed),
         "skipped": str(row.skipped),
         # Without samples there is nothing to mark.
-        "mean": number(row.mean) + (marks if row.n else ""),
-        "interval": span(row.ci95_low, row.ci95_high),
-        "std": number(row.std),
-        "median": number(row.median),
-        "min": number(row.min),
-        "max": number(row.max),
+        "mean": number(row.mean, digits) + (marks if row.n else ""),
+        "interval": span(row.ci95_low, row.ci95_high, digits),
+        "std": number(row.std, digits),
+        "median": number(row.median, digits),
+        "min": number(row.min, digits),
+        "max": number(row.max, digits),
     }
 
 
@@ -167,7 +168,7 @@ def to_markdown(
         lines.append(f"### {markdown(model)} · {markdown(judge)}\n")
         table = [[words.column(name) for name in SHOWN]]
         for row in part:
-            texts = shown(row, words)
+            texts = shown(row, words, scales)
             table.append([texts[name] for name in SHOWN])
         lines += [*markdown_table(table), ""]
     lines.append(markdown(_caption(summary, words, scales)))
@@ -191,7 +192,7 @@ def to_latex(summary: Sequence[SummaryRow], words: Words, scales: Scales = NO_SC
         for row in part:
             if row.category == MICRO:
                 lines.append(r"\addlinespace")
-            texts = shown(row, words)
+            texts = shown(row, words, scales)
             lines.append(tex_row([texts[name] for name in SHOWN]))
     caption, columns = _caption(summary, words, scales), f"l{'r' * (len(SHOWN) - 1)}"
     table = tex_table(caption, "image-edit-benchmark", columns, lines)
@@ -204,12 +205,12 @@ def tex_packages(words: Words) -> str:
     return tex_comment(f"Needs the packages {packages}.")
 
 
-def to_terminal(analysis: Analysis, words: Words) -> str:
+def to_terminal(analysis: Analysis, words: Words, scales: Scales = NO_SCALES) -> str:
     """The summary, the failures by reason and the warnings, aligned for a terminal."""
     names = ("category", "n", *STATUSES, "mean", "interval")
     table = [[words.column(name) for name in names]]
     for row in analysis.summary:
-        texts = shown(row, words)
+        texts = shown(row, words, scales)
         table.append([texts[name] for name in names])
     head, *lines = [f"  {line}" for line in aligned(table)]
     result = [head]

@@ -43,6 +43,8 @@ def gallery(
     def images_of(rows: Sequence[Score]) -> dict[str, list[Any]]:
         return {str(models.index(row.model)): image(row.image) for row in rows if row.image}
 
+    scales = [inputs.scales.get(judge, Scale()) for judge in judges]
+    decimals = {judge: scale.decimals for judge, scale in zip(judges, scales, strict=True)}
     samples = []
     for sample in inputs.samples:
         rows = by_id.get(sample.id, [])
@@ -61,9 +63,10 @@ def gallery(
                 # What each model edited, of a later turn of a chain.
                 **(turn if sample.after else {}),
                 "mask": image(sample.mask) if sample.mask else None,
+                "target": image(sample.target) if sample.target else None,
                 "edits": edits,
                 "rows": [
-                    _row(row, models, judges, repeats.get((row.model, row.judge, row.id), ()))
+                    _row(row, models, decimals, repeats.get((row.model, row.judge, row.id), ()))
                     for row in rows
                 ],
             }
@@ -73,7 +76,8 @@ def gallery(
         "language": words.language,
         "models": models,
         "judges": judges,
-        "scales": [inputs.scales.get(judge, Scale()).ends for judge in judges],
+        "scales": [scale.ends for scale in scales],
+        "decimals": list(decimals.values()),
         "categories": categories,
         "words": {status: words.cell(status) for status in STATUSES},
         "ui": words.script,
@@ -97,24 +101,29 @@ def _texts(sample: Sample) -> dict[str, str]:
 
 
 def _row(
-    row: Score, models: Sequence[str], judges: Sequence[str], repeats: Sequence[Score]
+    row: Score, models: Sequence[str], decimals: Mapping[str, int], repeats: Sequence[Score]
 ) -> dict[str, Any]:
-    """The row of a sample's first repeat, with the scores of the others, or their status."""
+    """The row of a sample's first repeat, with the scores of the others, or their status.
+
+    ``decimals`` of each judge are those that are shown; two more are kept, for sorting.
+    """
+    digits = decimals[row.judge] + 2
     fields = {
         "model": models.index(row.model),
-        "judge": judges.index(row.judge),
+        "judge": list(decimals).index(row.judge),
         "status": row.status,
         "reason": row.reason,
-        "score": None if row.score is None else round(row.score, 4),
+        "score": None if row.score is None else round(row.score, digits),
         "criteria": {
-            key: None if value is None else round(value, 3) for key, value in row.criteria.items()
+            key: None if value is None else round(value, digits)
+            for key, value in row.criteria.items()
         },
         "flags": row.flags,
         "text": row.text,
         "seed": row.seed,
         "seconds": row.edit_seconds,
         "repeats": [
-            other.status if other.score is None else round(other.score, 4) for other in repeats
+            other.status if other.score is None else round(other.score, digits) for other in repeats
         ],
     }
     return {name: value for name, value in fields.items() if value not in ("", [])}

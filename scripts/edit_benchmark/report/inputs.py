@@ -236,6 +236,7 @@ def _merge(
     if not tables:
         raise UserError(f"--merge {folder}: no score tables in {folder / 'scores'}.")
     samples = {row.id: row for row in mine.samples}
+    # The paths of source images, mask and target are those of the other folder.
     here = folder.resolve()
     for sample in read_rows(layout.samples, Sample):
         if sample.source:
@@ -245,10 +246,15 @@ def _merge(
                 more_sources=[str(here / path) for path in sample.more_sources],
                 mask=str(here / sample.mask) if sample.mask else "",
             )
+        if sample.target:
+            target = {"target_image": str(here / sample.target)}
+            sample = replace(sample, fields=sample.fields | target)
         known = samples.setdefault(sample.id, sample)
         check_same_sample(known, sample, folder)
         if known.problem:  # the other run may have had its source image
             samples[sample.id] = sample
+        elif sample.target and not known.target:
+            samples[sample.id] = replace(known, fields=known.fields | target)
     rows = ScoreTables.read(tables)
     compared = PairTables.read(layout.preference_tables())
     check_comparable(

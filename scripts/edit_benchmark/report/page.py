@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from edit_benchmark.report.rows import (
     MACRO,
     MICRO,
 )
-from edit_benchmark.report.scales import sentence
+from edit_benchmark.report.scales import decimals, sentence
 from edit_benchmark.report.score_tables import Survey
 from edit_benchmark.report.seconds import Seconds
 from edit_benchmark.report.thumbnails import Thumbnail
@@ -75,7 +76,12 @@ def write_page(content: Content, out: Path) -> None:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": formats.number, "span": formats.span, "cells": cells}
+    environment.filters |= {
+        "number": formats.number,
+        "span": formats.span,
+        "cells": cells,
+        "decimals": partial(decimals, scales=inputs.scales),
+    }
     survey = Survey.of(inputs.scores)
     judges = survey.judges
     comparing = list(dict.fromkeys(kind.judge for kind in pair_kinds(inputs.preferences)))

@@ -12,6 +12,12 @@ from edit_benchmark.errors import UserError
 from edit_benchmark.judging import protocols, rubrics
 from edit_benchmark.judging.pixels.scales import SCALES, scale_of
 from edit_benchmark.judging.rubrics import Scale
+from edit_benchmark.report.rows import (
+    AgreementRow,
+    BreakdownRow,
+    ComparisonRow,
+    SummaryRow,
+)
 from edit_benchmark.report.score_tables import Survey
 from edit_benchmark.report.words import Words
 
@@ -75,6 +81,18 @@ def _scale(settings: Mapping[str, Any], run: Mapping[str, Any]) -> Scale | None:
     except UserError:
         # Of a merged run the rubric may be gone; its judge's scores are within the widest scale.
         return None
+
+
+def decimals(row: object, scales: Scales) -> int:
+    """Decimals of the numbers of a table's row that are on the scale of its judge."""
+    match row:
+        case SummaryRow() | BreakdownRow() | ComparisonRow():
+            judge = row.judge
+        case AgreementRow():
+            judge = row.a  # there is a difference only between judges of one scale
+        case _:  # shares, rates and strengths
+            return Scale().decimals
+    return scales.get(judge, Scale()).decimals
 
 
 def sentence(judges: Iterable[str], scales: Scales, words: Words) -> str:

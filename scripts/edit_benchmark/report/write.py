@@ -86,13 +86,18 @@ def write_report(
         )
         plots.save(figures[judge], out / "plots" / f"overview-{judge}")
     part = shown(inputs)
-    paths = [path for sample in part.samples for path in (*sample.sources, sample.mask) if path]
+    paths = [
+        path
+        for sample in part.samples
+        for path in (*sample.sources, sample.mask, sample.target)
+        if path
+    ]
     paths += [row.image for row in part.scores if row.image and not row.repeat]
     copies = thumbnails.make([inputs.results / path for path in paths], out)
     by_path = {path: copies[inputs.results / path] for path in paths}
     write_contact_sheets(part, by_path, out)
     write_page(Content(inputs, part, analysis, by_path, figures, notes, spoken), out)
-    return to_terminal(analysis, spoken)
+    return to_terminal(analysis, spoken, inputs.scales)
 
 
 def write_csv(inputs: Inputs, analysis: Analysis, out: Path) -> None:

@@ -20,7 +20,7 @@
   }
 
   const words = (key) => key.replaceAll("_", " ");
-  const digits = (value) => value.toFixed(2);
+  const digits = (value, judge) => value.toFixed(data.decimals[judge]);
   const small = (image) => `images/${image[0]}-small.jpg`;
   const large = (image) => `images/${image[0]}.jpg`;
   const spoken = (text, language, tag = "p") =>
@@ -129,7 +129,7 @@
       const bar = el("i");
       const [lowest, highest] = data.scales[row.judge];
       bar.style.width = `${100 * (value - lowest) / (highest - lowest)}%`;
-      return el("li", {}, el("span", { textContent: words(key) }), el("span", { className: "track", ariaHidden: "true" }, bar), el("span", { className: "value", textContent: digits(value) }));
+      return el("li", {}, el("span", { textContent: words(key) }), el("span", { className: "track", ariaHidden: "true" }, bar), el("span", { className: "value", textContent: digits(value, row.judge) }));
     }));
   }
 
@@ -139,9 +139,9 @@
     return el("div", {},
       el("div", { className: "score" },
         named ? el("span", { textContent: named }) : null,
-        scored ? el("b", { textContent: digits(row.score) }) : el("span", { className: `status ${row.status}`, textContent: data.words[row.status] }),
+        scored ? el("b", { textContent: digits(row.score, row.judge) }) : el("span", { className: `status ${row.status}`, textContent: data.words[row.status] }),
         ...flags),
-      row.repeats ? el("div", { className: "quiet", textContent: `${ui.repeats} ${row.repeats.map((value) => (typeof value === "number" ? digits(value) : data.words[value])).join(", ")}` }) : null,
+      row.repeats ? el("div", { className: "quiet", textContent: `${ui.repeats} ${row.repeats.map((value) => (typeof value === "number" ? digits(value, row.judge) : data.words[value])).join(", ")}` }) : null,
       row.reason ? el("div", { className: "reason", dir: "auto", textContent: row.reason }) : null,
       criteria(row),
       row.text ? el("blockquote", { dir: "auto", title: ui.words, textContent: row.text }) : null);
@@ -179,6 +179,13 @@
     return labelled(sample, image, name, shown);
   }
 
+  function targetFigure(sample, image) {
+    const alt = `${ui.target_alt} ${sample.id}`;
+    const shown = el("button", { type: "button", className: "image", ariaLabel: `${ui.compare}: ${alt}` }, thumbnail(image, alt));
+    shown.addEventListener("click", () => open(sample.id, String([...shownModels][0] ?? 0), "target", "slider"));
+    return labelled(sample, image, ui.target, shown);
+  }
+
   function texts(sample) {
     return [spoken(sample.instruction_en, "en"), spoken(sample.instruction_zh, "zh-Hans")].filter(Boolean);
   }
@@ -199,13 +206,14 @@
           sample.after ? el("a", { href: `#${encodeURIComponent(sample.after)}`, title: `${ui.before} ${sample.after}`, ariaLabel: `${ui.before} ${sample.after}`, textContent: " ←" }) : null) : null,
         sample.difficulty ? el("span", { className: "chip", dir: "auto", textContent: sample.difficulty }) : null,
         ...sample.tags.map((tag) => el("span", { className: "chip", dir: "auto", textContent: tag })),
-        sample.human !== null ? el("span", { className: "chip", textContent: `${ui.human} ${digits(sample.human)}` }) : null,
+        sample.human !== null ? el("span", { className: "chip", textContent: `${ui.human} ${sample.human.toFixed(2)}` }) : null,
         compare),
       ...texts(sample),
       extra.length ? el("details", {}, el("summary", { textContent: ui.more }), ...extra) : null,
       el("div", { className: "strip" },
         ...given,
-        ...[...shownModels].sort((a, b) => a - b).map((model) => figure(sample, model)).filter(Boolean)));
+        ...[...shownModels].sort((a, b) => a - b).map((model) => figure(sample, model)).filter(Boolean),
+        sample.target && targetFigure(sample, sample.target)));
     return node;
   }
 
@@ -262,11 +270,13 @@
   const viewer = $("viewer");
   const stage = $("stage");
   const state = { id: "", left: "source", right: "0", mode: "slider" };
-  const name = (side) => (side === "source" ? ui.source : models[+side]);
-  const imageOf = (sample, side, other) => (side === "source" ? sourceOf(sample, other) : sample.edits[side]);
+  // The sides of a comparison that are no model's edit.
+  const fixed = { source: sourceOf, ...(samples.some((sample) => sample.target) ? { target: (sample) => sample.target } : {}) };
+  const name = (side) => (side in fixed ? ui[side] : models[+side]);
+  const imageOf = (sample, side, other) => (side in fixed ? fixed[side](sample, other) : sample.edits[side]);
 
   for (const id of ["viewer-left", "viewer-right"]) {
-    for (const side of ["source", ...models.keys()].map(String)) $(id).append(el("option", { value: side, textContent: name(side) }));
+    for (const side of [...Object.keys(fixed), ...models.keys()].map(String)) $(id).append(el("option", { value: side, textContent: name(side) }));
     $(id).addEventListener("change", () => { state[id === "viewer-left" ? "left" : "right"] = $(id).value; draw(); });
   }
 
@@ -300,12 +310,12 @@
     stage.replaceChildren(...images.map((image, position) => {
       const side = [state.left, state.right][position];
       if (!image) return el("div", { className: "no-image", textContent: `${name(side)}: ${ui.no_image}` });
-      const alt = side === "source" ? `${ui.source_alt} ${sample.id}` : `${ui.edit_alt} ${sample.id} ${ui.by} ${name(side)}`;
+      const alt = side in fixed ? `${ui[`${side}_alt`]} ${sample.id}` : `${ui.edit_alt} ${sample.id} ${ui.by} ${name(side)}`;
       return el("img", { src: large(image), width: image[1], height: image[2], alt });
     }));
     $("viewer-scores").replaceChildren(el("div", { className: "pair" }, ...[state.left, state.right].map((side) => el("div", {},
       el("h3", { textContent: name(side) }),
-      ...(side === "source" ? [] : rowsOf(sample, +side).map((row) => verdict(row, judges[row.judge]))),
+      ...(side in fixed ? [] : rowsOf(sample, +side).map((row) => verdict(row, judges[row.judge]))),
     ))));
   }
 
