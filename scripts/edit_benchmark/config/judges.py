@@ -41,8 +41,8 @@ def _is_unset(value: object) -> bool:
     return value is None
 
 
-# Without one, settings are written as before there were protocols: no job of an earlier run is
-# done again for a key that says nothing.
+# Where it is not set, settings are written as before there was such a setting: no job of an earlier
+# run is done again for a key that says nothing.
 Unset = Field(default=None, exclude_if=_is_unset)
 
 
@@ -321,10 +321,6 @@ def _is_source(value: object) -> bool:
     return value == "source"
 
 
-def _is_none(value: object) -> bool:
-    return value is None
-
-
 class PixelsJudgeSettings(ModelSettings):
     """Measures between the edit and its source or target image that need no judge."""
 
@@ -336,7 +332,7 @@ class PixelsJudgeSettings(ModelSettings):
     one of DINO, lpips a file of weights and its network. clip_t compares the edit with its
     instruction. Of a sample with a mask psnr, ssim and l1 count the pixels outside it. A higher
     value is not better by itself, and of l1 and lpips a lower one is nearer."""
-    network: Literal["alex", "vgg", "squeeze"] | None = Field(default=None, exclude_if=_is_none)
+    network: Literal["alex", "vgg", "squeeze"] | None = Unset
     """The network of lpips: AlexNet, VGG16 or SqueezeNet 1.1. Its checkpoint is one file, of the
     weights that torchvision gives out for it (.pth, read without running anything, or
     .safetensors)."""
