@@ -159,6 +159,15 @@ def test_a_target_counts_as_a_whole_at_its_own_size() -> None:
             {"measures": ["lpips"], "network": "alex", "checkpoint": "no/w.pth"},
             "checkpoint no/w.pth is no file; give that of the network's weights (alex)",
         ),
+        (
+            {
+                "measures": ["lpips"],
+                "network": "alex",
+                "checkpoint": "no/w.pth",
+                "dtype": "float16",
+            },
+            "lpips has wrong values in float16",
+        ),
         ({"measures": ["l1"], "network": "alex"}, "network is that of lpips; remove it"),
         ({"measures": []}, "config: judges.p.measures"),
         ({"against": "reference"}, "judges.p.against"),

@@ -380,6 +380,9 @@ class PixelsJudgeSettings(ModelSettings):
                 if self.is_of_file
                 else "network is that of lpips; remove it"
             )
+        if self.is_of_file and self.dtype == "float16":
+            # Features are divided by their norms, whose squares are beyond its range.
+            raise mistake("lpips has wrong values in float16; use dtype: float32 or bfloat16")
         if self.against == "target" and "clip_t" in self.measures:
             raise mistake(
                 "clip_t compares the edit with its instruction and with no image; leave it out, or "
