@@ -127,6 +127,7 @@ def test_a_file_is_read_without_running_what_it_holds(tmp_path: Path) -> None:
     [
         (b"<html>404</html>", "cannot be read as tensors alone"),
         ({"epoch": 3, "state_dict": {}}, "holds something else than the tensors of a network"),
+        ({1: torch.zeros(1)}, "holds something else than the tensors of a network"),
         ([1, 2], "holds something else than the tensors of a network"),
         ({"features.0.weight": torch.zeros(1)}, "does not fit network: squeeze, which is torchvis"),
     ],

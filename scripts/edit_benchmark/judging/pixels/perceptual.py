@@ -88,7 +88,9 @@ def _tensors(checkpoint: Checkpoint) -> dict[str, Any]:
             f"checkpoint {checkpoint.name} cannot be read as tensors alone ({reason}); what else a "
             "file may hold is not run: name the state dict of the network, as .pth or .safetensors."
         ) from None
-    if not isinstance(state, dict) or not all(map(torch.is_tensor, state.values())):
+    if not isinstance(state, dict) or not all(
+        isinstance(name, str) and torch.is_tensor(value) for name, value in state.items()
+    ):
         raise UserError(
             f"checkpoint {checkpoint.name} holds something else than the tensors of a network by "
             "their names; name its state dict, as .pth or .safetensors."
