@@ -173,6 +173,9 @@ def test_the_layout_is_the_benchmarks_own(tmp_path: Path) -> None:
     assert chosen.layout == "imgedit"
     with pytest.raises(UserError, match=r"layout rise is not that of the benchmark.*imgedit"):
         resolve(config(tmp_path, path=str(tmp_path), layout="rise"))
+    turns = {"benchmark": {"path": str(tmp_path), "format": "imgedit", "subset": "multiturn"}}
+    with pytest.raises(UserError, match=r"layout imgedit is not that.*imgedit \(multiturn\); id"):
+        resolve(config(tmp_path, path=str(tmp_path), layout="imgedit") | turns)
     with pytest.raises(UserError, match=r"models.theirs: path .*nowhere is not a folder"):
         resolve(config(tmp_path, path=str(tmp_path / "nowhere")))
 

@@ -236,9 +236,10 @@ class Config(Section):
         own = _own_layout(self.benchmark.format, self.benchmark.subset)
         for name, model in self.models.items():
             if isinstance(model, FolderEditorSettings) and model.layout not in (own, "id"):
+                part = f" ({self.benchmark.subset})" if self.benchmark.subset else ""
                 raise mistake(
                     f"models.{name}.layout {model.layout} is not that of the benchmark, which is "
-                    f"of format {self.benchmark.format}; id is the layout for any benchmark"
+                    f"of format {self.benchmark.format}{part}; id is the layout for any benchmark"
                 )
         return self
 
