@@ -101,6 +101,15 @@ def test_any_row_is_handled_or_refused(content: list[dict[str, Any]]) -> None:
                 target.touch()
 
 
+@pytest.mark.parametrize("line", [b'{"id": "\xff"}', b'{"id": "a"', b"[]", b'{"mood": "good"}'])
+def test_a_line_that_is_no_row_is_named(tmp_path: Path, line: bytes) -> None:
+    path = tmp_path / "samples.jsonl"
+    path.write_bytes(b"\n" + line + b"\n")
+    with pytest.raises(UserError, match="line 2: not a Sample record") as refused:
+        read_rows(path, Sample)
+    one_sentence(refused.value)
+
+
 GOOD = {
     "jsonl": {"id": "a", "category": "causal", "instruction": "x", "image": "x.png"},
     "original": {

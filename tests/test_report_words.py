@@ -78,6 +78,14 @@ def test_both_languages_have_the_same_words() -> None:
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
+def test_the_best_is_not_called_the_highest(language: str) -> None:
+    """Of distances to targets it is the lowest; the gallery's order says best and worst too."""
+    spoken = words.load(language)
+    for extreme in ("best", "worst"):
+        assert spoken.cell(extreme) in spoken.page[f"order_{extreme}"]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
 def test_every_probe_has_its_words(language: str) -> None:
     spoken = words.load(language)
     assert set(spoken.probes) == set(BY_NAME)

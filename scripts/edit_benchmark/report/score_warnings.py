@@ -48,10 +48,12 @@ def _named(names: Sequence[str], every: Sequence[str], all_of_them: str, words: 
 
 def _of_one(rows: Sequence[SummaryRow], inputs: Inputs, words: Words) -> Iterator[str]:
     """The warnings of one model by one judge, without their names."""
+    is_marked = any(EQUAL_MARK in row.marks for row in rows)
+    # Read once, however many categories are marked.
+    scores = rows_of(inputs.scores, (rows[0].model, rows[0].judge)) if is_marked else []
     for row in rows:
         if EQUAL_MARK in row.marks:
-            of_both = rows_of(inputs.scores, (row.model, row.judge))
-            yield words.sentence("equal", who=_WHO, **_equal_scores(row, of_both, words))
+            yield words.sentence("equal", who=_WHO, **_equal_scores(row, scores, words))
         if row.category == MICRO and row.scored < row.n:
             kind = "coverage" if row.scored else "no_coverage"
             yield words.sentence(kind, who=_WHO, missing=row.n - row.scored, n=row.n)

@@ -51,13 +51,14 @@ def read_rows(path: Path, kind: type[Record]) -> list[Record]:
 def each_row(path: Path, kind: type[Record]) -> Iterator[Record]:
     """The same, one row at a time."""
     try:
-        # Lines end at line feeds alone: texts may hold separators that JSON leaves as they are.
-        file = path.open(encoding="utf-8", newline="\n")
+        # As bytes, lines end at line feeds alone: texts may hold separators that JSON leaves as
+        # they are. What is no UTF-8 is found with the line that it is in.
+        file = path.open("rb")
     except FileNotFoundError:
         raise UserError(f"{path} is missing: run the workflow to make it.") from None
     with file:
         for number, line in enumerate(file, start=1):
-            if line == "\n":
+            if line == b"\n":
                 continue
             try:
                 written: dict[str, Any] = json.loads(line)

@@ -169,16 +169,13 @@ def resampled_means(sums: Floats, counts: Floats) -> Floats | None:
 
 
 @lru_cache(maxsize=8)
-def draws(clusters: int, resamples: int = RESAMPLES) -> NDArray[np.uint16]:
-    """How often each bootstrap sample draws each cluster, shape (resamples, clusters).
-
-    Fewer are the first of more.
-    """
-    return np.concatenate([*draws_in_parts(clusters, resamples)])
+def draws(clusters: int) -> NDArray[np.uint16]:
+    """How often each bootstrap sample draws each cluster, shape (RESAMPLES, clusters)."""
+    return np.concatenate([*draws_in_parts(clusters)])
 
 
 def draws_in_parts(clusters: int, resamples: int = RESAMPLES) -> Iterator[NDArray[np.uint16]]:
-    """The rows of :func:`draws`, some at a time: of many clusters all fill gigabytes."""
+    """The first rows of :func:`draws`, some at a time: of many clusters all fill gigabytes."""
     generator = np.random.default_rng(SEED)
     rows = max(1, _BATCH_ENTRIES // max(1, clusters))
     for start in range(0, resamples, rows):
