@@ -82,7 +82,7 @@ def train(given: argparse.Namespace) -> None:
             if store.full:
                 background.stop()
 
-    while store.size < min(given.first, given.scenes):
+    while store.size < given.first and not store.full:
         store.take(background.wait())
     tell(f"{store.size} scenes drawn")
     torch.manual_seed(given.seed)
