@@ -25,8 +25,8 @@ from edit_benchmark.stats.power import samples_needed
 
 SIZES = (25, 50, 100)
 _LANGUAGES = ("en", "zh")
-# The scale of the rubric's scores.
-_SCALE = (1.0, 10.0)
+# What the rubric's labels stand for, and so where scores can be.
+_SCALE = (2.0, 8.0)
 
 
 def benchmarks(
