@@ -110,7 +110,7 @@ def report(table: pd.DataFrame, count: int) -> str:
             )
     lines += [
         "",
-        "| editor | right by the check | Spearman of score and check's error |",
+        "| editor | right by the check | Spearman of score and smallness of the check's error |",
         "|---|---:|---:|",
     ]
     for editor, rows in table.groupby("editor", sort=False):
