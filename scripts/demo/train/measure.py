@@ -77,7 +77,7 @@ class Judge:
 def main() -> None:
     given = _arguments()
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    editors = {folder.parent.name: BatchEditor(folder, device) for folder in given.editors}
+    editors = {_name(folder): BatchEditor(folder, device) for folder in given.editors}
     judge = Judge(*loaded(given.judge, device), device)
     given.out.parent.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
@@ -132,7 +132,16 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=4, help="of an edit")
     parser.add_argument("--processes", type=int, default=16, help="that draw and check")
     parser.add_argument("--out", type=Path, required=True, help="the table")
-    return parser.parse_args()
+    given = parser.parse_args()
+    names = [_name(folder) for folder in given.editors]
+    if len(set(names)) < len(names):
+        parser.error(f"--editors: the table names editors by their runs' folders, {names}")
+    return given
+
+
+def _name(editor: Path) -> str:
+    """An editor's name in the table: of its run's folder."""
+    return editor.absolute().parent.name
 
 
 if __name__ == "__main__":
