@@ -125,7 +125,11 @@ def main() -> None:
     parser.add_argument("table", type=Path)
     parser.add_argument("--benchmarks", type=int, default=1000, help="of each size")
     given = parser.parse_args()
-    print(report(pd.read_csv(given.table), given.benchmarks), end="")
+    table = pd.read_csv(given.table)
+    scenes = table.groupby("category")["scene"].nunique()
+    if scenes.empty or scenes.min() < max(SIZES) // len(scenes):
+        parser.error(f"{given.table}: too few scenes for benchmarks of {max(SIZES)}")
+    print(report(table, given.benchmarks), end="")
 
 
 if __name__ == "__main__":
