@@ -14,12 +14,14 @@ from PIL import Image
 
 from demo.train import flow, parts
 from demo.train.autoencoder import _Core
+from demo.train.batches import BatchEditor
 from demo.train.budget import Budget
 from demo.train.code import Code, Pictures
 from demo.train.exact_start import exact_start, fitted_code, new
 from demo.train.one_frame import one_frame, write_back
 from demo.train.quicker import quicker
 from demo.train.scenes import sample
+from edit_benchmark.editing.token_types import pass_token_types
 
 _SIDE = 64
 
@@ -190,3 +192,33 @@ def test_training_rotates_as_the_class_does() -> None:
         made = denoiser(**given)[0]
     assert (made - wanted).abs().max() < 1e-4 * wanted.abs().max()
     assert torch.equal(denoiser(**given)[0], wanted)
+
+
+def test_many_edits_at_a_time_are_those_of_the_pipeline(
+    edit: diffusers.QwenImageEditPipeline,
+    autoencoder: diffusers.AutoencoderKLQwenImage,
+    tmp_path: Path,
+) -> None:
+    torch.manual_seed(0)
+    denoiser = parts.transformer(parts.Size(layers=1, heads=1))
+    torch.nn.init.normal_(denoiser.proj_out.weight)
+    # Else nothing of the instruction reaches the picture.
+    torch.nn.init.normal_(denoiser.transformer_blocks[0].img_mod[-1].weight, std=0.5)
+    parts.pipeline(autoencoder, edit.text_encoder, edit.tokenizer, denoiser).save_pretrained(
+        tmp_path
+    )
+    shown = [sample(number, "train", 0) for number in (0, 3)]
+    sources, texts = np.stack([one.pictures[0] for one in shown]), [one.texts[0] for one in shown]
+    made = BatchEditor(tmp_path, "cpu").edit(sources, texts, [5, 6], 2)
+    whole = diffusers.QwenImageEditPipeline.from_pretrained(tmp_path, dtype=torch.float32)
+    pass_token_types(whole)
+    (image,) = whole(
+        image=Image.fromarray(sources[1]),
+        prompt=texts[1],
+        num_inference_steps=2,
+        true_cfg_scale=1.0,
+        generator=torch.Generator().manual_seed(6),
+    ).images
+    wanted = np.asarray(image.resize((256, 256), Image.Resampling.BOX), dtype=np.int16)
+    assert np.abs(made[1] - wanted).max() <= 1
+    assert wanted.std() > 10

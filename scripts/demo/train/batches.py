@@ -35,7 +35,7 @@ class BatchEditor:
         self, sources: Pictures, texts: Sequence[str], seeds: Sequence[int], steps: int
     ) -> Pictures:
         """Edit pictures (N, 256, 256, 3) without guidance, and reduce the result to 256 again."""
-        latents = torch.cat([_noise(seed) for seed in seeds]).to(self._device)
+        latents = _pack(torch.cat([_noise(seed) for seed in seeds])).to(self._device)
         source = self._packed(sources)
         hidden, mask = self._texts(texts)
         scheduler = self._pipeline.scheduler
@@ -72,7 +72,7 @@ class BatchEditor:
             coder = self._autoencoder
             made = coder.quant_conv(coder.encoder(large.unsqueeze(2).to(self._device)))
             found.append(made[:, :CHANNELS] / self._std)
-        return torch.cat([_pack(one) for one in found])
+        return _pack(torch.cat(found))
 
     def _texts(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
         found = [self._prompts.ids(text) for text in texts]
@@ -85,9 +85,8 @@ class BatchEditor:
         return hidden, mask[:, self._prompts.dropped :]
 
     def _pictures(self, latents: Tensor) -> Pictures:
-        number = len(latents)
-        unpacked = latents.view(number, 16, 16, CHANNELS, 2, 2).permute(0, 3, 1, 4, 2, 5)
-        whole = unpacked.reshape(number, CHANNELS, 1, 32, 32) * self._std
+        factor = self._pipeline.vae_scale_factor
+        whole = self._pipeline._unpack_latents(latents, _SIDE, _SIDE, factor) * self._std
         coder = self._autoencoder
         made = coder.decoder(coder.post_quant_conv(whole))[:, :, 0]
         # As the pipeline's image and its reduction: levels are rounded twice.
@@ -98,11 +97,11 @@ class BatchEditor:
 
 def _noise(seed: int) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
-    return _pack(torch.randn((1, 1, CHANNELS, 32, 32), generator=generator).transpose(1, 2))
+    return torch.randn((1, CHANNELS, 1, 32, 32), generator=generator)
 
 
 def _pack(latents: Tensor) -> Tensor:
-    """(N, C, 1, 32, 32) to (N, TOKENS, 4 C), as the pipelines pack."""
-    number = len(latents)
-    parts = latents.reshape(number, CHANNELS, 16, 2, 16, 2).permute(0, 2, 4, 1, 3, 5)
-    return parts.reshape(number, TOKENS, 4 * CHANNELS)
+    """(N, CHANNELS, 1, 32, 32) to (N, TOKENS, 4 CHANNELS), as the pipeline packs."""
+    pack = released.QwenImageEditPipeline._pack_latents
+    packed: Tensor = pack(latents, len(latents), CHANNELS, *latents.shape[-2:])
+    return packed

@@ -82,7 +82,7 @@ def train(given: argparse.Namespace) -> None:
             if store.full:
                 background.stop()
 
-    while store.size < min(given.first, given.scenes):
+    while store.size < given.first and not store.full:
         store.take(background.wait())
     tell(f"{store.size} scenes drawn")
     torch.manual_seed(given.seed)
@@ -126,13 +126,18 @@ def forward_of(model: Any, questions: Questions) -> Forward:
     return Forward(model, [questions.pictures(some, language) for language in LANGUAGES])
 
 
-def measured(folder: Path, given: argparse.Namespace, device: str) -> dict[str, Any]:
-    """The figures of the judge in a folder, by its own vocabulary and its weights in 16 bits."""
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+def loaded(folder: Path, device: str) -> tuple[Any, Forward, Questions]:
+    """The judge in a folder, its forward pass, and its questions by its own vocabulary."""
     model = transformers.AutoModelForImageTextToText.from_pretrained(folder, dtype=torch.float32)
     model = model.to(device).eval()
     questions = Questions(transformers.AutoProcessor.from_pretrained(folder), parts.TOKENS)
-    forward = forward_of(model, questions).to(device)
+    return model, forward_of(model, questions).to(device), questions
+
+
+def measured(folder: Path, given: argparse.Namespace, device: str) -> dict[str, Any]:
+    """The figures of the judge in a folder, whose weights are in 16 bits."""
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    model, forward, questions = loaded(folder, device)
     seen = figures.HeldOut(questions, given.heldout, device)
     return figures.figures(model, forward, seen) | {
         "project": asked.through_the_judge(folder, model, forward, seen, given.asked, device),

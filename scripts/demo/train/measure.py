@@ -27,13 +27,12 @@ from typing import Any
 
 import numpy as np
 import torch
-import transformers
 from PIL import Image
 
 from demo.train.batches import BatchEditor
 from demo.train.code import Pictures
-from demo.train.judge import forward_of
-from demo.train.judging import figures, parts
+from demo.train.judge import loaded
+from demo.train.judging import figures
 from demo.train.judging.edits import Edits
 from demo.train.judging.forward import Forward
 from demo.train.judging.questions import LANGUAGES, NAMES, Questions, held_out
@@ -57,15 +56,6 @@ class Judge:
     questions: Questions
     device: str
 
-    @staticmethod
-    def of(folder: Path, device: str) -> Judge:
-        model = transformers.AutoModelForImageTextToText.from_pretrained(
-            folder, dtype=torch.float32
-        )
-        questions = Questions(transformers.AutoProcessor.from_pretrained(folder), parts.TOKENS)
-        forward = forward_of(model, questions).to(device)
-        return Judge(model.to(device).eval(), forward, questions, device)
-
     def scores(self, seen: figures.HeldOut, first: int, made: Pictures) -> figures.Scores:
         """In each language of edits of the stored scenes from ``first`` on, (N, languages)."""
         scenes = torch.arange(first, first + len(made), device=self.device)
@@ -87,8 +77,8 @@ class Judge:
 def main() -> None:
     given = _arguments()
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    editors = {folder.parent.name: BatchEditor(folder, device) for folder in given.editors}
-    judge = Judge.of(given.judge, device)
+    editors = {_name(folder): BatchEditor(folder, device) for folder in given.editors}
+    judge = Judge(*loaded(given.judge, device), device)
     given.out.parent.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
     # Not forked: this process has threads and perhaps a GPU by now.
@@ -142,7 +132,16 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=4, help="of an edit")
     parser.add_argument("--processes", type=int, default=16, help="that draw and check")
     parser.add_argument("--out", type=Path, required=True, help="the table")
-    return parser.parse_args()
+    given = parser.parse_args()
+    names = [_name(folder) for folder in given.editors]
+    if len(set(names)) < len(names):
+        parser.error(f"--editors: the table names editors by their runs' folders, {names}")
+    return given
+
+
+def _name(editor: Path) -> str:
+    """An editor's name in the table: of its run's folder."""
+    return editor.absolute().parent.name
 
 
 if __name__ == "__main__":

@@ -25,8 +25,8 @@ from edit_benchmark.stats.power import samples_needed
 
 SIZES = (25, 50, 100)
 _LANGUAGES = ("en", "zh")
-# The scale of the rubric's scores.
-_SCALE = (1.0, 10.0)
+# What the rubric's labels stand for, and so where scores can be.
+_SCALE = (2.0, 8.0)
 
 
 def benchmarks(
@@ -110,7 +110,7 @@ def report(table: pd.DataFrame, count: int) -> str:
             )
     lines += [
         "",
-        "| editor | right by the check | Spearman of score and check's error |",
+        "| editor | right by the check | Spearman of score and smallness of the check's error |",
         "|---|---:|---:|",
     ]
     for editor, rows in table.groupby("editor", sort=False):
@@ -125,7 +125,11 @@ def main() -> None:
     parser.add_argument("table", type=Path)
     parser.add_argument("--benchmarks", type=int, default=1000, help="of each size")
     given = parser.parse_args()
-    print(report(pd.read_csv(given.table), given.benchmarks), end="")
+    table = pd.read_csv(given.table)
+    scenes = table.groupby("category")["scene"].nunique()
+    if scenes.empty or scenes.min() < max(SIZES) // len(scenes):
+        parser.error(f"{given.table}: too few scenes for benchmarks of {max(SIZES)}")
+    print(report(table, given.benchmarks), end="")
 
 
 if __name__ == "__main__":
