@@ -10,8 +10,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import diffusers
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from edit_benchmark.editing.acceleration import modulation_cache
 from edit_benchmark.editing.acceleration.apply import apply_accelerations
@@ -175,3 +177,38 @@ def test_kernels_are_kept_in_the_users_cache_unless_a_folder_is_named(
     assert os.environ["TORCHINDUCTOR_CACHE_DIR"] == str(path)
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "named"))
     assert compile_cache_dir() == tmp_path / "named"
+
+
+AUTOENCODERS = {
+    "qwen": lambda: diffusers.AutoencoderKLQwenImage(base_dim=8, z_dim=4, num_res_blocks=1),
+    "wan": lambda: diffusers.AutoencoderKLWan(base_dim=8, z_dim=4, num_res_blocks=1),
+}
+
+
+@pytest.mark.parametrize("name", AUTOENCODERS)
+@pytest.mark.parametrize("frames", [1, 5])
+@torch.no_grad()
+def test_a_video_autoencoder_makes_the_same_of_an_image_and_of_a_film(
+    name: str, frames: int
+) -> None:
+    torch.manual_seed(0)
+    model = AUTOENCODERS[name]().eval()
+    film = torch.rand(1, 3, frames, 32, 48) * 2 - 1
+
+    def through() -> list[torch.Tensor]:
+        latents = model.encode(film).latent_dist.mode()
+        return [latents, model.decode(latents).sample]
+
+    expected = through()
+    assert expected[1].shape == film.shape
+    assert apply_accelerations(SimpleNamespace(vae=model), "bitwise") == []
+    assert all(map(torch.equal, through(), expected))
+    with FlopCounterMode(display=False) as before:
+        through()
+    assert apply_accelerations(SimpleNamespace(vae=model), "numeric") == ["single_frame"]
+    with FlopCounterMode(display=False) as after:
+        made = through()
+    for output, reference in zip(made, expected, strict=True):
+        torch.testing.assert_close(output, reference, rtol=1e-4, atol=1e-5)
+    if frames == 1:
+        assert after.get_total_flops() < 0.5 * before.get_total_flops()

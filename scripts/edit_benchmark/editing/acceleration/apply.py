@@ -9,6 +9,7 @@ import torch
 
 from edit_benchmark.editing.acceleration.compilation import compile_blocks, compile_cache_dir
 from edit_benchmark.editing.acceleration.modulation_cache import cache_modulation
+from edit_benchmark.editing.acceleration.single_frame import convolve_single_frames
 from edit_benchmark.editing.acceleration.vision_cache import cache_vision
 
 logger = logging.getLogger(__name__)
@@ -29,11 +30,13 @@ def apply_accelerations(pipeline: Any, exact: Literal["bitwise", "numeric"]) -> 
     -------
     list[str]
         Names for the record of how an image was edited: ``vision_cache`` and ``modulation_cache``
-        (bit-exact), ``fused_blocks`` and ``regional_compile`` (numeric).
+        (bit-exact), ``single_frame``, ``fused_blocks`` and ``regional_compile`` (numeric).
     """
     names: list[str] = []
     if cache_vision(getattr(pipeline, "text_encoder", None)):
         names.append("vision_cache")
+    if exact == "numeric" and convolve_single_frames(getattr(pipeline, "vae", None)):
+        names.append("single_frame")
     transformer: Any = getattr(pipeline, "transformer", None)
     if transformer is not None:
         edited_only = type(pipeline).__name__ in _USE_EDITED_TOKENS_ONLY
