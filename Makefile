@@ -11,19 +11,19 @@ INSTALLED := .venv/installed
 .PHONY: help .venv models demo test bench faults cluster-test statistics lint format schema lock clean
 
 help:
-	@echo "make demo    run the whole workflow on two CPU cores with models of random weights"
+	@echo "make demo    run the whole workflow on two CPU cores, in a small world whose truth is known"
 	@echo "make test    run all tests"
 	@echo "make bench   measure speed against stock diffusers; BENCH=--full-size on a GPU"
-	@echo "make faults  kill a demo run at 30 random moments and compare it with an undisturbed one"
+	@echo "make faults  kill a run at 30 random moments and compare it with an undisturbed one"
 	@echo "make cluster-test  run the workflow on a real Slurm, made here, and disturb it; eight minutes"
 	@echo "make statistics  simulate how often intervals, tests and places are right; ten minutes"
 	@echo "make lint    check style, types, imports and the workflow"
 	@echo "make format  format the code"
 	@echo "make schema  renew the schema of the configuration from its types"
 	@echo "make .venv   only set up the environment; the other targets do so by themselves"
-	@echo "make models  only make the demo's models; demo and lint do so by themselves"
+	@echo "make models  only make the models of random weights; what needs them does so by itself"
 	@echo "make lock    renew requirements.lock from pyproject.toml"
-	@echo "make clean   remove the demo's results and models"
+	@echo "make clean   remove the demo's results and the models of random weights"
 
 .venv: $(INSTALLED)
 
@@ -35,7 +35,7 @@ $(INSTALLED): requirements.lock
 	@touch $@
 
 models: $(INSTALLED)
-	@python scripts/demo_models.py --out resources/demo/models
+	@python scripts/demo_models.py --out build/random-models
 
 demo: models
 	@snakemake $(DEMO)
@@ -88,4 +88,4 @@ lock: $(INSTALLED)
 	@echo "now give environment.yml the same versions; tests/test_packaging.py names what differs"
 
 clean:
-	rm -rf results/demo resources/demo/models
+	rm -rf results/demo build/random-models

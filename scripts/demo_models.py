@@ -1,4 +1,4 @@
-"""Make the demo's editor and judge: real classes, tiny random weights; nothing is downloaded."""
+"""Make an editor and a judge of the real classes with tiny random weights, for tests."""
 
 from __future__ import annotations
 

@@ -226,14 +226,16 @@ def _compare(run: Run, reference: Mapping[str, bytes], tally: Tally) -> None:
 
 
 def _demo(folder: Path) -> Run:
-    """The demo, with its models of random weights."""
+    """The demo's benchmark with models of random weights."""
     root = folder / "clone"
     root.mkdir()
     for name in _NEEDED:
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
         copy(ROOT / name, root / name)
     environment = os.environ | {"EDIT_BENCHMARK_LEASES": str(folder / "leases")}
-    return Run(root, "config/demo.yaml", root / "results" / "demo", environment)
+    shutil.copy(ROOT / "tests/random_models.yaml", root / "config")
+    shutil.copytree(ROOT / "build/random-models", root / "build/random-models")
+    return Run(root, "config/random_models.yaml", root / "results/random", environment)
 
 
 def _toys(folder: Path) -> Run:

@@ -93,14 +93,17 @@ def toys(folder: Path, slurm: Slurm | None, *arguments: str, **changes: object) 
 
 
 def demo(folder: Path, slurm: Slurm | None, *arguments: str) -> Run:
-    """The demo's models on two samples."""
+    """Models of random weights on two samples of the demo."""
     project = clone(folder)
-    shutil.copytree(ROOT / "resources/demo", folder / "resources/demo", dirs_exist_ok=True)
-    config = yaml.safe_load((folder / "config/demo.yaml").read_text(encoding="utf-8"))
+    shutil.copytree(
+        ROOT / "resources/demo", folder / "resources/demo", ignore=shutil.ignore_patterns("models")
+    )
+    shutil.copytree(ROOT / "build/random-models", folder / "build/random-models")
+    config = yaml.safe_load((ROOT / "tests/random_models.yaml").read_text(encoding="utf-8"))
     config["benchmark"] |= {"limit": 2, "categories": ["physical"]}
     config["shards"] = 1
     (folder / "config/test.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
-    return of_project(project, slurm, *arguments, results="results/demo")
+    return of_project(project, slurm, *arguments, results="results/random")
 
 
 def show_the_demo(folder: Path, slurm: Slurm) -> list[str]:

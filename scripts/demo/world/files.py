@@ -16,8 +16,10 @@ def write(scenes: list[Scene], out: Path) -> None:
     for folder in ("images", "targets"):
         (out / folder).mkdir(parents=True, exist_ok=True)
     for scene in scenes:
-        draw.picture(scene.source).save(out / "images" / f"{scene.id}.png", optimize=True)
-        draw.picture(scene.target).save(out / "targets" / f"{scene.id}.png", optimize=True)
+        for folder, state in (("images", scene.source), ("targets", scene.target)):
+            # A quarter smaller than PNG, and the same to the bit.
+            path = out / folder / f"{scene.id}.webp"
+            draw.picture(state).save(path, lossless=True, quality=100, method=6)
     _lines(out / "benchmark.jsonl", [_row(scene) for scene in scenes])
     _lines(out / "truth.jsonl", [_truth(scene) for scene in scenes])
 
@@ -29,8 +31,8 @@ def _row(scene: Scene) -> dict[str, Any]:
         "category": scene.category,
         "instruction": scene.instruction.en,
         "instruction_zh": scene.instruction.zh,
-        "image": f"images/{scene.id}.png",
-        "target": f"targets/{scene.id}.png",
+        "image": f"images/{scene.id}.webp",
+        "target": f"targets/{scene.id}.webp",
         "description": scene.description.en,
         "description_zh": scene.description.zh,
         "rationale": scene.rationale.en,
