@@ -15,7 +15,7 @@ from PIL import Image
 from demo.train import flow, parts
 from demo.train.autoencoder import _Core
 from demo.train.batches import BatchEditor
-from demo.train.budget import Budget
+from demo.train.budget import Budget, provenance
 from demo.train.code import Code, Pictures
 from demo.train.exact_start import exact_start, fitted_code, new
 from demo.train.one_frame import one_frame, write_back
@@ -222,3 +222,20 @@ def test_many_edits_at_a_time_are_those_of_the_pipeline(
     wanted = np.asarray(image.resize((256, 256), Image.Resampling.BOX), dtype=np.int16)
     assert np.abs(made[1] - wanted).max() <= 1
     assert wanted.std() > 10
+
+
+def test_weights_say_how_they_were_made_and_not_where() -> None:
+    given = {
+        "out": Path("/srv/me/runs/small"),
+        "autoencoder": Path("/srv/me/runs/editor/editor/vae"),
+        "editor": [Path("/srv/me/a/editor"), Path("b/editor")],
+        "minutes": 2.5,
+        "commit": "c0ffee",
+        "seed": 3,
+    }
+    told = provenance(given, {"right": 0.9})
+    assert (told["commit"], told["seed"]) == ("c0ffee", "3")
+    assert json.loads(told["configuration"]) == {
+        "autoencoder": "editor/vae", "editor": ["a/editor", "b/editor"], "minutes": 2.5,
+    }  # fmt: skip
+    assert "srv" not in json.dumps(told)

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 _SAVED_EVERY = 60.0  # seconds
+# Where results go, and what has a place of its own in a weights file.
+_UNTOLD = ("out", "measure", "commit", "seed")
 
 
 class Budget:
@@ -60,7 +62,7 @@ class Budget:
 
 
 def provenance(configuration: dict[str, Any], figures: dict[str, Any]) -> dict[str, str]:
-    """What goes into a weights file: commit, seed, configuration, figures."""
+    """What goes into a weights file: commit, seed, configuration, figures; no path of a machine."""
     commit = subprocess.run(
         ["git", "rev-parse", "HEAD"],
         capture_output=True,
@@ -68,11 +70,19 @@ def provenance(configuration: dict[str, Any], figures: dict[str, Any]) -> dict[s
         cwd=Path(__file__).parent,
         check=False,
     ).stdout.strip()
+    told = {key: _named(value) for key, value in configuration.items() if key not in _UNTOLD}
     return {
         "format": "pt",
         "licence": "MIT",
         "commit": configuration["commit"] or commit or "unknown",
         "seed": str(configuration["seed"]),
-        "configuration": json.dumps(configuration, default=str, sort_keys=True),
+        "configuration": json.dumps(told, sort_keys=True),
         "figures": json.dumps(figures, sort_keys=True),
     }
+
+
+def _named(value: Any) -> Any:
+    """A path by its last two names."""
+    if isinstance(value, list):
+        return [_named(one) for one in value]
+    return "/".join(value.parts[-2:]) if isinstance(value, Path) else value
