@@ -8,7 +8,7 @@ DEMO := --cores all --configfile config/demo.yaml
 # Written last: an installation that was interrupted is never taken for a complete one.
 INSTALLED := .venv/installed
 
-.PHONY: help .venv models demo test bench faults cluster-test statistics lint format schema lock clean
+.PHONY: help .venv models demo test bench faults slurm cluster-test statistics lint format schema lock clean
 
 help:
 	@echo "make demo    run the whole workflow on two CPU cores, in a small world whose truth is known"
@@ -51,8 +51,11 @@ bench: $(INSTALLED)
 faults: models
 	@python tests/fault_run.py --kills 30
 
-# Installs Debian's slurm-wlm and munge where they are missing, which takes root.
-cluster-test: models
+# Debian's slurm-wlm and munge, where they are missing, which takes root.
+slurm: $(INSTALLED)
+	@PYTHONPATH=tests/cluster python -c "from slurm import install; install()"
+
+cluster-test: models slurm
 	@PYTHONPATH=tests:scripts python tests/cluster/check.py
 
 # A process for each core: threads within them would only be in each other's way.

@@ -26,7 +26,7 @@ import yaml
 from cluster_run import LIMIT_SECONDS, calls, differences, finish, of_project, say, wait
 from grouped import Groups
 from served import show_a_served_judge
-from slurm import GPUS_PER_NODE, NODES, Slurm, install, own_folder
+from slurm import GPUS_PER_NODE, NODES, Slurm, own_folder
 
 from conftest import ROOT, clone, five_each
 from fault_run import Run, Tally
@@ -198,7 +198,6 @@ def show_limits(folder: Path, slurm: Slurm) -> list[str]:
 
 
 def main() -> None:
-    install()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))
     began = time.monotonic()
     problems: list[str] = []
