@@ -1,6 +1,6 @@
 """What fewer steps and the approximations cost a trained editor in right edits, as a table.
 
-``python scripts/demo/train/costs.py runs/editor/editor --scenes 250`` on one GPU, through the
+``python scripts/demo/train/costs.py resources/demo/models/editor`` on one GPU, through the
 project's own editor. Each way of editing edits the same held-out scenes, each with the noise that
 its number seeds; the last column is the
 paired test of the right ones against the exact way of as many steps.
@@ -82,7 +82,7 @@ def main() -> None:
     # Not forked: this process will have threads and perhaps a GPU.
     with multiprocessing.get_context("spawn").Pool(given.processes) as pool:
         drawn = pool.map(_drawn, range(given.scenes))
-        print(f"{given.folder.absolute().parent.name}, {given.scenes} held-out scenes, {device}\n")
+        print(f"{given.folder.absolute().name}, {given.scenes} held-out scenes, {device}\n")
         print(_HEAD, flush=True)
         for steps in given.steps:
             exact: NDArray[np.float64] | None = None

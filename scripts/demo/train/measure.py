@@ -1,9 +1,10 @@
 """What trained editors and the trained judge do with thousands of held-out scenes, as a table.
 
-``python scripts/demo/train/measure.py --editors runs/editor/editor runs/small/editor
---judge runs/judge/judge --scenes 10000 --out runs/measured.csv`` on one GPU. A row is an edit: the
-world's check, and the judge's score in both languages. ``python scripts/demo/train/promises.py``
-reads it.
+``python scripts/demo/train/measure.py --editors editor=resources/demo/models/editor
+two-steps=resources/demo/models/editor@2 --judge runs/judge/judge --scenes 10000
+--out runs/measured.csv`` on one GPU; an editor's steps stand behind its folder, 4 without. A row is
+an edit: the world's check, and the judge's score in both languages. Tables of several such
+commands, one a GPU, are read together by ``python scripts/demo/train/promises.py``.
 """
 
 from __future__ import annotations
@@ -20,10 +21,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 import argparse
 import csv
 import multiprocessing
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -41,10 +43,19 @@ from demo.world.truth import truth
 
 # Scenes that are on the device at once, and edits that are made at once.
 _SCENES, _BATCH = 500, 50
+_STEPS = 4
 COLUMNS = (
     "scene", "category", "editor", "language", "right", "changed_error", "changed_levels",
     "kept_levels", *(f"score_{language}" for language in LANGUAGES),
 )  # fmt: skip
+
+
+class Named(NamedTuple):
+    """An editor as the table names it."""
+
+    name: str
+    folder: Path
+    steps: int
 
 
 @dataclass(frozen=True)
@@ -77,7 +88,7 @@ class Judge:
 def main() -> None:
     given = _arguments()
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    editors = {_name(folder): BatchEditor(folder, device) for folder in given.editors}
+    editors = {one.name: BatchEditor(one.folder, device) for one in given.editors}
     judge = Judge(*loaded(given.judge, device), device)
     given.out.parent.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
@@ -91,9 +102,9 @@ def main() -> None:
         for first in range(0, given.scenes, _SCENES):
             count = min(_SCENES, given.scenes - first)
             seen = figures.HeldOut(judge.questions, count, device, first=first, mapped=pool.imap)
-            for name, editor in editors.items():
-                for row in _rows(editor, judge, seen, first, given.steps, pool):
-                    table.writerow([row[0], NAMES[row[0] % len(NAMES)], name, *row[1:]])
+            for one in given.editors:
+                for row in _rows(editors[one.name], judge, seen, first, one.steps, pool):
+                    table.writerow([row[0], NAMES[row[0] % len(NAMES)], one.name, *row[1:]])
             file.flush()
             print(f"{time.monotonic() - began:6.0f} s  {first + count} scenes", flush=True)
 
@@ -126,22 +137,25 @@ def _checked(number: int, made: Any) -> tuple[int, float, float, float]:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--editors", type=Path, nargs="+", required=True, help="editors' folders")
+    parser.add_argument(
+        "--editors", type=_named, nargs="+", required=True, metavar="NAME=FOLDER[@STEPS]"
+    )
     parser.add_argument("--judge", type=Path, required=True, help="the judge's folder")
     parser.add_argument("--scenes", type=int, default=10_000, help="held-out ones")
-    parser.add_argument("--steps", type=int, default=4, help="of an edit")
     parser.add_argument("--processes", type=int, default=16, help="that draw and check")
     parser.add_argument("--out", type=Path, required=True, help="the table")
     given = parser.parse_args()
-    names = [_name(folder) for folder in given.editors]
+    names = [one.name for one in given.editors]
     if len(set(names)) < len(names):
-        parser.error(f"--editors: the table names editors by their runs' folders, {names}")
+        parser.error(f"--editors: a name stands there twice, {names}")
     return given
 
 
-def _name(editor: Path) -> str:
-    """An editor's name in the table: of its run's folder."""
-    return editor.absolute().parent.name
+def _named(text: str) -> Named:
+    found = re.fullmatch(r"(?P<name>[^=]+)=(?P<folder>.+?)(@(?P<steps>[2-9]|[1-9][0-9]+))?", text)
+    if found is None or not Path(found["folder"]).is_dir():
+        raise argparse.ArgumentTypeError(f"{text}: not NAME=FOLDER or NAME=FOLDER@STEPS, from 2 on")
+    return Named(found["name"], Path(found["folder"]), int(found["steps"] or _STEPS))
 
 
 if __name__ == "__main__":
