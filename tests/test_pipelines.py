@@ -38,8 +38,8 @@ def model(folder: Path, name: str) -> dict[str, Any]:
 def run(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """One run of all pipelines over the demo's first five samples."""
     project = clone(tmp_path_factory.mktemp("matrix") / "clone")
-    shutil.copytree(ROOT / "resources" / "demo" / "images", project.root / "data" / "images")
-    shutil.copy(ROOT / "resources" / "demo" / "benchmark.jsonl", project.root / "data")
+    without = shutil.ignore_patterns("models")
+    shutil.copytree(ROOT / "resources" / "demo", project.root / "data", ignore=without)
     models = project.root / "models"
     for name in NAMES:
         MATRIX[name].save(models / name)

@@ -336,19 +336,24 @@ def with_target(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "report"
 
 
-def test_a_target_is_shown_behind_the_edits_and_compared(
+def test_a_target_is_shown_below_its_source_and_compared(
     browser: Browser, with_target: Path
 ) -> None:
     found = Opened(browser, with_target)
     cards = found.page.locator("article.card")
-    last = cards.first.locator("figure").last
-    expect(last.locator("strong")).to_have_text("target")
-    copy = last.locator("img").get_attribute("src") or ""
-    full = last.get_by_role("link").get_attribute("href") or ""
+    source, target = (cards.first.locator("figure").nth(one) for one in range(2))
+    expect(target.locator("strong")).to_have_text("target")
+    above, below = source.bounding_box(), target.bounding_box()
+    assert above is not None
+    assert below is not None
+    assert above["x"] == below["x"]
+    assert above["y"] + above["height"] <= below["y"]
+    copy = target.locator("img").get_attribute("src") or ""
+    full = target.get_by_role("link").get_attribute("href") or ""
     assert (with_target / copy).exists()
     assert (with_target / full).resolve() == with_target.parent / "results/benchmark/sources/t.png"
     assert [cards.nth(one).locator("figure").count() for one in range(2)] == [1 + 3 + 1, 1 + 3]
-    last.get_by_role("button").click()
+    target.get_by_role("button").click()
     images = found.page.locator("#stage.slider img")
     expect(images).to_have_count(2)
     assert (images.first.get_attribute("alt") or "").endswith("by qwen-image-edit")

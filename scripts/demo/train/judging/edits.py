@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from demo.train.judging.quality import WRONG, quality
+from demo.world.truth import CHANGED
 
 #: What an edit can be. Those from ``wrong_object`` to ``other_attribute`` are the world's,
 #: ``edited`` is an editor's own.
@@ -26,7 +27,9 @@ KEPT = 6
 _WRONG = torch.tensor([kind not in ("target", "half", "part", "edited") for kind in KINDS])
 # The kept picture that each kind begins with.
 _KEPT = torch.tensor([1, 0, 2, 3, 4, 5, 1, 1, 1, 1, 1, 1, 6])
-_SOFTENED = 0.6
+_SOFTENED, _LOCALLY = 0.6, 0.5
+# Around what changes, in pixels.
+_AROUND = 4
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,7 @@ def made(pictures: Tensor, scenes: Tensor, others: Tensor, kinds: Tensor, soften
     kinds
         Numbers into ``KINDS``, (N,).
     soften
-        How much each is blurred, compressed or given noise, 0 to 1, (N,).
+        How much each is blurred, compressed, bent or given noise, 0 to 1, (N,).
     """
     source, target = (_picture(pictures, scenes, torch.full_like(scenes, k)) for k in (0, 1))
     begun = torch.where(kinds == _at("other_scene"), others, scenes)
@@ -76,7 +79,13 @@ def made(pictures: Tensor, scenes: Tensor, others: Tensor, kinds: Tensor, soften
     base = torch.where(_picked(kinds, "part") * _side(base) > 0, source, base)
     base = base * (1 - _picked(kinds, "black"))
     base = torch.where(_picked(kinds, "noise") > 0, torch.rand_like(base) * 255, base)
-    edited = _softened(base, soften * (kinds < _at("black"))).round().clamp(0, 255)
+    # Of few scenes there are editors' pictures: between them and the target lie many more.
+    base = torch.lerp(base, target, _picked(kinds, "edited") * (mixed - 0.5).clamp_min(0))
+    whole = (kinds == _at("black")) | (kinds == _at("noise"))
+    edited = _softened(base, soften * ~whole)
+    # Editors keep what they need not change: half of the time it is as sharp as it was.
+    locally = (torch.rand_like(mixed) < _LOCALLY) * (1 - _grown(source, target))
+    edited = torch.lerp(edited, base, locally).round().clamp(0, 255)
     label = quality(edited, source, target)
     label = torch.where(_WRONG.to(kinds.device)[kinds], label.clamp_max(WRONG), label)
     swapped = kinds == _at("swapped")
@@ -118,14 +127,33 @@ def _side(like: Tensor) -> Tensor:
 
 
 def _softened(pictures: Tensor, amount: Tensor) -> Tensor:
-    """Each picture blurred, with noise, or coarsely quantised as JPEG does, by its amount."""
-    turn = torch.randint(3, amount.shape, device=amount.device)
+    """Each picture blurred, with noise, bent, or coarsely quantised as JPEG does, by its amount."""
+    changes = (_blurred, _noisy, _quantised, _bent)
+    turn = torch.randint(len(changes), amount.shape, device=amount.device)
     made = pictures.clone()
-    for number, change in enumerate((_blurred, _noisy, _quantised)):
+    for number, change in enumerate(changes):
         rows = ((turn == number) & (amount > 0)).nonzero()[:, 0]
         if len(rows):
             made[rows] = change(pictures[rows], amount[rows])
     return made
+
+
+def _grown(source: Tensor, target: Tensor) -> Tensor:
+    """1 where the edit changes something and around it, else 0, (N, 1, H, W)."""
+    changed = ((source - target).abs().amax(1, keepdim=True) > CHANGED).float()
+    return functional.max_pool2d(changed, 2 * _AROUND + 1, 1, _AROUND)
+
+
+def _bent(pictures: Tensor, amount: Tensor) -> Tensor:
+    """Outlines that waver by up to some 8 pixels, as an editor's do that is not sure of them."""
+    number, _, height, width = pictures.shape
+    coarse = torch.randn(number, 2, height // 16, width // 16, device=pictures.device)
+    bent = functional.interpolate(coarse, (height, width), mode="bicubic")
+    # Coordinates go from -1 to 1.
+    bent = bent.permute(0, 2, 3, 1) * (amount * 8 / height).view(-1, 1, 1, 1)
+    still = torch.eye(2, 3, device=pictures.device).expand(number, -1, -1)
+    grid = functional.affine_grid(still, list(pictures.shape), align_corners=False)
+    return functional.grid_sample(pictures, grid + bent, padding_mode="border", align_corners=False)
 
 
 def _noisy(pictures: Tensor, amount: Tensor) -> Tensor:

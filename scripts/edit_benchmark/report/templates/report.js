@@ -197,6 +197,8 @@
     const given = sample.before ? [] : sample.sources.length ? sample.sources.map((image, number) => sourceFigure(sample, image, sample.sources.length > 1 ? number + 1 : 0))
       : [el("figure", {}, el("div", { className: "no-image", textContent: ui.no_image }), el("figcaption", {}, el("strong", { textContent: ui.source })))];
     if (sample.mask) given.push(labelled(sample, sample.mask, ui.mask, thumbnail(sample.mask, `${ui.mask} ${sample.id}`)));
+    // The target below the source: beside the edits, and where no scores stand.
+    const known = sample.target ? [el("div", { className: "stacked" }, given[0], targetFigure(sample, sample.target)), ...given.slice(1)] : given;
     const extra = ["description", "rationale"].flatMap((what) => [spoken(sample[`${what}_en`], "en"), spoken(sample[`${what}_zh`], "zh-Hans")]).filter(Boolean);
     const node = el("article", { className: "card", tabIndex: -1, "data-id": sample.id },
       el("header", {},
@@ -211,9 +213,8 @@
       ...texts(sample),
       extra.length ? el("details", {}, el("summary", { textContent: ui.more }), ...extra) : null,
       el("div", { className: "strip" },
-        ...given,
-        ...[...shownModels].sort((a, b) => a - b).map((model) => figure(sample, model)).filter(Boolean),
-        sample.target && targetFigure(sample, sample.target)));
+        ...known,
+        ...[...shownModels].sort((a, b) => a - b).map((model) => figure(sample, model)).filter(Boolean)));
     return node;
   }
 
