@@ -15,6 +15,7 @@ help:
 	@echo "make test    run all tests"
 	@echo "make bench   measure speed against stock diffusers; BENCH=--full-size on a GPU"
 	@echo "make faults  kill a run at 30 random moments and compare it with an undisturbed one"
+	@echo "make slurm   install Debian's Slurm, which takes root; cluster-test does so by itself"
 	@echo "make cluster-test  run the workflow on a real Slurm, made here, and disturb it; eight minutes"
 	@echo "make statistics  simulate how often intervals, tests and places are right; ten minutes"
 	@echo "make lint    check style, types, imports and the workflow"

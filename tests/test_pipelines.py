@@ -67,8 +67,8 @@ def test_an_edit_is_the_same_in_another_process_and_depends_on_all_that_it_is_to
     settings = DiffusersEditorSettings.model_validate(model(run.root / "models", name))
     editor = registry.build(settings, resolve(settings, name), "cpu")
     samples = read_rows(run.root / "results/benchmark/samples.jsonl", Sample)
-    sample = next(one for one in samples if one.id == "physical-05")
-    source = Image.open(run.root / "data/images/physical-05.webp").convert("RGB")
+    sample = next(one for one in samples if one.id == "physical-00004")
+    source = Image.open(run.root / "data/images/physical-00004.webp").convert("RGB")
 
     def edit(source: Image.Image, instruction: str, number: int) -> np.ndarray[Any, Any]:
         edited = editor.edit(source, instruction, number)
@@ -90,7 +90,7 @@ def test_an_edit_is_the_same_in_another_process_and_depends_on_all_that_it_is_to
 
 def test_the_same_command_makes_only_what_is_missing(run: Project) -> None:
     before = {path: path.stat().st_mtime_ns for path in stored(run)}
-    lost = run.edits("physical", "flux-2")["physical-03"]
+    lost = run.edits("physical", "flux-2")["physical-00002"]
     for path in stored(run):
         if path.stem == lost.key:
             path.unlink()
@@ -99,7 +99,7 @@ def test_the_same_command_makes_only_what_is_missing(run: Project) -> None:
     after = {path: path.stat().st_mtime_ns for path in stored(run)}
     assert after.keys() == before.keys()
     assert {path.stem for path in after if after[path] != before[path]} == {lost.key}
-    again = run.edits("physical", "flux-2")["physical-03"]
+    again = run.edits("physical", "flux-2")["physical-00002"]
     assert again.image_sha256 == lost.image_sha256
 
 
