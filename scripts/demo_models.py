@@ -1,4 +1,7 @@
-"""Make an editor and a judge of the real classes with tiny random weights, for tests."""
+"""Make an editor and a judge of the real classes with tiny random weights.
+
+Tests have both; the demo has this judge as long as it has no trained one.
+"""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from PIL import Image
 
 from demo.train.budget import Budget
 from demo.train.judging import asked, figures, parts
-from demo.train.judging.edits import KINDS
+from demo.train.judging.edits import KINDS, made
 from demo.train.judging.forward import Forward
 from demo.train.judging.questions import LANGUAGES, NAMES, Questions, case, held_out, rubric_of
 from demo.train.judging.start import start
@@ -78,6 +78,32 @@ def test_what_is_known_of_edits(heldout: figures.HeldOut) -> None:
     blurred = [float(heldout.edits("target", amount).label.mean()) for amount in (0.2, 0.7, 1)]
     assert blurred == sorted(blurred, reverse=True)
     assert blurred[2] < 6
+
+
+def test_what_changes_may_be_worse_alone_and_editors_pictures_lie_on_the_way_to_the_target() -> (
+    None
+):
+    count = 40
+    drawn = sample(2, "train", 4).pictures  # a second person gets what the first has
+    # An editor's picture: the target, all lighter by 20 levels.
+    edited = (drawn[1].astype(int) + 20).clip(0, 255).astype(np.uint8)
+    pictures = torch.from_numpy(np.stack([*drawn, edited]))[None]
+    scenes = torch.zeros(count, dtype=torch.long)
+    torch.manual_seed(0)
+    right = made(pictures, scenes, scenes, scenes, torch.ones(count))
+    off = (right.edited - right.target).abs().amax(1)
+    changed = ((right.target - right.source).abs().amax(1) > 12)[0]
+    assert (off[:, changed].mean(1) > 0.5).all()
+    # Far from what changes: as it is in half of them.
+    untouched = (off[:, :40].amax((1, 2)) == 0).float().mean()
+    assert 0.25 < untouched < 0.75
+    assert right.label.min() < 5
+    assert right.label.max() > 6
+    kinds = torch.full((count,), KINDS.index("edited"))
+    between = made(pictures, scenes, scenes, kinds, torch.zeros(count))
+    shift = (between.edited - between.target)[:, 0].flatten(1).median(1).values
+    assert (shift == 20).any()
+    assert 10 <= shift.min() < 15
 
 
 def test_it_trains_goes_on_and_answers_as_the_project_asks(

@@ -1,4 +1,4 @@
-"""The real model classes with tiny random weights, for tests.
+"""The real model classes with tiny random weights, for tests, and parts that training shares.
 
 Images and scores of these models are noise. What they show is that the workflow drives the same
 classes, files and calls as with released weights.

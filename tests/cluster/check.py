@@ -3,7 +3,8 @@
     make cluster-test
 
 Slurm is Debian's; it is started under a folder of its own and ended with this program. Its GPUs
-are files, so that what computes does so on the CPU: the demo, with device_ids: [cpu, cpu], and
+are files, so that what computes does so on the CPU: models of random weights on the demo's
+benchmark, with device_ids: [cpu, cpu], and
 toys, which take the number of the GPU that they are handed and never use it. What is shown is what
 Slurm and the workflow do with one another, and nothing of CUDA.
 """

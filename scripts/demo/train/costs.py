@@ -2,8 +2,8 @@
 
 ``python scripts/demo/train/costs.py resources/demo/models/editor`` on one GPU, through the
 project's own editor. Each way of editing edits the same held-out scenes, each with the noise that
-its number seeds; the last column is the
-paired test of the right ones against the exact way of as many steps.
+its number seeds; the last column is the paired test of the right ones against the exact way of as
+many steps.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from demo.train.judging.questions import held_out
 from demo.train.scenes import Sample, sample
 from demo.world.check import measures
 from demo.world.truth import truth
@@ -68,7 +69,7 @@ def rows(editor: Editor, drawn: list[Sample], pool: Any) -> NDArray[np.float64]:
 
 
 def _checked(number: int, made: Image.Image) -> tuple[float, float, float]:
-    found = measures(made, truth(sample(number, "heldout", 0).scene))
+    found = measures(made, truth(held_out(number)))
     return float(found.right), found.changed_error, found.kept_levels
 
 
