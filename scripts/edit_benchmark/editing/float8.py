@@ -35,10 +35,12 @@ class Float8Linear(nn.Module):
         rows = tokens.reshape(-1, self.in_features)
         values, scales = to_float8(rows)
         if rows.is_cuda:
+            # With a scale for each row, products of float8 come in bfloat16 alone.
+            bias = None if self.bias is None else self.bias.bfloat16()
             output = torch._scaled_mm(
-                values, self.values.t(), scales, self.scales, bias=self.bias,
-                out_dtype=tokens.dtype, use_fast_accum=True,
-            )  # fmt: skip
+                values, self.values.t(), scales, self.scales, bias=bias,
+                out_dtype=torch.bfloat16, use_fast_accum=True,
+            ).to(tokens.dtype)  # fmt: skip
         else:  # the same numbers, where there are no products of float8
             wide = (values.float() @ self.values.float().t()) * scales * self.scales
             wide = wide if self.bias is None else wide + self.bias.float()

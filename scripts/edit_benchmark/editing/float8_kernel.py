@@ -16,17 +16,21 @@ def float8_kernel(
     rows,
     values,
     scales,
-    largest,
-    least,
+    LARGEST: tl.constexpr,
+    LEAST: tl.constexpr,
     WIDTH: tl.constexpr,
     BLOCK: tl.constexpr,
 ):
-    """One row: its float8 values and their scale, so that its largest number becomes largest."""
+    """One row: its float8 values and their scale, so that its largest number becomes LARGEST.
+
+    Both limits are constants: a compiled block would hand a number over in 64 bits, and from those
+    there is no way to float8.
+    """
     row = tl.program_id(0).to(tl.int64)
     column = tl.arange(0, BLOCK)
     mask = column < WIDTH
     x = tl.load(rows + row * WIDTH + column, mask, other=0.0).to(tl.float32)
-    scale = tl.maximum(tl.max(tl.abs(x)) / largest, least)
+    scale = tl.maximum(tl.max(tl.abs(x)) / LARGEST, LEAST)
     tl.store(values + row * WIDTH + column, (x / scale).to(values.dtype.element_ty), mask)
     tl.store(scales + row, scale)
 
@@ -39,7 +43,7 @@ def rows_to_float8(
     values = torch.empty_like(rows, dtype=torch.float8_e4m3fn)
     scales = rows.new_empty(count, 1, dtype=torch.float32)
     float8_kernel[(count,)](
-        rows, values, scales, largest, least,
+        rows, values, scales, LARGEST=largest, LEAST=least,
         WIDTH=width, BLOCK=triton.next_power_of_2(width), num_warps=8,
     )  # fmt: skip
     return values, scales
