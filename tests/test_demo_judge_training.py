@@ -12,12 +12,15 @@ import torch
 import transformers
 from PIL import Image
 
+from conftest import ROOT
 from demo.train.budget import Budget
 from demo.train.judging import asked, figures, parts
+from demo.train.judging.editors import edit_scenes
 from demo.train.judging.edits import KINDS, made
 from demo.train.judging.forward import Forward
 from demo.train.judging.questions import LANGUAGES, NAMES, Questions, case, held_out, rubric_of
 from demo.train.judging.start import start
+from demo.train.judging.store import HANDED, Encoder, Pictures, Store
 from demo.train.judging.training import Trainer
 from demo.train.scenes import sample
 from demo.world.draw import picture
@@ -104,6 +107,41 @@ def test_what_changes_may_be_worse_alone_and_editors_pictures_lie_on_the_way_to_
     shift = (between.edited - between.target)[:, 0].flatten(1).median(1).values
     assert (shift == 20).any()
     assert 10 <= shift.min() < 15
+
+
+def test_new_scenes_take_the_places_of_the_oldest_but_not_of_those_that_editors_edited(
+    questions: Questions, tmp_path: Path
+) -> None:
+    edited = _BLANK.copy()
+    edited.putpixel((0, 0), (1, 2, 3))
+    edited.save(tmp_path / "0.png")
+    shared = Pictures(4, editors=1)
+    encode = Encoder(shared, questions, editors=(tmp_path,))
+    store = Store(questions, shared, 3 * HANDED, "cpu", edited=1)
+    for turn in range(5):
+        numbers = range(turn * HANDED, (turn + 1) * HANDED)
+        store.take([encode(sample(number, "heldout", 4)) for number in numbers])
+        assert store.size == min(3, turn + 1) * HANDED
+    assert store.taken == 5 * HANDED
+    # Batch 0 is kept; 3 and 4 took the places of 1 and 2.
+    for place, number in ((0, 0), (HANDED, 3 * HANDED), (2 * HANDED, 4 * HANDED)):
+        source = torch.from_numpy(sample(number, "heldout", 0).pictures[0])
+        assert torch.equal(store.pictures(slice(place, place + 1))[0, 0], source)
+    rows = store.batch(40, 0, written=False).edits
+    own = rows.kind == KINDS.index("edited")
+    assert own.any()
+    assert (rows.text[own] == 0).all()
+
+
+def test_editors_edit_scenes_once(tmp_path: Path) -> None:
+    editor = ROOT / "resources" / "demo" / "models" / "small-editor"
+    (tmp_path / "0.png").write_bytes(b"kept")
+    edit_scenes([editor], [tmp_path], 2, "every", 1)
+    assert {path.name for path in tmp_path.iterdir()} == {"0.png", "1.png"}
+    assert (tmp_path / "0.png").read_bytes() == b"kept"
+    with Image.open(tmp_path / "1.png") as made_of_it:
+        source = sample(1, "every", 0).pictures[0].astype(float)
+        assert 1 < np.abs(np.asarray(made_of_it) - source).mean() < 80
 
 
 def test_it_trains_goes_on_and_answers_as_the_project_asks(

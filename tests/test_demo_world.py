@@ -19,7 +19,7 @@ from PIL import Image
 from demo.world import draw, rates
 from demo.world.check import Measures, measures
 from demo.world.draft import WRONG
-from demo.world.scene import CATEGORIES, Scene, combinations, scene
+from demo.world.scene import CATEGORIES, Combination, Scene, Split, combinations, scene
 from demo.world.state import State
 from demo.world.truth import CHANGED, objects, pixels, truth
 from edit_benchmark.dataset.samples import Import, prepare
@@ -53,8 +53,12 @@ def test_what_is_edited_in_a_held_out_scene_is_never_edited_in_training(category
     trained, held_out = (set(combinations(category, split)) for split in ("train", "heldout"))
     assert not trained & held_out
     assert 0.15 <= len(held_out) / len(trained | held_out) <= 0.25
-    for split, allowed in (("train", trained), ("heldout", held_out)):
-        assert {scene(seed, category, split).combination for seed in range(400)} == allowed
+    splits: tuple[tuple[Split, set[Combination]], ...] = (
+        ("train", trained), ("heldout", held_out), ("every", trained | held_out),
+    )  # fmt: skip
+    for split, allowed in splits:
+        assert {scene(seed, category, split).combination for seed in range(600)} == allowed
+    assert scene(0, category, "every").source != scene(0, category, "heldout").source
     for first, second in ((0, 1), (0, 2), (1, 2)):
         pairs = {(one[first], one[second]) for one in held_out}
         assert pairs <= {(one[first], one[second]) for one in trained}

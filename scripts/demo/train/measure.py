@@ -2,9 +2,8 @@
 
 ``python scripts/demo/train/measure.py --editors editor=resources/demo/models/editor
 two-steps=resources/demo/models/editor@2 --judge runs/judge/judge --scenes 10000
---out runs/measured.csv`` on one GPU; an editor's steps stand behind its folder, 4 without. A row is
-an edit: the world's check, and the judge's score in both languages. Tables of several such
-commands, one a GPU, are read together by ``python scripts/demo/train/promises.py``.
+--out runs/measured.csv`` on all GPUs; an editor's steps stand behind its folder, 4 without. A row
+is an edit: the world's check, and the judge's score in both languages. ``promises.py`` reads it.
 """
 
 from __future__ import annotations
@@ -23,8 +22,9 @@ import csv
 import multiprocessing
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -41,8 +41,8 @@ from demo.train.judging.questions import LANGUAGES, NAMES, Questions, held_out
 from demo.world.check import measures
 from demo.world.truth import truth
 
-# Scenes that are on the device at once, and edits that are made at once.
-_SCENES, _BATCH = 500, 50
+# Scenes that a process takes at once, and edits that are made at once.
+_SCENES, _BATCH = 100, 50
 _STEPS = 4
 COLUMNS = (
     "scene", "category", "editor", "language", "right", "changed_error", "changed_levels",
@@ -87,35 +87,55 @@ class Judge:
 
 def main() -> None:
     given = _arguments()
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    editors = {one.name: BatchEditor(one.folder, device) for one in given.editors}
-    judge = Judge(*loaded(given.judge, device), device)
     given.out.parent.mkdir(parents=True, exist_ok=True)
+    blocks = range(0, given.scenes, _SCENES)
+    measured = partial(_measured, tuple(given.editors), given.judge, given.scenes)
     began = time.monotonic()
-    # Not forked: this process has threads and perhaps a GPU by now.
+    # Not forked: each has its own GPU context. One thread each: they share the cores.
+    spawn = multiprocessing.get_context("spawn")
     with (
-        multiprocessing.get_context("spawn").Pool(given.processes) as pool,
+        spawn.Pool(given.processes, torch.set_num_threads, (1,)) as pool,
         given.out.open("w", newline="", encoding="utf-8") as file,
     ):
         table = csv.writer(file, lineterminator="\n")
         table.writerow(COLUMNS)
-        for first in range(0, given.scenes, _SCENES):
-            count = min(_SCENES, given.scenes - first)
-            seen = figures.HeldOut(judge.questions, count, device, first=first, mapped=pool.imap)
-            for one in given.editors:
-                for row in _rows(editors[one.name], judge, seen, first, one.steps, pool):
-                    table.writerow([row[0], NAMES[row[0] % len(NAMES)], one.name, *row[1:]])
+        for first, rows in zip(blocks, pool.imap(measured, blocks), strict=True):
+            table.writerows(rows)
             file.flush()
-            print(f"{time.monotonic() - began:6.0f} s  {first + count} scenes", flush=True)
+            done = min(first + _SCENES, given.scenes)
+            print(f"{time.monotonic() - began:6.0f} s  {done} scenes", flush=True)
+
+
+@cache
+def _device() -> str:
+    """This process's: by turns, if there are several GPUs."""
+    gpus = torch.cuda.device_count()
+    return f"cuda:{multiprocessing.current_process()._identity[0] % gpus}" if gpus else "cpu"
+
+
+@cache
+def _editor(folder: Path) -> BatchEditor:
+    return BatchEditor(folder, _device())
+
+
+@cache
+def _judge(folder: Path) -> Judge:
+    return Judge(*loaded(folder, _device()), _device())
+
+
+def _measured(editors: Sequence[Named], judge: Path, scenes: int, first: int) -> list[list[Any]]:
+    """The table's rows of a block of scenes."""
+    count = min(_SCENES, scenes - first)
+    seen = figures.HeldOut(_judge(judge).questions, count, _device(), first=first)
+    return [
+        row
+        for one in editors
+        for row in _rows(one.name, _editor(one.folder), one.steps, _judge(judge), seen, first)
+    ]
 
 
 def _rows(
-    editor: BatchEditor,
-    judge: Judge,
-    seen: figures.HeldOut,
-    first: int,
-    steps: int,
-    pool: Any,
+    name: str, editor: BatchEditor, steps: int, judge: Judge, seen: figures.HeldOut, first: int
 ) -> Iterator[list[Any]]:
     for begin in range(0, len(seen.scenes), _BATCH):
         count = min(_BATCH, len(seen.scenes) - begin)
@@ -123,16 +143,14 @@ def _rows(
         numbers = range(first + begin, first + begin + count)
         texts = [held_out(number).instruction[number % 2] for number in numbers]
         made = editor.edit(sources, texts, numbers, steps)
-        checked = pool.starmap(_checked, zip(numbers, made, strict=True))
         scores = judge.scores(seen, begin, made)
-        for number, found, both in zip(numbers, checked, scores, strict=True):
-            yield [number, LANGUAGES[number % 2], *found, *(round(float(x), 4) for x in both)]
-
-
-def _checked(number: int, made: Any) -> tuple[int, float, float, float]:
-    found = measures(Image.fromarray(made), truth(held_out(number)))
-    levels = (found.changed_error, found.changed_levels, found.kept_levels)
-    return (int(found.right), *(round(value, 4) for value in levels))  # type: ignore[return-value]
+        for number, picture, both in zip(numbers, made, scores, strict=True):
+            found = measures(Image.fromarray(picture), truth(held_out(number)))
+            levels = (found.changed_error, found.changed_levels, found.kept_levels)
+            yield [
+                number, NAMES[number % len(NAMES)], name, LANGUAGES[number % 2], int(found.right),
+                *(round(float(value), 4) for value in (*levels, *both)),
+            ]  # fmt: skip
 
 
 def _arguments() -> argparse.Namespace:
@@ -142,7 +160,7 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--judge", type=Path, required=True, help="the judge's folder")
     parser.add_argument("--scenes", type=int, default=10_000, help="held-out ones")
-    parser.add_argument("--processes", type=int, default=16, help="that draw and check")
+    parser.add_argument("--processes", type=int, default=12, help="that share GPUs and cores")
     parser.add_argument("--out", type=Path, required=True, help="the table")
     given = parser.parse_args()
     names = [one.name for one in given.editors]

@@ -68,29 +68,40 @@ def _pictures(number: int) -> Pictures:
 
 
 class Background:
-    """Processes that draw scenes 0, 1, 2, ... of the training split until they are stopped.
+    """Processes that draw scenes 0, 1, 2, ... of a split until they are stopped.
 
-    Of each scene source, target and so many wrong edits.
+    Of each scene source, target and so many wrong edits. A process may be as many batches ahead
+    of what was taken as the queue holds, :meth:`ahead`.
 
     ``reduced`` is applied to each sample where it was drawn, so that only what is kept travels.
     """
 
     def __init__(
-        self, processes: int, reduced: Callable[[Sample], Any], *, batch: int, wrong: int = 0
+        self,
+        processes: int,
+        reduced: Callable[[Sample], Any],
+        *,
+        batch: int,
+        wrong: int = 0,
+        split: Split = "train",
     ) -> None:
         # Not spawned: each process would import what the training imports. They use numpy only.
         context = multiprocessing.get_context("fork")
-        self._batches: Any = context.Queue(maxsize=4 * processes)
+        self._batches: Any = context.Queue(maxsize=self.ahead(processes))
         self._processes = [
             context.Process(
                 target=_draw,
-                args=(self._batches, reduced, rank, processes, batch, wrong),
+                args=(self._batches, reduced, rank, processes, batch, wrong, split),
                 daemon=True,
             )
             for rank in range(processes)
         ]
         for process in self._processes:
             process.start()
+
+    @staticmethod
+    def ahead(processes: int) -> int:
+        return 4 * processes
 
     def ready(self, most: int) -> Iterator[list[Any]]:
         """The batches drawn meanwhile, without waiting for more."""
@@ -121,11 +132,12 @@ def _draw(
     processes: int,
     batch: int,
     wrong: int,
+    split: Split,
 ) -> None:
     number = rank * batch
     while True:
         numbers = range(number, number + batch)
-        batches.put([reduced(sample(n, "train", wrong)) for n in numbers])
+        batches.put([reduced(sample(n, split, wrong)) for n in numbers])
         number += processes * batch
 
 

@@ -18,7 +18,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="demo.world", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     benchmark = commands.add_parser("benchmark", help="write images, targets and benchmark.jsonl")
-    benchmark.add_argument("--split", choices=("train", "heldout"), default="heldout")
+    benchmark.add_argument("--split", choices=("train", "heldout", "every"), default="heldout")
     benchmark.add_argument(
         "--samples", type=count, default=25, help="how many, the categories by turns (default: 25)"
     )

@@ -15,7 +15,7 @@ from demo.world.dice import Dice
 from demo.world.draft import Draft
 from demo.world.palette import COLOURS
 
-Split = Literal["train", "heldout"]
+Split = Literal["train", "heldout", "every"]
 
 #: The categories, each with what composes a draft and with the shapes and places it tells apart.
 CATEGORIES: dict[str, tuple[Callable[..., Draft], tuple[str, ...], tuple[str, ...]]] = {
@@ -60,7 +60,9 @@ def scene(seed: int, category: str, split: Split) -> Scene:
 
 @lru_cache(maxsize=16)
 def combinations(category: str, split: Split) -> tuple[Combination, ...]:
-    """The combinations of colour, shape and place of a split; the two splits share none.
+    """The combinations of colour, shape and place of a split.
+
+    ``train`` and ``heldout`` share none; ``every`` has both's, in scenes of its own.
 
     Held out is, in the order of their hashes, each combination that shares no two of its three
     with one held out before: about one in five, and every pair of the three is met in training.
@@ -71,4 +73,6 @@ def combinations(category: str, split: Split) -> tuple[Combination, ...]:
     for one in sorted(every, key=lambda one: sha256("/".join((category, *one)).encode()).digest()):
         if all(sum(map(eq, one, other)) < 2 for other in held_out):
             held_out.append(one)
+    if split == "every":
+        return tuple(every)
     return tuple(one for one in every if (one in held_out) == (split == "heldout"))

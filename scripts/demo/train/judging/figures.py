@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from itertools import islice
 from typing import Any
 
@@ -44,13 +44,12 @@ class HeldOut:
         device: str,
         *,
         first: int = 0,
-        mapped: Callable[..., Iterable[Sample]] = map,
     ) -> None:
         count = -(-scenes // HANDED) * HANDED
-        encode = Encoder(Pictures(HANDED), questions, plain=True)
+        encode = Encoder(Pictures(1), questions, plain=True)
         self.store = Store(questions, encode.pictures, count, device)
         self.scenes = torch.arange(scenes, device=device)
-        drawn = iter(mapped(_drawn, range(first, first + count)))
+        drawn = map(_drawn, range(first, first + count))
         while batch := list(islice(drawn, HANDED)):
             self.store.take([encode(one) for one in batch])
 

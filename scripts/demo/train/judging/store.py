@@ -68,8 +68,8 @@ class Pictures:
     A scene's are where its number says, modulo ``slots``; what is handed over lies together.
     """
 
-    def __init__(self, slots: int, editors: int = 0) -> None:
-        slots = -(-slots // HANDED) * HANDED
+    def __init__(self, batches: int, editors: int = 0) -> None:
+        slots = batches * HANDED
         self._shape = (slots, KEPT + editors, _SIDE, _SIDE, 3)
         # Not a file of /dev/shm: containers have little of it.
         self._memory = mmap.mmap(-1, int(np.prod(self._shape)))
@@ -140,9 +140,17 @@ class Batch(NamedTuple):
 
 
 class Store:
-    """Scenes on the device, up to ``capacity``; more are left out. Categories take turns.
+    """Scenes on the device, up to ``capacity``, then new ones for the oldest.
 
-    Of the first ``edited`` scenes there are editors' own pictures.
+    Categories take turns. Of the first ``edited`` scenes there are editors' own pictures: they are
+    kept.
+
+    Attributes
+    ----------
+    size
+        How many there are.
+    taken
+        How many there have been.
     """
 
     def __init__(
@@ -160,6 +168,9 @@ class Store:
         self._edited = edited
         self._own = torch.empty(0, dtype=torch.long, device=device)
         self.size, self._capacity = 0, capacity // HANDED * HANDED
+        self.taken = 0
+        # Whole batches take the places of whole batches.
+        self._next, self._kept = 0, [False] * (self._capacity // HANDED)
         # Rows get a round length, so that a new longest one seldom changes the shape of the rows.
         self._longest = [0] * len(LANGUAGES)
         self._pictures = torch.empty(
@@ -179,10 +190,15 @@ class Store:
         return self.size >= self._capacity
 
     def take(self, batch: Sequence[Drawn]) -> None:
-        """Take what a process handed over; nothing if the store is full."""
-        if self.full:
-            return
-        place = slice(self.size, self.size + len(batch))
+        """Take what a process handed over, :data:`HANDED` scenes, whole turns of the categories.
+
+        Raises
+        ------
+        ValueError
+            If all places are those of scenes that are kept.
+        """
+        begin = self._free() * HANDED
+        place = slice(begin, begin + len(batch))
         first = batch[0].number % self._shared.slots
         levels = self._shared.levels[first : first + len(batch)]
         self._pictures[place] = torch.from_numpy(levels).to(self._device)
@@ -196,9 +212,20 @@ class Store:
         self._lengths[place] = torch.tensor(lengths, device=self._device)
         self._wordings[place] = torch.tensor([one.wording for one in batch], device=self._device)
         self._facts[place] = torch.tensor([one.facts for one in batch], device=self._device)
-        own = [place for place, one in enumerate(batch, self.size) if one.number < self._edited]
+        own = [place for place, one in enumerate(batch, begin) if one.number < self._edited]
         self._own = torch.cat([self._own, torch.tensor(own, device=self._device).long()])
-        self.size += len(batch)
+        self._kept[begin // HANDED] = bool(own)
+        self.size = max(self.size, begin + len(batch))
+        self.taken += len(batch)
+
+    def _free(self) -> int:
+        """The next batch's place: behind the last one, without those that are kept."""
+        for _ in self._kept:
+            place = self._next
+            self._next = (place + 1) % len(self._kept)
+            if not self._kept[place]:
+                return place
+        raise ValueError("more scenes have editors' pictures than the store holds; edit fewer")
 
     def batch(self, count: int, language: int, *, written: bool) -> Batch:
         """So many edits, each with one criterion's question, or with an answer to all of them."""

@@ -158,7 +158,7 @@ class Trainer:
             for name, loss in losses.items():
                 told.add(name, loss)
             if told.due():
-                told.tell(step, scenes=self._store.size)
+                told.tell(step, scenes=self._store.taken)
         self._learner.save()
         self._models.cpu().eval()
 
