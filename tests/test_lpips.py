@@ -76,7 +76,7 @@ def test_values_are_those_of_torchmetrics(
     # What torchmetrics would download.
     monkeypatch.setattr(lpips, "_get_tv_model_features", lambda net, pretrained: own.features)
     one, other = draw("one", (80, 64)), draw("another", (80, 64))
-    tensors = [2 * pixels(image)[None].float() - 1 for image in (one, other)]
+    tensors = [torch.from_numpy(2 * pixels(image) - 1)[None].float() for image in (one, other)]
     expected = lpips.learned_perceptual_image_patch_similarity(*tensors, net_type=name)
     assert value(judge, one, other) == pytest.approx(float(expected), rel=1e-5)
     assert expected > 1e-4

@@ -14,7 +14,11 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import save_file
-from torchmetrics.functional.image import structural_similarity_index_measure
+from torchmetrics.functional.image import (
+    peak_signal_noise_ratio,
+    structural_similarity_index_measure,
+)
+from torchmetrics.functional.regression import mean_absolute_error
 from torchvision.models import squeezenet1_1
 
 from conftest import Project, draw
@@ -24,7 +28,7 @@ from edit_benchmark.errors import SampleError, UserError
 from edit_benchmark.judging.job import question_fields
 from edit_benchmark.judging.judge import Case
 from edit_benchmark.judging.pixels.judge import PixelsJudge
-from edit_benchmark.judging.pixels.measures import compare
+from edit_benchmark.judging.pixels.measures import compare, pixels
 from edit_benchmark.judging.registry import KINDS
 from edit_benchmark.judging.variations import rubric_of
 from edit_benchmark.records import Edit, Sample
@@ -52,13 +56,18 @@ def test_values_are_those_of_the_formulas() -> None:
     assert compare("ssim", grey(100), grey(150)) == pytest.approx(even, abs=1e-9)
 
 
-def test_ssim_is_that_of_torchmetrics_in_double_precision() -> None:
+def test_values_are_those_of_torchmetrics_in_double_precision() -> None:
     images = draw("one"), draw("another")
-    tensors = [
-        torch.from_numpy(np.asarray(image) / 255.0).permute(2, 0, 1)[None] for image in images
-    ]
-    expected = structural_similarity_index_measure(*tensors, data_range=1.0)
-    assert compare("ssim", *images) == pytest.approx(float(expected), abs=1e-9)
+    tensors = [torch.from_numpy(pixels(image)).contiguous()[None] for image in images]
+    expected = {
+        "ssim": structural_similarity_index_measure(*tensors, data_range=1.0),
+        "psnr": peak_signal_noise_ratio(*tensors, data_range=1.0),
+        "l1": mean_absolute_error(*tensors),
+    }
+    for measure, value in expected.items():
+        # Its decibels are of a logarithm in single precision.
+        near = 1e-6 if measure == "psnr" else 1e-9
+        assert compare(measure, *images) == pytest.approx(float(value), abs=near), measure
 
 
 def test_equal_images_have_finite_values() -> None:

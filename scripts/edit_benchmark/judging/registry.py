@@ -114,7 +114,7 @@ def _build_pixels(
 
 def _pixels_libraries(settings: PixelsJudgeSettings) -> tuple[str, ...]:
     if settings.checkpoint is None:
-        return ("torch", "torchmetrics", "scipy", "pillow")
+        return ("numpy", "scipy", "pillow")
     if settings.is_of_file:
         return ("torch", "torchvision", "torchmetrics", "pillow")
     return LIBRARIES

@@ -28,6 +28,7 @@ class Features:
     """
 
     def __init__(self, settings: PixelsJudgeSettings, checkpoint: Checkpoint) -> None:
+        torch.set_num_threads(1)  # rounding must not depend on the number of cores
         folder = Path(checkpoint.path)
         transformers.utils.logging.disable_progress_bar()
         kind = transformers.AutoConfig.from_pretrained(folder, local_files_only=True).model_type

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
-
 from edit_benchmark.checkpoints.record import Checkpoint
 from edit_benchmark.config.judges import PixelsJudgeSettings
 from edit_benchmark.errors import SampleError
@@ -17,7 +15,6 @@ class PixelsJudge(Judge):
     """Measures edits against their source or target images."""
 
     def __init__(self, settings: PixelsJudgeSettings, checkpoint: Checkpoint | None) -> None:
-        torch.set_num_threads(1)  # rounding must not depend on the number of cores
         self._measure = settings.measure
         self._features = self._network = None
         if checkpoint is not None and settings.is_of_file:

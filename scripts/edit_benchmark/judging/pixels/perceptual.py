@@ -35,6 +35,7 @@ class PerceptualNetwork:
     """
 
     def __init__(self, settings: PixelsJudgeSettings, checkpoint: Checkpoint) -> None:
+        torch.set_num_threads(1)  # rounding must not depend on the number of cores
         assert settings.network is not None
         self._name = settings.network
         classifier, self._smallest = _NETWORKS[settings.network]
@@ -70,7 +71,8 @@ class PerceptualNetwork:
                 "too_small",
                 f"LPIPS with {self._name} needs images of at least {self._smallest} pixels a side",
             )
-        tensors = [(2 * pixels(image) - 1).to(self._dtype)[None] for image in (one, other)]
+        arrays = (torch.from_numpy(2 * pixels(image) - 1) for image in (one, other))
+        tensors = [array.to(self._dtype)[None] for array in arrays]
         with torch.inference_mode():
             return float(self._net(*tensors))
 
