@@ -30,6 +30,7 @@ help:
 
 $(INSTALLED): requirements.lock
 	@test -n "$(PYTHON)" || { echo "error: no Python 3.11 or later found; set PYTHON=/path/to/python" >&2; exit 1; }
+	@test ! -L .venv || { echo "error: .venv is a link to $$(readlink .venv), and its set-up would empty that folder; remove the link" >&2; exit 1; }
 	@echo "setting up .venv with $(PYTHON); the first time this downloads about 3 GB"
 	@$(PYTHON) -m venv --clear .venv
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.lock

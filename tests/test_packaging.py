@@ -142,6 +142,18 @@ def test_a_machine_without_a_python_of_3_11_is_told(clone: Path) -> None:
     assert "no Python 3.11 or later" in result.stderr
 
 
+def test_an_environment_that_is_linked_to_is_not_emptied(clone: Path) -> None:
+    shared = clone / "shared"
+    shared.mkdir()
+    (shared / "installed").touch()
+    os.utime(shared / "installed", (900_000_000, 900_000_000))
+    (clone / ".venv").symlink_to(shared)
+    result = make(clone, ".venv", f"PYTHON={sys.executable}")
+    assert result.returncode != 0
+    assert "error: .venv is a link to " in result.stderr
+    assert [path.name for path in shared.iterdir()] == ["installed"]
+
+
 def test_a_container_is_made_of_the_lock_and_of_what_is_listed() -> None:
     steps = (ROOT / "Containerfile").read_text(encoding="utf-8")
     assert "pip install --no-cache-dir --disable-pip-version-check -r requirements.lock" in steps
