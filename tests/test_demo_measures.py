@@ -121,3 +121,12 @@ def test_editors_are_named_with_their_steps(tmp_path: Path) -> None:
     for wrong in (str(folder), f"a={folder}@1", f"a={folder}@x", f"={folder}"):
         with pytest.raises(argparse.ArgumentTypeError):
             measure._named(wrong)
+
+
+def test_power_near_one_is_a_number() -> None:
+    rng = np.random.default_rng(0)
+    for shift in (0.1, 1.0, 1.614, 3.0, 30.0):
+        differences = rng.normal(shift, 1, 1000)
+        powers = [promises.predicted(differences, size) for size in promises.SIZES]
+        assert powers == sorted(powers)
+        assert all(0.05 < power <= 1 for power in powers)

@@ -5,7 +5,10 @@ from __future__ import annotations
 import csv
 import json
 import math
+import os
 import re
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,7 +24,7 @@ from torchmetrics.functional.image import (
 from torchmetrics.functional.regression import mean_absolute_error
 from torchvision.models import squeezenet1_1
 
-from conftest import Project, draw
+from conftest import ROOT, Project, draw
 from edit_benchmark.config.judges import PixelsJudgeSettings
 from edit_benchmark.config.resolve import resolve
 from edit_benchmark.errors import SampleError, UserError
@@ -68,6 +71,13 @@ def test_values_are_those_of_torchmetrics_in_double_precision() -> None:
         # Its decibels are of a logarithm in single precision.
         near = 1e-6 if measure == "psnr" else 1e-9
         assert compare(measure, *images) == pytest.approx(float(value), abs=near), measure
+
+
+def test_a_job_that_only_measures_waits_for_no_torch() -> None:
+    code = "import sys, edit_benchmark.judging.pixels.judge; sys.exit('torch' in sys.modules)"
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "scripts")}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, check=False)
+    assert done.returncode == 0
 
 
 def test_equal_images_have_finite_values() -> None:
