@@ -41,7 +41,7 @@ class Float8Linear(nn.Module):
                 values, self.values.t(), scales, self.scales, bias=bias,
                 out_dtype=torch.bfloat16, use_fast_accum=True,
             ).to(tokens.dtype)  # fmt: skip
-        else:  # the same numbers, where there are no products of float8
+        else:  # the same but for bfloat16's rounding, where there are no products of float8
             wide = (values.float() @ self.values.float().t()) * scales * self.scales
             wide = wide if self.bias is None else wide + self.bias.float()
             output = wide.to(tokens.dtype)
