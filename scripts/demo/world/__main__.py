@@ -5,20 +5,21 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import get_args
 
 # Python puts the folder that it runs on its search path, not the one that holds the package.
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from demo.world.files import write
 from demo.world.rates import table
-from demo.world.scene import CATEGORIES, scene
+from demo.world.scene import CATEGORIES, Split, scene
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="demo.world", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     benchmark = commands.add_parser("benchmark", help="write images, targets and benchmark.jsonl")
-    benchmark.add_argument("--split", choices=("train", "heldout", "every"), default="heldout")
+    benchmark.add_argument("--split", choices=get_args(Split), default="heldout")
     benchmark.add_argument(
         "--samples", type=count, default=25, help="how many, the categories by turns (default: 25)"
     )

@@ -24,16 +24,21 @@ def edit_scenes(
 ) -> None:
     """Each editor edits scenes 0, 1, 2, ... into its folder; what is there is kept.
 
-    On all GPUs. One process keeps a GPU of today busy for a fifth of the time: the pictures are
-    enlarged on the host.
+    On all GPUs, several processes on each: the pictures are enlarged on the host, and one process
+    made 10 edits a second with an H100 where six made 47.
     """
-    tasks = []
+    tasks: list[tuple[Path, Path, list[int], Split, int]] = []
     each = max(1, processes // max(1, len(editors)))
     for editor, folder in zip(editors, folders, strict=True):
         folder.mkdir(parents=True, exist_ok=True)
         missing = [number for number in range(scenes) if not _path(folder, number).is_file()]
         parts = [missing[k::each] for k in range(each)]
-        tasks += [(editor, folder, part, split, k) for k, part in enumerate(parts) if part]
+        # The GPUs take turns over all tasks.
+        tasks += [
+            (editor, folder, part, split, place)
+            for place, part in enumerate(parts, start=len(tasks))
+            if part
+        ]
     if processes == 1:
         for task in tasks:
             _edit(*task)

@@ -42,7 +42,6 @@ class HeldOut:
         questions: Questions,
         scenes: int,
         device: str,
-        *,
         first: int = 0,
     ) -> None:
         count = -(-scenes // HANDED) * HANDED

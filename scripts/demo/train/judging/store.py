@@ -65,7 +65,8 @@ def wording_of(number: int) -> int:
 class Pictures:
     """Pictures that other processes draw: memory that they share with this one.
 
-    A scene's are where its number says, modulo ``slots``; what is handed over lies together.
+    Room for ``batches`` of :data:`HANDED` scenes. A scene's pictures are where its number says,
+    modulo ``slots``; what is handed over lies together.
     """
 
     def __init__(self, batches: int, editors: int = 0) -> None:
