@@ -37,9 +37,9 @@ $(INSTALLED): requirements.lock
 	@touch $@
 
 models: $(INSTALLED)
-	@python scripts/demo_models.py --out build/random-models
+	@PYTHONPATH=scripts python tests/random_models.py --out build/random-models
 
-demo: models
+demo: $(INSTALLED)
 	@snakemake $(DEMO)
 	@echo "report: $(CURDIR)/results/demo/report/index.html"
 
@@ -65,8 +65,7 @@ statistics: $(INSTALLED)
 	@OPENBLAS_NUM_THREADS=1 PYTHONPATH=scripts python tests/simulations.py > tests/statistics.md
 	@cat tests/statistics.md
 
-# The demo's config names its models, and a checkpoint that is not there is refused.
-lint: models
+lint: $(INSTALLED)
 	ruff check .
 	ruff format --check .
 	snakefmt --check Snakefile workflow

@@ -46,7 +46,7 @@ def report(table: pd.DataFrame) -> dict[str, list[float]]:
     rows = {}
     for line in promises.report(table, 80).splitlines():
         cells = [cell.strip() for cell in line.strip("|").split("|")]
-        if len(cells) > 3 and re.match(r"(good|bad|all)\b", cells[0]):
+        if len(cells) >= 3 and re.match(r"(good|bad|all)\b", cells[0]):
             rows[f"{cells[0]} {len(cells)}"] = [
                 float(number) for cell in cells[1:] for number in re.findall(r"[\d.]+", cell)
             ]
@@ -82,6 +82,17 @@ def test_scores_that_follow_the_truth_agree_with_it_and_others_do_not(
     _, *pairs = report["all editors, zh 8"]
     assert all(abs(rank) < 0.2 for rank in pairs[::2])
     assert all(0.4 < area < 0.6 for area in pairs[1::2])
+
+
+def test_edits_above_the_middle_are_counted_with_the_right_and_with_the_others(
+    table: pd.DataFrame, report: dict[str, list[float]]
+) -> None:
+    good = table[table["editor"] == "good"]
+    right = good["right"] == 1
+    above = good["score_en"] > 5
+    assert report["good, en 3"] == [
+        (above & right).sum(), right.sum(), (above & ~right).sum(), (~right).sum()
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-import demo_models
+import random_models
 from conftest import draw
 from demo.models import save_edit_pipeline, save_judge
 
@@ -172,10 +172,10 @@ def test_equal_seeds_give_equal_files_and_leave_random_numbers_alone(
 @pytest.fixture
 def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> Callable[[], list[str]]:
     """Run the command to ``tmp_path``; the lines that it prints, with paths relative to it."""
-    monkeypatch.setattr(sys, "argv", ["demo_models.py", "--out", str(tmp_path)])
+    monkeypatch.setattr(sys, "argv", ["random_models.py", "--out", str(tmp_path)])
 
     def run() -> list[str]:
-        demo_models.main()
+        random_models.main()
         return capsys.readouterr().out.replace(f"{tmp_path}/", "").splitlines()
 
     return run

@@ -28,6 +28,7 @@ SIZES = (25, 50, 100)
 _LANGUAGES = ("en", "zh")
 # What the rubric's labels stand for, and so where scores can be.
 _SCALE = (2.0, 8.0)
+_MIDDLE = sum(_SCALE) / 2
 _SHARE = 0.25
 # So far above the critical value the power is 1, and SciPy's noncentral t soon gives nan.
 _SURELY = 6
@@ -141,6 +142,20 @@ def _agreement(table: pd.DataFrame) -> Iterator[str]:
             parts = [rows, *(rows[rows["category"] == category] for category in categories)]
             cells = [f"{_rank(part, language)} / {_area(part, language)}" for part in parts]
             yield f"| {name}, {language} | {rows['right'].mean():.3f} | " + " | ".join(cells) + " |"
+    yield from [
+        "",
+        f"Edits that score more than the middle of the scale, {_MIDDLE:g}:",
+        "",
+        "| edits, language of the rubric | right | others |",
+        "|---|---:|---:|",
+    ]
+    for name, rows in groups:
+        for language in _LANGUAGES:
+            cells = [
+                f"{(part[f'score_{language}'] > _MIDDLE).sum()} of {len(part)}"
+                for part in (rows[rows["right"] == 1], rows[rows["right"] != 1])
+            ]
+            yield f"| {name}, {language} | " + " | ".join(cells) + " |"
 
 
 def _rank(rows: pd.DataFrame, language: str) -> str:

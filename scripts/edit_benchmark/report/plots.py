@@ -69,6 +69,7 @@ def overview(
                 [mean for mean, _ in known], [place for _, place in known],
                 color=colour, linestyle="none",
                 marker=_marker(position), markersize=5.5, label=model,
+                clip_on=False,  # whole at the ends of the scale, where good and bad means lie
             )  # fmt: skip
             for row in of_model:
                 if row.ci95_low is not None and row.ci95_high is not None:

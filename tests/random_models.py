@@ -1,6 +1,6 @@
-"""Make an editor and a judge of the real classes with tiny random weights.
+"""Make an editor and a judge of the real classes with tiny random weights, for long tests.
 
-Tests have both; the demo has this judge as long as it has no trained one.
+python tests/random_models.py --out build/random-models     (make models)
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from edit_benchmark.runtime.command_line import run
 from edit_benchmark.versions import installed
 
 _MARKER = ".made-with"
+_CODE = Path(__file__).parents[1] / "scripts" / "demo" / "models.py"
 
 
 def main() -> None:
@@ -24,7 +25,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder for editor/ and judge/")
     folder = parser.parse_args().out
     # Other versions of the libraries may save other files or draw other weights; so may our code.
-    code = Path(__file__).with_name("demo").joinpath("models.py").read_bytes()
+    code = _CODE.read_bytes()
     versions = installed("torch", "diffusers", "transformers", "tokenizers")
     wanted = f"{versions} {hashlib.sha256(code).hexdigest()}\n"
     for name in ("editor", "judge"):
