@@ -291,6 +291,19 @@ def _mostly_five(inputs: Inputs, category: str, count: int) -> list[Score]:
     ]
 
 
+@pytest.mark.parametrize("known", [True, False])
+def test_the_page_breaks_down_by_what_the_samples_have(tmp_path: Path, known: bool) -> None:
+    inputs = small(tmp_path / "results")
+    if not known:
+        bare = [replace(row, difficulty="", tags=[]) for row in inputs.samples]
+        inputs = replace(inputs, samples=bare)
+    aggregate(inputs, tmp_path / "report")
+    text = (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
+    assert "<summary>By criterion</summary>" in text
+    for title in ("By difficulty", "By tag"):
+        assert (f"<summary>{title}</summary>" in text) == known
+
+
 def test_a_cell_of_fewer_than_five_is_marked(tmp_path: Path) -> None:
     aggregate(small(tmp_path / "results", each=5), tmp_path / "report")
     for name in ("summary", "breakdown"):

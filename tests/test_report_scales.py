@@ -66,6 +66,21 @@ def test_every_table_says_what_scores_can_be(tmp_path: Path) -> None:
     assert figure.axes[0].get_xlim() == (2, 8)
 
 
+def test_a_mean_at_the_end_of_the_scale_is_drawn_whole(tmp_path: Path) -> None:
+    inputs = on_the_scale(tmp_path / "results")
+    scores = [
+        replace(row, score=8.0) if row.status == "scored" else row for row in inputs.scores
+    ]  # fmt: skip
+    figure = plots.overview(summary_rows(inputs.samples, scores, inputs.categories), "judge",
+                            words.load("en"), (2, 8))  # fmt: skip
+    means = [line for line in figure.axes[0].lines if line.get_label() in ("alpha", "beta")]
+    assert means
+    for line in means:
+        assert set(line.get_xdata()) == {8}
+        # Its mark goes as far beyond the axis as before it.
+        assert not line.get_clip_on()
+
+
 def test_a_scale_that_is_not_known_is_the_widest(tmp_path: Path) -> None:
     """The rubric was changed since, is gone, or the judge's own class answers beyond it."""
     inputs = on_the_scale(tmp_path / "a", rubrics={"resources/rubrics/reasoning.yaml": "0" * 64})
