@@ -1,6 +1,6 @@
 """Kill an ongoing run at random moments, resume it, and compare it with an undisturbed one.
 
-    python tests/fault_run.py --kills 30            the demo's models (make faults)
+    python tests/fault_run.py --kills 30            random models (make faults)
     python tests/fault_run.py --kills 30 --toys     toys in their place: seconds a run
 
 Each kill is one of seven. By SIGKILL: an editing or scoring job; a process with a loaded model; the
@@ -257,7 +257,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=30)
     parser.add_argument("--seed", type=int, default=0, help="of the moments and kinds of kills")
     parser.add_argument("--longest", type=float, default=25, help="seconds to a kill, at most")
-    parser.add_argument("--toys", action="store_true", help="run toys, not the demo's models")
+    parser.add_argument("--toys", action="store_true", help="run toys, not real classes")
     arguments = parser.parse_args()
     # Where a shell started this in the background, Ctrl-C would be ignored by all it starts.
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -1,6 +1,6 @@
 """Make an editor and a judge of the real classes with tiny random weights, for long tests.
 
-python tests/random_models.py --out build/random-models     (make models)
+PYTHONPATH=scripts python tests/random_models.py --out build/random-models     (make models)
 """
 
 from __future__ import annotations

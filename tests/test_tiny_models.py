@@ -1,4 +1,4 @@
-"""The demo's models: real classes, random weights, and images and scores that vary."""
+"""The models of long tests: real classes, random weights, and images and scores that vary."""
 
 from __future__ import annotations
 

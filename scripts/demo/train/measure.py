@@ -1,7 +1,7 @@
 """What trained editors and the trained judge do with thousands of held-out scenes, as a table.
 
 ``python scripts/demo/train/measure.py --editors editor=resources/demo/models/editor
-two-steps=resources/demo/models/editor@2 --judge runs/judge/judge --scenes 10000
+two-steps=resources/demo/models/editor@2 --judge resources/demo/models/judge --scenes 10000
 --out runs/measured.csv`` on all GPUs; an editor's steps stand behind its folder, 4 without. A row
 is an edit: the world's check, and the judge's score in both languages. ``promises.py`` reads it.
 """

@@ -76,6 +76,18 @@ def breakdown_rows(
     return rows
 
 
+def by_dimension(rows: Iterable[BreakdownRow]) -> dict[str, list[BreakdownRow]]:
+    """The rows of each dimension, but for one in which no sample has a value."""
+    groups: dict[str, list[BreakdownRow]] = {}
+    for row in rows:
+        groups.setdefault(row.dimension, []).append(row)
+    return {
+        dimension: group
+        for dimension, group in groups.items()
+        if any(row.value != NONE for row in group)
+    }
+
+
 def _cells(
     scores: Sequence[SampleScore], by_id: Mapping[str, Sample], language: str | None
 ) -> dict[_Cell, _Points]:

@@ -16,6 +16,7 @@ from edit_benchmark.official.rendering import cells
 from edit_benchmark.records import STATUSES, dumps
 from edit_benchmark.report import formats, plots
 from edit_benchmark.report.analysis import Analysis
+from edit_benchmark.report.breakdown import by_dimension
 from edit_benchmark.report.gallery import gallery
 from edit_benchmark.report.inputs import Inputs
 from edit_benchmark.report.pair_tables import pair_kinds
@@ -88,6 +89,7 @@ def write_page(content: Content, out: Path) -> None:
     text = environment.get_template("index.html.jinja").render(
         words=words,
         tables=content.analysis,
+        breakdown=by_dimension(content.analysis.breakdown),
         notes=[note for note in content.notes if note.strip()],
         verdicts=verdicts(inputs.selftests, judges, inputs.judges, words, comparing),
         judges=judges,
