@@ -231,6 +231,23 @@ def test_where_no_run_has_begun_there_is_one_sentence(tmp_path: Path) -> None:
     assert any("has not been read yet" in line for line in lines(look(tmp_path)))
 
 
+@pytest.mark.parametrize("line", [b"[]", b"null", b"{}", b'{"id": "a', b"\xff\xfe\x00zz"])
+@pytest.mark.parametrize("of", ["samples", "edits", "scores"])
+def test_a_damaged_table_is_one_sentence(tmp_path: Path, of: str, line: bytes) -> None:
+    folder = Folder(tmp_path, 4)
+    table = folder.layout.shard_table("painter", "physical", "1-of-2")
+    write_rows(table, [Edit("s0", "physical", "painter", "edited", key="0" * 40, seconds=2.0)])
+    scores = folder.layout.score_part("ruler", "painter", "physical", "1")
+    scores.parent.mkdir(parents=True)
+    scores.write_bytes(b"")
+    damaged = {"samples": folder.layout.samples, "edits": table, "scores": scores}[of]
+    number = damaged.read_bytes().count(b"\n") + 1
+    with damaged.open("ab") as file:
+        file.write(line + b"\n")
+    with pytest.raises(UserError, match=f"{damaged}, line {number}: not a record of a run"):
+        look(tmp_path)
+
+
 def test_nothing_heavy_is_imported_to_look(tmp_path: Path) -> None:
     Folder(tmp_path, 1)
     result = subprocess.run(

@@ -10,10 +10,12 @@ import os
 import re
 from collections import Counter
 from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from edit_benchmark.errors import UserError
 from edit_benchmark.records import EDIT_FAILED, EDITED, JUDGE_FAILED, SCORED, SKIPPED
 from edit_benchmark.results.layout import Layout
 from edit_benchmark.results.plan import Maker, Plan, Table
@@ -198,11 +200,17 @@ class Counting:
             key, seconds = (
                 ("key", "seconds") if station.kind == "edit" else ("answer_key", "judge_seconds")
             )
-            for line in rows.splitlines():
-                row = json.loads(line)
-                keys = [call["answer_key"] for call in row.get("calls", {}).values()] or [row[key]]
-                times = [written_at(Store(store).record_path(one)) or 0.0 for one in keys if one]
-                came.append((max(times, default=0.0), row[seconds] or 0.0))
+            with _named(path) as at:
+                for at.line, line in enumerate(rows.split(b"\n"), start=1):
+                    if not line:
+                        continue
+                    row = json.loads(line)
+                    calls = row.get("calls", {}).values()
+                    keys = [call["answer_key"] for call in calls] or [row[key]]
+                    times = [
+                        written_at(Store(store).record_path(one)) or 0.0 for one in keys if one
+                    ]
+                    came.append((max(times, default=0.0), row[seconds] or 0.0))
         station.arrivals += [arrival for arrival in came if arrival[0] >= self._lately]
         station.done += _with_status(rows, done)
         station.failed += _with_status(rows, failed)
@@ -235,8 +243,8 @@ def _samples(table: Path) -> Iterator[tuple[str, _Sample]]:
     """The samples by their ids; none without a table."""
     if not table.is_file():
         return
-    with table.open("rb") as lines:
-        for line in lines:
+    with table.open("rb") as lines, _named(table) as at:
+        for at.line, line in enumerate(lines, start=1):
             row = json.loads(line)
             yield (
                 row["id"],
@@ -249,6 +257,26 @@ def _samples(table: Path) -> Iterator[tuple[str, _Sample]]:
                     row.get("after", ""),
                 ),
             )
+
+
+@dataclass
+class _At:
+    """The line of a table that is being read."""
+
+    line: int = 0
+
+
+@contextmanager
+def _named(table: Path) -> Iterator[_At]:
+    """What a line that is no record raises, as a sentence that names ``table`` and the line."""
+    at = _At()
+    try:
+        yield at
+    except (ValueError, TypeError, AttributeError, KeyError) as error:
+        raise UserError(
+            f"{table}, line {at.line}: not a record of a run ({type(error).__name__}: {error}); "
+            "delete the file and run the workflow again."
+        ) from None
 
 
 def _records(
