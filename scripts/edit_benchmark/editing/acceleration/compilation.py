@@ -81,7 +81,7 @@ def warm_up(pipeline: Any, names: Collection[str], arguments: Mapping[str, Any])
         raise UserError(
             f"a first run of the model, for its kernels, failed ({str(error).splitlines()[0]}); "
             "if they could not be compiled, install a C compiler, or set exact: bitwise for this "
-            "model to run without compilation."
+            "model (and leave out fp8) to run without compilation."
         ) from error
     torch.cuda.synchronize()
     return time.perf_counter() - start
