@@ -244,7 +244,8 @@ def test_a_damaged_table_is_one_sentence(tmp_path: Path, of: str, line: bytes) -
     number = damaged.read_bytes().count(b"\n") + 1
     with damaged.open("ab") as file:
         file.write(line + b"\n")
-    with pytest.raises(UserError, match=f"{damaged}, line {number}: not a record of a run"):
+    kind = of.removesuffix("s").capitalize()
+    with pytest.raises(UserError, match=f"{damaged}, line {number}: not an? {kind} record"):
         look(tmp_path)
 
 

@@ -10,35 +10,28 @@ import os
 import re
 from collections import Counter
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from edit_benchmark.errors import UserError
-from edit_benchmark.records import EDIT_FAILED, EDITED, JUDGE_FAILED, SCORED, SKIPPED
+from edit_benchmark.records import (
+    EDIT_FAILED,
+    EDITED,
+    JUDGE_FAILED,
+    SCORED,
+    SKIPPED,
+    Edit,
+    Sample,
+    Score,
+)
 from edit_benchmark.results.layout import Layout
 from edit_benchmark.results.plan import Maker, Plan, Table
 from edit_benchmark.results.store import Store
+from edit_benchmark.results.tables import each_row
 
 # As write_rows writes rows; a quote within a text is escaped.
 _KEY = re.compile(rb'"key": "([0-9a-f]{40})"')
 _ANSWER_KEY = re.compile(rb'"answer_key": "([0-9a-f]{40})"')
-
-
-@dataclass(frozen=True)
-class _Sample:
-    """Of a sample what tells its edits from others.
-
-    Of a turn that follows ``after`` the source is the edit of that.
-    """
-
-    category: str
-    index: int
-    instruction: str
-    source_sha256: str
-    turn: int
-    after: str
 
 
 @dataclass
@@ -87,7 +80,7 @@ class Counting:
 
     def __init__(self, layout: Layout, plan: Plan, lately: float) -> None:
         self._layout, self._plan, self._lately = layout, plan, lately
-        self._samples = dict(_samples(layout.samples))
+        self._samples = _samples(layout.samples)
         self._edits = {name: Station("edit", name) for name in plan.models}
         self._scores = {name: Station("score", name) for name in plan.judges}
         self._planned = {tuple(table.place): table for table in plan.scores}
@@ -146,7 +139,7 @@ class Counting:
                 self._edit_keys.add(key)
                 self._arrived(self._edits[of["model"]], written, record["seconds"])
 
-    def _in_order_of_turns(self) -> Iterator[tuple[_Sample, bytes, dict[str, Any], float]]:
+    def _in_order_of_turns(self) -> Iterator[tuple[Sample, bytes, dict[str, Any], float]]:
         """The records of edits that no table names, each with its sample."""
         later = []
         for key, record, written in _records(self._layout.edit_store, self._edit_keys):
@@ -194,23 +187,14 @@ class Counting:
         """Count the rows of a finished job; they are returned as they are written."""
         rows = path.read_bytes()
         done, failed = (EDITED, EDIT_FAILED) if station.kind == "edit" else (SCORED, JUDGE_FAILED)
+        kind: type[Edit] | type[Score] = Edit if station.kind == "edit" else Score
         came = []
         # Only such a table has rows of lately.
         if (written_at(path) or 0.0) >= self._lately:
-            key, seconds = (
-                ("key", "seconds") if station.kind == "edit" else ("answer_key", "judge_seconds")
-            )
-            with _named(path) as at:
-                for at.line, line in enumerate(rows.split(b"\n"), start=1):
-                    if not line:
-                        continue
-                    row = json.loads(line)
-                    calls = row.get("calls", {}).values()
-                    keys = [call["answer_key"] for call in calls] or [row[key]]
-                    times = [
-                        written_at(Store(store).record_path(one)) or 0.0 for one in keys if one
-                    ]
-                    came.append((max(times, default=0.0), row[seconds] or 0.0))
+            for row in each_row(path, kind):
+                keys, seconds = _made(row)
+                times = [written_at(Store(store).record_path(one)) or 0.0 for one in keys if one]
+                came.append((max(times, default=0.0), seconds))
         station.arrivals += [arrival for arrival in came if arrival[0] >= self._lately]
         station.done += _with_status(rows, done)
         station.failed += _with_status(rows, failed)
@@ -239,44 +223,17 @@ def _with_status(rows: bytes, status: str) -> int:
     return rows.count(f'"status": "{status}"'.encode())
 
 
-def _samples(table: Path) -> Iterator[tuple[str, _Sample]]:
+def _made(row: Edit | Score) -> tuple[list[str], float]:
+    """The keys of what was made for a row, empty where nothing was, and the seconds it took."""
+    if isinstance(row, Edit):
+        return [row.key], row.seconds or 0.0
+    keys = [call["answer_key"] for call in row.calls.values()]
+    return keys or [row.answer_key], row.judge_seconds or 0.0
+
+
+def _samples(table: Path) -> dict[str, Sample]:
     """The samples by their ids; none without a table."""
-    if not table.is_file():
-        return
-    with table.open("rb") as lines, _named(table) as at:
-        for at.line, line in enumerate(lines, start=1):
-            row = json.loads(line)
-            yield (
-                row["id"],
-                _Sample(
-                    row["category"],
-                    row["index"],
-                    row["instruction"],
-                    row["source_sha256"],
-                    row.get("turn", 0),
-                    row.get("after", ""),
-                ),
-            )
-
-
-@dataclass
-class _At:
-    """The line of a table that is being read."""
-
-    line: int = 0
-
-
-@contextmanager
-def _named(table: Path) -> Iterator[_At]:
-    """What a line that is no record raises, as a sentence that names ``table`` and the line."""
-    at = _At()
-    try:
-        yield at
-    except (ValueError, TypeError, AttributeError, KeyError) as error:
-        raise UserError(
-            f"{table}, line {at.line}: not a record of a run ({type(error).__name__}: {error}); "
-            "delete the file and run the workflow again."
-        ) from None
+    return {row.id: row for row in each_row(table, Sample)} if table.is_file() else {}
 
 
 def _records(
