@@ -304,6 +304,17 @@ def test_the_page_breaks_down_by_what_the_samples_have(tmp_path: Path, known: bo
         assert (f"<summary>{title}</summary>" in text) == known
 
 
+def test_a_page_without_anything_to_break_down_by_has_no_such_section(tmp_path: Path) -> None:
+    inputs = small(tmp_path / "results")
+    samples = [replace(row, difficulty="", tags=[]) for row in inputs.samples]
+    scores = [replace(row, criteria={}) for row in inputs.scores]
+    write_report(replace(inputs, samples=samples, scores=scores, run={}), tmp_path / "report")
+    text = (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
+    assert "#/overview" in text
+    assert "#/breakdown" not in text
+    assert 'id="/breakdown"' not in text
+
+
 def test_a_cell_of_fewer_than_five_is_marked(tmp_path: Path) -> None:
     aggregate(small(tmp_path / "results", each=5), tmp_path / "report")
     for name in ("summary", "breakdown"):
